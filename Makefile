@@ -1,0 +1,66 @@
+# onoma: everything a newcomer and the continuous integration need.
+# `make` alone lists the targets.
+
+SHELL       := /bin/bash
+GO          ?= go
+FUZZTIME    ?= 10m
+LAB_DIR     ?= .lab
+STATICCHECK := $(GO) tool -modfile=tools/go.mod staticcheck
+# Invariants are checked in every test run and are free in a release build.
+TAGS        := invariants
+
+.DEFAULT_GOAL := help
+
+.PHONY: help
+help: ## List the targets
+	@awk 'BEGIN {FS = ":.*## "} /^[a-z-]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+.PHONY: up
+up: build ## Build, start the lab (the global DNS on this machine) and leave it running
+	@scripts/lab up $(LAB_DIR)
+
+.PHONY: down
+down: ## Stop the lab that `make up` started
+	@scripts/lab down $(LAB_DIR)
+
+.PHONY: build
+build: ## Build bin/onoma, one static binary
+	CGO_ENABLED=0 $(GO) build -trimpath -o bin/onoma ./cmd/onoma
+
+.PHONY: test
+test: ## Install what the tests need where that is allowed, then run all tests
+	scripts/test-deps
+	$(GO) test -tags $(TAGS) -timeout 30m ./...
+
+.PHONY: ci
+ci: lint tidy-check portable test ## All checks, then all tests: what the continuous integration runs
+
+.PHONY: lint
+lint: ## Check the format, go vet, staticcheck
+	@unformatted="$$(gofmt -l .)"; if [ -n "$$unformatted" ]; then \
+	  printf 'not gofmt-ed (run make fmt):\n%s\n' "$$unformatted"; exit 1; fi
+	$(GO) vet -tags $(TAGS) ./...
+	$(STATICCHECK) -tags $(TAGS) ./...
+
+.PHONY: tidy-check
+tidy-check:
+	$(GO) mod tidy -diff
+	cd tools && $(GO) mod tidy -diff
+
+# The server is for Linux, but people develop elsewhere: the plain fallbacks must type-check there.
+.PHONY: portable
+portable:
+	GOOS=darwin CGO_ENABLED=0 $(GO) vet ./...
+
+.PHONY: fmt
+fmt: ## Format all Go files
+	gofmt -w .
+
+.PHONY: fuzz
+fuzz: ## Fuzz every parser, sharing FUZZTIME (10m) among all Fuzz targets
+	GO="$(GO)" TAGS=$(TAGS) scripts/fuzz $(FUZZTIME)
+
+.PHONY: bench
+bench: build ## Measure onoma side by side with the servers of this distribution
+	scripts/test-deps
+	$(GO) run ./bench
