@@ -88,6 +88,7 @@ var BIND = &Peer{
 			"  listen-on-v6 { none; };",
 			"  recursion no; allow-query { any; }; notify no;",
 			"  minimal-responses yes; minimal-any yes; rrset-order { order none; };",
+			"  zero-no-soa-ttl no;", // else BIND departs from RFC 2308 §3 for SOA questions
 			"  check-names primary ignore; check-integrity no; check-mx ignore; check-mx-cname ignore;",
 			"  check-srv-cname ignore; check-sibling no; check-wildcard no; check-spf ignore; check-dup-records ignore;",
 			"  empty-zones-enable no; dnssec-validation no; max-udp-size 4096; edns-udp-size 4096;",

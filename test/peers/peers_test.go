@@ -31,11 +31,11 @@ func TestPeersServeAndEnd(t *testing.T) {
 			var s *Server
 			t.Run("runs", func(t *testing.T) {
 				s = p.Start(t, Zones{someZone(t)}, p.Addr(t))
-				if !s.serves("some.test.") || s.serves("other.test.") {
+				if !s.Serves("some.test.") || s.Serves("other.test.") {
 					t.Errorf("%s serves other zones than some.test", p.Name)
 				}
 			})
-			if s != nil && (s.Alive() || s.serves("some.test.")) {
+			if s != nil && (s.Alive() || s.Serves("some.test.")) {
 				t.Errorf("%s outlived its test", p.Name)
 			}
 		})

@@ -100,6 +100,17 @@ func (s *Server) Log() string {
 	return string(text)
 }
 
+// Mentions are the lines of the child's log that speak of a zone.
+func (s *Server) Mentions(zone string) string {
+	var lines []string
+	for line := range strings.Lines(s.Log()) {
+		if strings.Contains(line, strings.TrimSuffix(zone, ".")) {
+			lines = append(lines, line)
+		}
+	}
+	return strings.Join(lines, "")
+}
+
 // Stop asks the child to end, and ends it when it does not. Calling it twice is fine.
 func (s *Server) Stop() {
 	_ = s.cmd.Process.Signal(syscall.SIGTERM) // fails only when it has ended already
@@ -137,7 +148,7 @@ func (s *Server) awaitZones(t testing.TB, zones Zones) {
 	var last time.Time
 	s.await(t, "answering for its zones", func() bool {
 		for _, z := range zones {
-			if !served[z.Name] && s.serves(z.Name) {
+			if !served[z.Name] && s.Serves(z.Name) {
 				served[z.Name] = true
 				last = time.Now()
 			}
@@ -146,8 +157,8 @@ func (s *Server) awaitZones(t testing.TB, zones Zones) {
 	})
 }
 
-// serves says whether the server answers for a zone with authority.
-func (s *Server) serves(zone string) bool {
+// Serves says whether the server answers for a zone with authority.
+func (s *Server) Serves(zone string) bool {
 	q := new(dns.Msg)
 	q.SetQuestion(zone, dns.TypeSOA)
 	q.RecursionDesired = false

@@ -1,0 +1,233 @@
+package interop
+
+import (
+	"flag"
+	"fmt"
+	"slices"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+
+	"onoma/test/peers"
+)
+
+// A peer may take our place, to learn what the peers think of each other.
+var (
+	reference = flag.String("reference", "onoma", "whose answers the others are compared with: onoma, nsd, knot, bind or powerdns")
+	onlySet   = flag.String("set", "", "ask about one set of testdata only")
+	shown     = flag.Int("shown", 60, "how many unexplained differences to print")
+)
+
+const minSets = 70
+
+func TestDifferential(t *testing.T) {
+	sets := loadSets(t)
+	if len(sets) < minSets {
+		t.Errorf("testdata has %d sets, expected %d at least", len(sets), minSets)
+	}
+	var zones peers.Zones
+	var questions []question
+	for _, set := range sets {
+		zones = append(zones, set.zones...)
+		if *onlySet == "" || *onlySet == set.name {
+			questions = append(questions, set.questions()...)
+		}
+	}
+	servers := startAll(t, zones)
+	t.Logf("%d sets, %d zones, %d questions, %d servers", len(sets), len(zones), len(questions), len(servers))
+	c := newComparison(acceptedDifferences)
+	c.findUnserved(t, servers, sets)
+	c.run(t, servers, questions)
+	c.report(t, servers)
+}
+
+// startAll starts the reference first, then every peer that is installed; without any peer the test is skipped.
+func startAll(t *testing.T, zones peers.Zones) []*peers.Server {
+	t.Helper()
+	var servers []*peers.Server
+	if *reference == "onoma" {
+		servers = append(servers, peers.Onoma(t, zones, peers.Addr(t)))
+	}
+	for _, p := range peers.All {
+		if !p.Available() {
+			t.Logf("not compared with %s, which is not installed (scripts/test-deps installs it)", p.Name)
+			continue
+		}
+		s := p.Start(t, zones, p.Addr(t))
+		if p.Name == *reference {
+			servers = slices.Insert(servers, 0, s)
+		} else {
+			servers = append(servers, s)
+		}
+	}
+	if len(servers) < 2 {
+		t.Skip("no other name server is installed (scripts/test-deps installs nsd, knot, bind9 and pdns-server)")
+	}
+	return servers
+}
+
+// comparison collects the differences between the first server and the others.
+type comparison struct {
+	rows     []*row
+	unserved map[string]bool // "peer set": not compared, since the peer does not load a zone of the set
+
+	sync.Mutex
+	unexplained []*difference
+	broken      []string // of our own rules
+}
+
+func newComparison(rows []*row) *comparison {
+	for _, r := range rows {
+		r.excused.Store(0)
+	}
+	return &comparison{rows: rows, unserved: make(map[string]bool)}
+}
+
+// findUnserved learns which zones a peer refused to load. Each must be a row of refusedZones.
+func (c *comparison) findUnserved(t *testing.T, servers []*peers.Server, sets []*zoneSet) {
+	t.Helper()
+	for _, s := range servers {
+		for _, set := range sets {
+			for _, zone := range set.zones {
+				refusal := refusedBy(s.Name, set.name)
+				switch served := s.Serves(zone.Name); {
+				case served && refusal == nil:
+				case served && refusal.current(s.Name):
+					t.Errorf("a row is not needed any more, remove it: %s loads %s", s.Name, set.name)
+				case !served && refusal == nil:
+					t.Errorf("%s does not serve %s; its log may say why:\n%s", s.Name, zone.Name, s.Mentions(zone.Name))
+					c.unserved[s.Name+" "+set.name] = true
+				case !served:
+					t.Logf("not compared: %s refuses %s: %s (%s)", s.Name, zone.Name, refusal.reason, refusal.rfc)
+					c.unserved[s.Name+" "+set.name] = true
+				}
+			}
+		}
+	}
+}
+
+// run asks all questions, from as many goroutines as keep the servers busy.
+func (c *comparison) run(t *testing.T, servers []*peers.Server, questions []question) {
+	t.Helper()
+	const askers = 4
+	var next atomic.Int64
+	var wg sync.WaitGroup
+	for range askers {
+		wg.Go(func() {
+			clients := make([]*client, len(servers))
+			for i, s := range servers {
+				clients[i] = &client{server: s}
+				defer clients[i].close()
+			}
+			for {
+				i := int(next.Add(1)) - 1
+				if i >= len(questions) {
+					return
+				}
+				q := &questions[i]
+				answers, err := ask(clients, q, uint16(i))
+				if err != nil {
+					c.note(fmt.Sprintf("%s %s: %v", q.set, q.name, err))
+					continue
+				}
+				c.judge(q, servers, answers)
+			}
+		})
+	}
+	wg.Wait()
+}
+
+func (c *comparison) note(what string) {
+	c.Lock()
+	defer c.Unlock()
+	c.broken = append(c.broken, what)
+}
+
+// judge compares one question's answers.
+func (c *comparison) judge(q *question, servers []*peers.Server, answers []answer) {
+	mine := &answers[0]
+	if servers[0].Name == "onoma" {
+		switch {
+		case mine.failure != "":
+			c.note(fmt.Sprintf("%s: %s %d: %s", q.set, q.name, q.typ, mine.failure))
+		case mine.repeats:
+			c.note(fmt.Sprintf("%s: %s %d (%s): a record is repeated (RFC 2181 §5)", q.set, q.name, q.typ, q.mode))
+		case mine.surplus:
+			c.note(fmt.Sprintf("%s: %s %d (%s): additional records outside of a referral", q.set, q.name, q.typ, q.mode))
+		}
+	}
+	for i := range answers[1:] {
+		if c.unserved[servers[i+1].Name+" "+q.set] {
+			continue
+		}
+		for _, d := range compare(q, servers[i+1].Name, mine, &answers[i+1]) {
+			if !c.excuse(d) {
+				c.Lock()
+				c.unexplained = append(c.unexplained, d)
+				c.Unlock()
+			}
+		}
+	}
+}
+
+func (c *comparison) excuse(d *difference) bool {
+	for _, r := range c.rows {
+		if r.matches(d) {
+			r.excused.Add(1)
+			return true
+		}
+	}
+	return false
+}
+
+// report prints what each row excused, and fails on everything else.
+func (c *comparison) report(t *testing.T, servers []*peers.Server) {
+	t.Helper()
+	for _, r := range c.rows {
+		n := r.excused.Load()
+		t.Logf("%6d excused: %s", n, r)
+		if n == 0 && *onlySet == "" && r.current(servers) {
+			t.Errorf("a row excuses nothing any more, remove it: %s", r)
+		}
+	}
+	for _, what := range c.broken[:min(len(c.broken), *shown)] {
+		t.Error(what)
+	}
+	slices.SortFunc(c.unexplained, func(a, b *difference) int {
+		return strings.Compare(a.q.set+a.peer+a.q.name, b.q.set+b.peer+b.q.name)
+	})
+	for _, d := range samples(c.unexplained, *shown) {
+		t.Error(d)
+	}
+	if n := len(c.unexplained); n > 0 {
+		t.Errorf("%d unexplained differences\n%s", n, summary(c.unexplained))
+	}
+}
+
+// samples are at most n differences, and at most two of one kind for each set and peer.
+func samples(list []*difference, n int) []*difference {
+	taken := make(map[string]int)
+	var chosen []*difference
+	for _, d := range list {
+		key := d.q.set + " " + d.peer + " " + d.kind
+		if taken[key]++; taken[key] <= 2 && len(chosen) < n {
+			chosen = append(chosen, d)
+		}
+	}
+	return chosen
+}
+
+// summary counts the differences by set, peer and kind.
+func summary(list []*difference) string {
+	counts := make(map[string]int)
+	for _, d := range list {
+		counts[fmt.Sprintf("%-24s %-9s %s", d.q.set, d.peer, d.kind)]++
+	}
+	lines := make([]string, 0, len(counts))
+	for what, n := range counts {
+		lines = append(lines, fmt.Sprintf("  %s: %d", what, n))
+	}
+	slices.Sort(lines)
+	return strings.Join(lines, "\n")
+}
