@@ -1,0 +1,109 @@
+package console
+
+import (
+	"context"
+	"time"
+)
+
+// Lab is what the page shows and asks: a DNS on one machine.
+type Lab interface {
+	// Topology returns the servers and the zones that they serve now.
+	Topology() Topology
+	// Subscribe returns the events from now on, until ctx ends. A subscriber
+	// that is too slow loses events; it never holds up a server.
+	Subscribe(ctx context.Context) <-chan Event
+	// Ask sends one question through the lab's resolver.
+	Ask(ctx context.Context, name, typ string) (Answer, error)
+	// Register changes a delegation in a TLD, as a registrar's panel does.
+	// The text says what was done; an error's text is for the person.
+	Register(ctx context.Context, r Registration) (string, error)
+	// Record changes a record of a hosted zone, as a hosting panel does.
+	Record(ctx context.Context, c RecordChange) (string, error)
+}
+
+// Topology is the lab's tree of servers. Names are in presentation form.
+type Topology struct {
+	Port      int        `json:"port"`
+	Resolver  Server     `json:"resolver"`
+	Roots     []Server   `json:"roots"`
+	TLDs      []Operator `json:"tlds"`
+	Providers []Operator `json:"providers"`
+}
+
+// Server is one name server: a name and the address that it answers on.
+type Server struct {
+	Name    string `json:"name"`
+	Address string `json:"address"`
+}
+
+// Operator runs servers that all serve the same zones.
+type Operator struct {
+	Name    string   `json:"name"`
+	Servers []Server `json:"servers"`
+	Zones   []string `json:"zones"`
+}
+
+// The roles that an Endpoint has.
+const (
+	RoleClient    = "client"
+	RoleResolver  = "resolver"
+	RoleRoot      = "root"
+	RoleTLD       = "tld"
+	RoleAuthority = "authority"
+)
+
+// The outcomes that an Event has.
+const (
+	OutcomeReferral = "referral"
+	OutcomeAnswer   = "answer"
+	OutcomeAlias    = "alias"
+	OutcomeNegative = "negative" // the name or the type does not exist
+	OutcomeError    = "error"
+)
+
+// Endpoint is one side of a query.
+type Endpoint struct {
+	Role    string `json:"role"`
+	Name    string `json:"name"`
+	Address string `json:"address"`
+}
+
+// Event is one query that a server of the lab answered.
+type Event struct {
+	Seq     uint64    `json:"seq"`
+	Time    time.Time `json:"time"`
+	From    Endpoint  `json:"from"`
+	To      Endpoint  `json:"to"`
+	Name    string    `json:"name"`
+	Type    string    `json:"type"`
+	Outcome string    `json:"outcome"`
+	RCode   string    `json:"rcode"`
+	Records []string  `json:"records"` // the few that matter, as text
+	Size    int       `json:"size"`    // octets of the reply
+	Micros  int64     `json:"micros"`  // from the query's arrival to the reply
+}
+
+// Answer is what the resolver said.
+type Answer struct {
+	RCode   string   `json:"rcode"`
+	Records []string `json:"records"`
+	Errors  []string `json:"errors"` // extended errors (RFC 8914), as text
+	Millis  float64  `json:"millis"`
+}
+
+// Registration is a change of a delegation.
+type Registration struct {
+	Name   string   `json:"name"`
+	NS     []string `json:"ns"`
+	Glue   []string `json:"glue"` // "host=address"
+	Delete bool     `json:"delete"`
+}
+
+// RecordChange is a change of one record.
+type RecordChange struct {
+	Name   string `json:"name"`
+	Type   string `json:"type"`
+	Data   string `json:"data"`
+	TTL    uint32 `json:"ttl"` // seconds; 0: the zone's default
+	Delete bool   `json:"delete"`
+}
