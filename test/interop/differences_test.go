@@ -76,6 +76,10 @@ func refusedBy(peer, set string) *refusal {
 var refusedZones = []refusal{
 	{"bind", "wild-ns", "BIND refuses NS at a wildcard", "RFC 4592 §4.2 discourages it and leaves its meaning undefined, and forbids nothing"},
 	{"nsd", "dname-occluded", "NSD refuses zones with names below a DNAME", "RFC 6672 §2.4 lets a server load them and hide them, as a dynamic update may make them"},
+	{"knot", "dname-occluded", "Knot refuses zones with names below a DNAME", "RFC 6672 §2.4 lets a server load them and hide them, as a dynamic update may make them"},
+	{"knot", "nsec-dname-occluded", "Knot refuses zones with names below a DNAME", "RFC 6672 §2.4 lets a server load them and hide them"},
+	{"knot", "rr-types-old", "Knot does not know the types", "RFC 1183, RFC 2163: they have a presentation format"},
+	{"powerdns", "rr-types-old", "PowerDNS does not know the types", "RFC 1183, RFC 2163: they have a presentation format"},
 	{"nsd", "nsec-dname-occluded", "NSD refuses zones with names below a DNAME", "RFC 6672 §2.4 lets a server load them and hide them"},
 }
 

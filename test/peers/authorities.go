@@ -92,7 +92,7 @@ var BIND = &Peer{
 			"  check-names primary ignore; check-integrity no; check-mx ignore; check-mx-cname ignore;",
 			"  check-srv-cname ignore; check-sibling no; check-wildcard no; check-spf ignore; check-dup-records ignore;",
 			"  empty-zones-enable no; dnssec-validation no; max-udp-size 4096; edns-udp-size 4096;",
-			`  pid-file none; session-keyfile none; lock-file none; tcp-clients 100;`,
+			`  pid-file none; session-keyfile none; tcp-clients 100;`,
 			"};",
 			"controls { };",
 		}

@@ -58,7 +58,7 @@ var BINDResolver = &Resolver{
 			"  listen-on-v6 { none; };",
 			"  recursion yes; allow-query { any; }; allow-recursion { any; };",
 			"  dnssec-validation no; empty-zones-enable no;",
-			"  pid-file none; session-keyfile none; lock-file none;",
+			"  pid-file none; session-keyfile none;",
 			"};",
 			"controls { };",
 			fmt.Sprintf("zone \".\" { type hint; file %q; };", rootHints),
