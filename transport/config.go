@@ -1,0 +1,111 @@
+package transport
+
+import (
+	"errors"
+	"fmt"
+	"log/slog"
+	"net/netip"
+	"time"
+)
+
+// Config says what to listen on and for whom. Zero values of limits and sizes mean the defaults named.
+type Config struct {
+	Handler Handler
+	Addrs   []netip.AddrPort // UDP and TCP on each; port 0 picks one that is free for both
+
+	// Threads is the number of UDP loops for each address, each with a socket of its own where the system spreads packets
+	// over sockets (Linux, SO_REUSEPORT), else on one socket. 0 means 1.
+	Threads int
+	// Pin ties each loop to a CPU and an operating system thread that blocks in the socket: for machines that do nothing
+	// else. Unpinned loops share the threads of the Go scheduler.
+	Pin bool
+
+	ReadBuffer  int // bytes of socket buffer, each UDP socket: 1 MiB
+	WriteBuffer int // likewise
+	TCP         TCPLimits
+	Grace       time.Duration // how long Serve lets answers in flight finish when its context ends: 5 s
+	Log         *slog.Logger  // nil: discard
+
+	plain bool // the portable UDP loop also where there is a better one (tests)
+	now   func() time.Time
+}
+
+// TCPLimits bound what TCP clients may hold.
+type TCPLimits struct {
+	MaxConns          int           // open at once: 2000
+	MaxConnsPerClient int           // for one IPv4 address or one IPv6 /64: 200
+	IdleTimeout       time.Duration // between messages (RFC 7766 §6.2.3): 10 s
+	MessageTimeout    time.Duration // from a message's first byte to its last: 5 s
+	WriteTimeout      time.Duration // for a client to take what was written: 5 s
+	MaxPipelined      int           // detached queries in flight on one connection: 64
+	MaxMessage        int           // length of a query: 65535
+}
+
+func (c Config) withDefaults() Config {
+	orInt(&c.Threads, 1)
+	orInt(&c.ReadBuffer, 1<<20)
+	orInt(&c.WriteBuffer, 1<<20)
+	orInt(&c.TCP.MaxConns, 2000)
+	orInt(&c.TCP.MaxConnsPerClient, 200)
+	orInt(&c.TCP.MaxPipelined, 64)
+	orInt(&c.TCP.MaxMessage, MaxMessage)
+	orDuration(&c.TCP.IdleTimeout, 10*time.Second)
+	orDuration(&c.TCP.MessageTimeout, 5*time.Second)
+	orDuration(&c.TCP.WriteTimeout, 5*time.Second)
+	orDuration(&c.Grace, 5*time.Second)
+	if c.Log == nil {
+		c.Log = slog.New(slog.DiscardHandler)
+	}
+	if c.now == nil {
+		c.now = time.Now
+	}
+	return c
+}
+
+func orInt(v *int, def int) {
+	if *v == 0 {
+		*v = def
+	}
+}
+
+func orDuration(v *time.Duration, def time.Duration) {
+	if *v == 0 {
+		*v = def
+	}
+}
+
+// check refuses what cannot be meant.
+func (c *Config) check() error {
+	switch {
+	case c.Handler == nil:
+		return errors.New("listening: no handler is given")
+	case len(c.Addrs) == 0:
+		return errors.New("listening: no address is given")
+	case c.Threads < 0 || c.Threads > maxThreads:
+		return fmt.Errorf("listening: %d threads are wanted, 1 to %d are possible", c.Threads, maxThreads)
+	case c.Pin && !canPin:
+		return errors.New("listening: threads can be pinned to CPUs only on Linux")
+	case c.TCP.MaxMessage < headerLen || c.TCP.MaxMessage > MaxMessage:
+		return fmt.Errorf("listening: TCP messages of up to %d bytes are wanted, %d to %d are possible", c.TCP.MaxMessage, headerLen, MaxMessage)
+	case c.TCP.MaxConns < 0 || c.TCP.MaxConnsPerClient < 0 || c.TCP.MaxPipelined < 0:
+		return errors.New("listening: a limit on TCP connections or queries is negative")
+	}
+	return c.checkAddrs()
+}
+
+func (c *Config) checkAddrs() error {
+	seen := make(map[netip.AddrPort]bool)
+	for _, a := range c.Addrs {
+		if !a.Addr().IsValid() {
+			return fmt.Errorf("listening: %v is not an address", a)
+		}
+		if a.Port() != 0 && seen[a] {
+			return fmt.Errorf("listening on %v: the address is given twice", a)
+		}
+		seen[a] = true
+	}
+	return nil
+}
+
+// maxThreads is far beyond any machine; it keeps a typing error from opening a million sockets.
+const maxThreads = 1024

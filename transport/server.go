@@ -1,0 +1,178 @@
+package transport
+
+import (
+	"context"
+	"net/netip"
+	"sync"
+)
+
+// Server is a set of bound sockets and the loops that serve them.
+type Server struct {
+	cfg   Config
+	addrs []netip.AddrPort
+	socks []udpSocket
+	loops []*udpLoop
+	tcp   *tcpServer
+	late  *inflight // detached UDP queries
+	log   *logLimit
+
+	mu      sync.Mutex
+	started bool
+	ending  bool
+	err     error // why a loop ended before it was told to
+
+	wg       sync.WaitGroup // UDP loops and accept loops
+	stopping chan struct{}  // closed when Shutdown begins
+	force    chan struct{}  // closed when waiting is over
+	forced   sync.Once
+	finished chan struct{} // closed when every socket is closed and every goroutine gone
+}
+
+// Listen binds all addresses, or none: then the error says which one failed and what to do.
+func Listen(cfg Config) (*Server, error) {
+	cfg = cfg.withDefaults()
+	if err := cfg.check(); err != nil {
+		return nil, err
+	}
+	s := &Server{
+		cfg: cfg, late: newInflight(), log: newLogLimit(cfg.Log, cfg.now),
+		stopping: make(chan struct{}), force: make(chan struct{}), finished: make(chan struct{}),
+	}
+	s.tcp = newTCPServer(&s.cfg, s.log)
+	for _, a := range cfg.Addrs {
+		b, err := bind(a, &s.cfg)
+		if err != nil {
+			s.closeSockets()
+			return nil, err
+		}
+		s.adopt(b)
+	}
+	return s, nil
+}
+
+func (s *Server) adopt(b *bound) {
+	s.addrs = append(s.addrs, b.addr)
+	s.tcp.listeners = append(s.tcp.listeners, b.listener)
+	s.socks = append(s.socks, b.socks...)
+	for i := range s.cfg.Threads {
+		sock := b.socks[i%len(b.socks)]
+		sock.countIn(s.late)
+		s.loops = append(s.loops, &udpLoop{sock: sock, thread: i})
+	}
+}
+
+// Addrs returns the addresses listened on, in the order of Config.Addrs, with the ports that were chosen for port 0.
+func (s *Server) Addrs() []netip.AddrPort { return append([]netip.AddrPort(nil), s.addrs...) }
+
+// Serve answers until ctx ends, and then shuts down within Config.Grace, or until Shutdown or Close are called. It returns
+// when every goroutine of the server has ended: nil, or the error that ended a loop, or ErrClosed where there was nothing
+// left to serve.
+func (s *Server) Serve(ctx context.Context) error {
+	if !s.start() {
+		return ErrClosed
+	}
+	select {
+	case <-ctx.Done():
+		grace, cancel := context.WithTimeout(context.WithoutCancel(ctx), s.cfg.Grace)
+		defer cancel()
+		s.Shutdown(grace)
+	case <-s.stopping:
+	}
+	<-s.finished
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.err
+}
+
+// start begins all loops, once.
+func (s *Server) start() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.started || s.ending {
+		return false
+	}
+	s.started = true
+	for _, l := range s.loops {
+		s.wg.Go(func() { s.failed(l.run(s.cfg.Handler, s.log)) })
+	}
+	for _, l := range s.tcp.listeners {
+		s.wg.Go(func() { s.failed(s.tcp.accept(l, s.stopping)) })
+	}
+	return true
+}
+
+// failed ends the server when a loop cannot go on: half a server that looks alive is worse than one that is restarted.
+func (s *Server) failed(err error) {
+	if err == nil {
+		return
+	}
+	s.mu.Lock()
+	if s.err == nil {
+		s.err = err
+	}
+	s.mu.Unlock()
+	go s.Close()
+}
+
+// Shutdown stops reading, waits until answers in flight are sent or ctx ends, and closes everything. The error is ctx's if
+// it cut something off.
+func (s *Server) Shutdown(ctx context.Context) error {
+	s.begin()
+	select {
+	case <-s.finished:
+		return nil
+	case <-ctx.Done():
+		s.forced.Do(func() { close(s.force) })
+		<-s.finished
+		return ctx.Err()
+	}
+}
+
+// Close is Shutdown without waiting for detached queries. A Worker that is answering finishes its answer.
+func (s *Server) Close() error {
+	s.forced.Do(func() { close(s.force) })
+	s.begin()
+	<-s.finished
+	return nil
+}
+
+// begin starts the tear-down, once.
+func (s *Server) begin() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.ending {
+		return
+	}
+	s.ending = true
+	close(s.stopping)
+	go s.tearDown()
+}
+
+func (s *Server) tearDown() {
+	defer close(s.finished)
+	s.tcp.stopAccepting()
+	for _, sock := range s.socks {
+		sock.stop()
+	}
+	s.wg.Wait()
+	s.tcp.drain()
+	s.wait(s.late.drain())
+	s.wait(s.tcp.drained())
+	s.tcp.cut()
+	s.closeSockets()
+}
+
+// wait returns when done is closed or patience is at its end.
+func (s *Server) wait(done <-chan struct{}) {
+	select {
+	case <-done:
+	case <-s.force:
+	}
+}
+
+func (s *Server) closeSockets() {
+	s.tcp.stopAccepting()
+	for _, sock := range s.socks {
+		sock.close()
+	}
+}
