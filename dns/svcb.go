@@ -33,7 +33,7 @@ const (
 	svcOctets    svcForm = iota // anything
 	svcKeys                     // list of keys, ascending
 	svcStrings                  // list of strings with length octets
-	svcSegments                 // the same, but may be empty
+	svcSegments                 // the same, but the list may be empty
 	svcNothing                  // no value
 	svcNumber                   // u16
 	svcNumbers                  // list of u16
@@ -114,7 +114,7 @@ func svcValueFits(f svcForm, v []byte) bool {
 	case svcStrings, svcSegments:
 		for rest := v; len(rest) > 0; {
 			n := int(rest[0])
-			if n == 0 && f == svcStrings || n+1 > len(rest) {
+			if n == 0 || n+1 > len(rest) {
 				return false
 			}
 			rest = rest[n+1:]
