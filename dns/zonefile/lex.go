@@ -283,7 +283,9 @@ func (x *lexer) quoted() (more, ok bool) {
 				x.note(i, "carriage return alone", "LF or CR LF at the end of a line")
 			}
 		case escape:
-			if i++; i < len(b) && b[i] == '\n' {
+			if i++; i < len(b) && kinds[b[i]] == control {
+				x.noteControl(i)
+			} else if i < len(b) && b[i] == '\n' {
 				lines++
 			}
 		case control:
