@@ -1,0 +1,264 @@
+package cache
+
+import (
+	"encoding/binary"
+	"net/netip"
+
+	"onoma/dns"
+)
+
+// Trust ranks where data came from (RFC 2181 §5.4.1). Glue never gets here: it
+// lives in the Delegation that it came with, and is never an answer.
+type Trust uint8
+
+// The ranks, the lowest first.
+const (
+	TrustAnswer     Trust = iota + 1 // the answer of a server that did not claim authority
+	TrustReferral                    // DS (or its absence) in a referral: the parent's own data
+	TrustAuthority                   // an authoritative answer
+	TrustConfigured                  // root hints, primed
+)
+
+// RRset is a set of records with the signatures over it. Its slices are not
+// changed once it is made.
+type RRset struct {
+	Name  dns.Name
+	Type  dns.Type
+	TTL   uint32
+	Data  []dns.RData
+	Sigs  []dns.RData // RRSIGs that cover the set
+	Proof []RRset     // NSEC or NSEC3 sets: no closer match than the wildcard
+}
+
+// Entry is what the cache knows of an RRset or of its absence.
+type Entry struct {
+	Trust  Trust
+	Zone   dns.Name // the zone whose server said so: provenance
+	Expire uint32   // min(TTL, lease of the zone)
+	Sets   []RRset  // the RRset; or, of an absence, the SOA and the proof
+}
+
+// Delegation is a zone cut as its parent describes it. Nothing but the parent
+// renews it, so it is a lease: what is learnt below it expires with it.
+type Delegation struct {
+	Zone    dns.Name
+	Parent  dns.Name
+	Servers []NameServer
+	Granted uint32 // when the parent said so
+	Expire  uint32 // the lease's end, at most that of the parent's
+}
+
+// NameServer is a name server of a zone and the glue for it, if any.
+type NameServer struct {
+	Name  dns.Name
+	Addrs []netip.Addr
+}
+
+// Due reports whether less than a tenth of the lease is left: time to ask the
+// parent again, before answers become shorter-lived than their TTLs say.
+func (d *Delegation) Due(now uint32) bool {
+	return uint64(d.Expire-min(now, d.Expire))*10 < uint64(d.Expire-d.Granted)
+}
+
+// Failure is the memory of a look-up that came to nothing (RFC 9520).
+type Failure struct {
+	Count  uint8 // in succession
+	Code   dns.EDECode
+	Text   string
+	Expire uint32
+}
+
+// Records holds what the iterator learnt. It is safe for concurrent use.
+type Records struct{ s *store }
+
+// NewRecords returns a cache that uses about size octets.
+func NewRecords(size int) *Records { return &Records{newStore(size)} }
+
+// kind is the last octet of a key.
+type kind byte
+
+const (
+	kindRRset      kind = 'R'
+	kindNoData     kind = 'N'
+	kindNXDomain   kind = 'X'
+	kindDelegation kind = 'D'
+	kindFailure    kind = 'F'
+)
+
+// keyBuf has room for a key: name, type, kind.
+type keyBuf [dns.MaxNameLen + 3]byte
+
+func (b *keyBuf) key(name dns.Name, t dns.Type, k kind) []byte {
+	key := append(b[:0], name.Wire()...)
+	dns.FoldName(key)
+	key = binary.BigEndian.AppendUint16(key, uint16(t))
+	return append(key, byte(k))
+}
+
+// PutRRset remembers an RRset until expire, unless better data of that name and
+// type is there and alive.
+func (r *Records) PutRRset(set *RRset, trust Trust, zone dns.Name, now, expire uint32) bool {
+	if old, ok := r.RRset(set.Name, set.Type, now); ok && old.Trust > trust {
+		return false
+	}
+	return r.putEntry(kindRRset, set.Name, set.Type, Entry{trust, zone, expire, []RRset{*set}}, now)
+}
+
+// PutNoData remembers that name has no records of type t.
+func (r *Records) PutNoData(name dns.Name, t dns.Type, e Entry, now uint32) bool {
+	return r.putEntry(kindNoData, name, t, e, now)
+}
+
+// PutNXDomain remembers that name does not exist.
+func (r *Records) PutNXDomain(name dns.Name, e Entry, now uint32) bool {
+	return r.putEntry(kindNXDomain, name, 0, e, now)
+}
+
+func (r *Records) putEntry(k kind, name dns.Name, t dns.Type, e Entry, now uint32) bool {
+	if e.Expire <= now {
+		return false
+	}
+	w := writer{}
+	w.u8(uint8(e.Trust))
+	w.name(e.Zone)
+	w.sets(e.Sets)
+	return r.put(k, name, t, w, now, e.Expire)
+}
+
+func (r *Records) put(k kind, name dns.Name, t dns.Type, w writer, now, expire uint32) bool {
+	if w.over {
+		return false
+	}
+	var b keyBuf
+	key := b.key(name, t, k)
+	return r.s.put(r.s.hash(key), key, w.b, now, expire)
+}
+
+func (r *Records) get(k kind, name dns.Name, t dns.Type) (reader, uint32, bool) {
+	var b keyBuf
+	key := b.key(name, t, k)
+	v, expire, ok := r.s.get(nil, r.s.hash(key), key)
+	return reader{b: v}, expire, ok
+}
+
+// RRset returns the RRset of name and type t with the TTL that is left.
+func (r *Records) RRset(name dns.Name, t dns.Type, now uint32) (Entry, bool) {
+	return r.entry(kindRRset, name, t, now)
+}
+
+// NoData returns the reason why name has no records of type t, if that is known.
+func (r *Records) NoData(name dns.Name, t dns.Type, now uint32) (Entry, bool) {
+	return r.entry(kindNoData, name, t, now)
+}
+
+// NXDomain returns the reason why name does not exist, if that is known.
+func (r *Records) NXDomain(name dns.Name, now uint32) (Entry, bool) {
+	return r.entry(kindNXDomain, name, 0, now)
+}
+
+func (r *Records) entry(k kind, name dns.Name, t dns.Type, now uint32) (Entry, bool) {
+	rd, expire, ok := r.get(k, name, t)
+	if !ok || expire <= now {
+		return Entry{}, false
+	}
+	e := Entry{Trust: Trust(rd.u8()), Zone: rd.name(), Expire: expire}
+	e.Sets = rd.sets()
+	if rd.bad {
+		return Entry{}, false
+	}
+	capTTL(e.Sets, expire-now)
+	return e, true
+}
+
+// capTTL gives every set the TTL that the entry has left: an entry lives no
+// longer than its shortest TTL.
+func capTTL(sets []RRset, left uint32) {
+	for i := range sets {
+		sets[i].TTL = left
+		capTTL(sets[i].Proof, left)
+	}
+}
+
+// PutDelegation remembers a zone cut for as long as its lease lasts.
+func (r *Records) PutDelegation(d *Delegation, now uint32) bool {
+	if d.Expire <= now {
+		return false
+	}
+	w := writer{}
+	w.name(d.Zone)
+	w.name(d.Parent)
+	w.u32(d.Granted)
+	w.u16(len(d.Servers))
+	for _, s := range d.Servers {
+		w.name(s.Name)
+		w.u16(len(s.Addrs))
+		for _, a := range s.Addrs {
+			w.octets(a.AsSlice())
+		}
+	}
+	return r.put(kindDelegation, d.Zone, 0, w, now, d.Expire)
+}
+
+// Delegation returns the cut at zone.
+func (r *Records) Delegation(zone dns.Name, now uint32) (*Delegation, bool) {
+	rd, expire, ok := r.get(kindDelegation, zone, 0)
+	if !ok || expire <= now {
+		return nil, false
+	}
+	d := &Delegation{Zone: rd.name(), Parent: rd.name(), Granted: rd.u32(), Expire: expire}
+	for range rd.u16() {
+		s := NameServer{Name: rd.name()}
+		for range rd.u16() {
+			if a, ok := netip.AddrFromSlice(rd.octets()); ok {
+				s.Addrs = append(s.Addrs, a)
+			}
+		}
+		d.Servers = append(d.Servers, s)
+	}
+	return d, !rd.bad
+}
+
+// DropDelegation forgets the cut at zone.
+func (r *Records) DropDelegation(zone dns.Name) {
+	var b keyBuf
+	key := b.key(zone, 0, kindDelegation)
+	r.s.drop(r.s.hash(key), key)
+}
+
+// PutFailure remembers that looking up name and type t failed.
+func (r *Records) PutFailure(name dns.Name, t dns.Type, f Failure, now uint32) bool {
+	w := writer{}
+	w.u8(f.Count)
+	w.u16(int(f.Code))
+	w.octets([]byte(f.Text))
+	return r.put(kindFailure, name, t, w, now, f.Expire)
+}
+
+// Failure returns the last failure of a look-up, even one that has expired: its
+// count is where the next one goes on.
+func (r *Records) Failure(name dns.Name, t dns.Type) (Failure, bool) {
+	rd, expire, ok := r.get(kindFailure, name, t)
+	if !ok {
+		return Failure{}, false
+	}
+	f := Failure{Count: rd.u8(), Code: dns.EDECode(rd.u16()), Text: string(rd.octets()), Expire: expire}
+	return f, !rd.bad
+}
+
+// DropFailure forgets the failures of a look-up, once it succeeds.
+func (r *Records) DropFailure(name dns.Name, t dns.Type) {
+	var b keyBuf
+	key := b.key(name, t, kindFailure)
+	r.s.drop(r.s.hash(key), key)
+}
+
+// Len returns how many entries are held.
+func (r *Records) Len() int { return r.s.len() }
+
+// Flush forgets everything about name, and below it if tree.
+func (r *Records) Flush(name dns.Name, tree bool) int {
+	return r.s.dropFunc(matchName(name, tree, 3))
+}
+
+// FlushAll forgets everything.
+func (r *Records) FlushAll() int { return r.s.dropFunc(func([]byte) bool { return true }) }

@@ -1,0 +1,371 @@
+package cache
+
+import (
+	"encoding/binary"
+	"hash/maphash"
+	"sync"
+	"sync/atomic"
+)
+
+const (
+	bucketSlots  = 8
+	headerWords  = 2
+	posBits      = 48
+	posMask      = 1<<posBits - 1
+	bytesPerSlot = 128 // ring bytes for which one slot is provided
+	minShard     = 64 << 10
+	maxShards    = 256
+	firstPos     = 8 // a slot of 0 is empty, so no entry stands at 0
+
+	// maxReinsert bounds the entries that one put carries over: a cache in
+	// which everything was hit still makes room in bounded time.
+	maxReinsert = 16
+)
+
+// store maps keys to values, both short octet strings, within a fixed memory.
+type store struct {
+	seed   maphash.Seed
+	shards []shard
+	max    int // longest value that is taken
+}
+
+// shard is a ring of entries and the table that finds them. An entry is
+//
+//	word 0: length of the key (16 bits), of the value (16), expiry (32)
+//	word 1: hash of the key
+//	the key, padded to words; the value, padded to words
+//
+// Positions count words from the shard's birth; position p is in words[p%len].
+type shard struct {
+	mu      sync.Mutex // for writers
+	head    uint64     // where the next entry goes; under mu
+	tail    atomic.Uint64
+	words   []uint64        // atomic access only
+	slots   []uint64        // atomic access only: 16 bits of the hash, 48 of position
+	hit     []atomic.Uint32 // per bucket, one bit a slot
+	scratch []uint64        // under mu
+	_       [40]byte        // shards do not share a cache line
+}
+
+// newStore returns a store that uses about size octets.
+func newStore(size int) *store {
+	n := 1
+	for n < maxShards && size/(2*n) >= 4*minShard {
+		n *= 2
+	}
+	per := max(size/n, minShard)
+	s := &store{seed: maphash.MakeSeed(), shards: make([]shard, n)}
+	for i := range s.shards {
+		s.shards[i].init(per)
+	}
+	s.max = min(per/4, 1<<16-1)
+	return s
+}
+
+// init gives the shard memory: of size octets, the table takes about one in 17.
+func (h *shard) init(size int) {
+	buckets := 1
+	for buckets*2*bucketSlots*bytesPerSlot <= size {
+		buckets *= 2
+	}
+	h.slots = make([]uint64, buckets*bucketSlots)
+	h.hit = make([]atomic.Uint32, buckets)
+	h.words = make([]uint64, (size-buckets*(bucketSlots*8+4))/8)
+	h.head = firstPos
+	h.tail.Store(firstPos)
+}
+
+// hash returns the hash of key under the store's own seed, so that nobody
+// outside can choose keys that collide.
+func (s *store) hash(key []byte) uint64 { return maphash.Bytes(s.seed, key) }
+
+func (s *store) shard(hash uint64) *shard { return &s.shards[hash>>40%uint64(len(s.shards))] }
+
+// bucket returns the number of the first slot of the hash's bucket.
+func (h *shard) bucket(hash uint64) int { return int(hash%uint64(len(h.hit))) * bucketSlots }
+
+func tagOf(hash uint64) uint64 { return hash >> posBits }
+
+func wordsFor(n int) int { return (n + 7) / 8 }
+
+// get appends the value of key to dst. Its expiry is the caller's to judge: the
+// store keeps an entry until it needs the room.
+func (s *store) get(dst []byte, hash uint64, key []byte) (out []byte, expire uint32, ok bool) {
+	h := s.shard(hash)
+	first := h.bucket(hash)
+	for i := range bucketSlots {
+		slot := atomic.LoadUint64(&h.slots[first+i])
+		if slot>>posBits != tagOf(hash) || slot == 0 {
+			continue
+		}
+		if out, expire, ok = h.read(dst, slot&posMask, key); ok {
+			if bit := uint32(1) << i; h.hit[first/bucketSlots].Load()&bit == 0 {
+				h.hit[first/bucketSlots].Or(bit)
+			}
+			return out, expire, true
+		}
+	}
+	return dst, 0, false
+}
+
+// read appends the value of the entry at pos to dst if its key is key. What it
+// reads may be overwritten meanwhile; then the tail has passed pos.
+func (h *shard) read(dst []byte, pos uint64, key []byte) (out []byte, expire uint32, ok bool) {
+	c := h.at(pos)
+	head := c.next()
+	c.next() // the hash
+	if int(head&0xFFFF) != len(key) || !c.equal(key) || pos < h.tail.Load() {
+		return dst, 0, false
+	}
+	start := len(dst)
+	dst = c.appendOctets(dst, int(head>>16&0xFFFF))
+	if pos < h.tail.Load() {
+		return dst[:start], 0, false
+	}
+	return dst, uint32(head >> 32), true
+}
+
+// put stores an entry; it reports whether the value was short enough.
+func (s *store) put(hash uint64, key, value []byte, now, expire uint32) bool {
+	if len(value) > s.max || len(key) > s.max {
+		return false
+	}
+	h := s.shard(hash)
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	size := uint64(headerWords + wordsFor(len(key)) + wordsFor(len(value)))
+	h.makeRoom(size, now)
+	pos := h.head
+	c := h.at(pos)
+	c.put(uint64(len(key)) | uint64(len(value))<<16 | uint64(expire)<<32)
+	c.put(hash)
+	c.putOctets(key)
+	c.putOctets(value)
+	h.head += size
+	h.publish(hash, key, pos)
+	return true
+}
+
+// drop forgets key.
+func (s *store) drop(hash uint64, key []byte) {
+	h := s.shard(hash)
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if i, ok := h.find(hash, key); ok {
+		atomic.StoreUint64(&h.slots[i], 0)
+	}
+}
+
+// dropFunc forgets every key for which match is true, and returns how many.
+// match must not keep the key.
+func (s *store) dropFunc(match func(key []byte) bool) int {
+	n := 0
+	for i := range s.shards {
+		n += s.shards[i].dropFunc(match)
+	}
+	return n
+}
+
+func (h *shard) dropFunc(match func(key []byte) bool) int {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	n := 0
+	var key []byte
+	for i := range h.slots {
+		slot := atomic.LoadUint64(&h.slots[i])
+		if slot == 0 {
+			continue
+		}
+		c := h.at(slot & posMask)
+		head := c.next()
+		c.next()
+		if key = c.appendOctets(key[:0], int(head&0xFFFF)); match(key) {
+			atomic.StoreUint64(&h.slots[i], 0)
+			n++
+		}
+	}
+	return n
+}
+
+// len counts the entries.
+func (s *store) len() int {
+	n := 0
+	for i := range s.shards {
+		for j := range s.shards[i].slots {
+			if atomic.LoadUint64(&s.shards[i].slots[j]) != 0 {
+				n++
+			}
+		}
+	}
+	return n
+}
+
+// makeRoom moves the tail until size words are free.
+func (h *shard) makeRoom(size uint64, now uint32) {
+	carried := 0
+	for h.head+size-h.tail.Load() > uint64(len(h.words)) {
+		if h.evict(now, carried < maxReinsert) {
+			carried++
+		}
+	}
+}
+
+// evict removes the entry at the tail. If it may, and the entry was hit since
+// it was appended, it appends it anew and reports that.
+func (h *shard) evict(now uint32, may bool) (carried bool) {
+	pos := h.tail.Load()
+	c := h.at(pos)
+	head, hash := c.next(), c.next()
+	size := headerWords + wordsFor(int(head&0xFFFF)) + wordsFor(int(head>>16&0xFFFF))
+	i := h.slotAt(hash, pos)
+	if i < 0 {
+		h.tail.Store(pos + uint64(size)) // replaced or dropped long ago
+		return false
+	}
+	bit := uint32(1) << (i % bucketSlots)
+	hits := &h.hit[i/bucketSlots]
+	carried = may && hits.Load()&bit != 0 && uint32(head>>32) > now
+	hits.And(^bit)
+	if !carried {
+		atomic.StoreUint64(&h.slots[i], 0)
+		h.tail.Store(pos + uint64(size))
+		return false
+	}
+	h.scratch = append(h.scratch[:0], head, hash)
+	for range size - headerWords {
+		h.scratch = append(h.scratch, c.next())
+	}
+	h.tail.Store(pos + uint64(size))
+	c = h.at(h.head)
+	for _, w := range h.scratch {
+		c.put(w)
+	}
+	atomic.StoreUint64(&h.slots[i], tagOf(hash)<<posBits|h.head&posMask)
+	h.head += uint64(size)
+	return true
+}
+
+// publish lets readers find the entry at pos, in the place of an older one of
+// the same key, or in a free slot, or in that of the bucket's least deserving.
+func (h *shard) publish(hash uint64, key []byte, pos uint64) {
+	i, ok := h.find(hash, key)
+	if !ok {
+		i = h.victim(h.bucket(hash))
+		h.hit[i/bucketSlots].And(^(uint32(1) << (i % bucketSlots)))
+	}
+	atomic.StoreUint64(&h.slots[i], tagOf(hash)<<posBits|pos&posMask)
+}
+
+// find returns the slot that key has.
+func (h *shard) find(hash uint64, key []byte) (int, bool) {
+	first := h.bucket(hash)
+	for i := first; i < first+bucketSlots; i++ {
+		slot := atomic.LoadUint64(&h.slots[i])
+		if slot == 0 || slot>>posBits != tagOf(hash) {
+			continue
+		}
+		c := h.at(slot & posMask)
+		head := c.next()
+		c.next()
+		if int(head&0xFFFF) == len(key) && c.equal(key) {
+			return i, true
+		}
+	}
+	return 0, false
+}
+
+// victim returns a free slot of the bucket, or the oldest without a hit, or
+// the oldest.
+func (h *shard) victim(first int) int {
+	best, bestRank := first, uint64(1<<63)
+	hits := h.hit[first/bucketSlots].Load()
+	for i := range bucketSlots {
+		slot := atomic.LoadUint64(&h.slots[first+i])
+		if slot == 0 {
+			return first + i
+		}
+		rank := slot & posMask
+		if hits&(1<<i) != 0 {
+			rank |= 1 << posBits
+		}
+		if rank < bestRank {
+			best, bestRank = first+i, rank
+		}
+	}
+	return best
+}
+
+// slotAt returns the slot that leads to pos, or -1.
+func (h *shard) slotAt(hash, pos uint64) int {
+	first := h.bucket(hash)
+	for i := first; i < first+bucketSlots; i++ {
+		if atomic.LoadUint64(&h.slots[i]) == tagOf(hash)<<posBits|pos&posMask {
+			return i
+		}
+	}
+	return -1
+}
+
+// cursor walks the words of a ring.
+type cursor struct {
+	words []uint64
+	i     int
+}
+
+func (h *shard) at(pos uint64) cursor {
+	return cursor{h.words, int(pos % uint64(len(h.words)))}
+}
+
+func (c *cursor) step() *uint64 {
+	w := &c.words[c.i]
+	if c.i++; c.i == len(c.words) {
+		c.i = 0
+	}
+	return w
+}
+
+func (c *cursor) next() uint64 { return atomic.LoadUint64(c.step()) }
+func (c *cursor) put(w uint64) { atomic.StoreUint64(c.step(), w) }
+
+// equal compares the next octets with b, and moves behind them.
+func (c *cursor) equal(b []byte) bool {
+	for len(b) >= 8 {
+		if c.next() != binary.LittleEndian.Uint64(b) {
+			return false
+		}
+		b = b[8:]
+	}
+	return len(b) == 0 || c.next() == partial(b)
+}
+
+func (c *cursor) putOctets(b []byte) {
+	for len(b) >= 8 {
+		c.put(binary.LittleEndian.Uint64(b))
+		b = b[8:]
+	}
+	if len(b) > 0 {
+		c.put(partial(b))
+	}
+}
+
+func (c *cursor) appendOctets(dst []byte, n int) []byte {
+	for ; n >= 8; n -= 8 {
+		dst = binary.LittleEndian.AppendUint64(dst, c.next())
+	}
+	if n > 0 {
+		for w := c.next(); n > 0; n-- {
+			dst = append(dst, byte(w))
+			w >>= 8
+		}
+	}
+	return dst
+}
+
+// partial returns the word of fewer than 8 octets, padded with zeros.
+func partial(b []byte) uint64 {
+	var w uint64
+	for i, c := range b {
+		w |= uint64(c) << (8 * i)
+	}
+	return w
+}

@@ -1,0 +1,90 @@
+package iterator
+
+import (
+	"fmt"
+	"strings"
+	"sync/atomic"
+
+	"onoma/dns"
+)
+
+// Cost is the work that a look-up caused.
+type Cost struct {
+	Queries   int // packets sent upstream
+	Bytes     int // octets received
+	Aliases   int // CNAMEs and DNAMEs followed
+	NSLookups int // look-ups of addresses of name servers
+}
+
+// budget is the one budget of a client's question. Every look-up made on the
+// question's behalf holds the same one; nothing ever gives back to it.
+type budget struct {
+	limits  *Limits
+	queries atomic.Int32
+	bytes   atomic.Int32
+	aliases atomic.Int32
+	lookups atomic.Int32
+}
+
+func (b *budget) cost() Cost {
+	return Cost{int(b.queries.Load()), int(b.bytes.Load()), int(b.aliases.Load()), int(b.lookups.Load())}
+}
+
+func (b *budget) takeQuery() error {
+	if int(b.queries.Load()) >= b.limits.Queries {
+		return exhausted("%d upstream queries", b.limits.Queries)
+	}
+	b.queries.Add(1)
+	// Octets are known only after they came: what they exceed, the next packet pays.
+	if int(b.bytes.Load()) >= b.limits.Bytes {
+		return exhausted("%d octets from upstream", b.limits.Bytes)
+	}
+	return nil
+}
+
+func (b *budget) addBytes(n int) { b.bytes.Add(int32(n)) }
+
+func (b *budget) takeAlias() error {
+	if int(b.aliases.Add(1)) > b.limits.Aliases {
+		return exhausted("%d aliases followed", b.limits.Aliases)
+	}
+	return nil
+}
+
+func (b *budget) takeLookup() error {
+	if int(b.lookups.Load()) >= b.limits.NSLookups {
+		return exhausted("%d look-ups of name server addresses", b.limits.NSLookups)
+	}
+	b.lookups.Add(1)
+	return nil
+}
+
+// Failure is a look-up that came to nothing: SERVFAIL to a client, with the
+// extended errors that say why.
+type Failure struct {
+	EDE    []dns.EDE
+	Budget bool // the budget or the time of this question ran out: another question may fare better
+	Cached bool // known from an earlier look-up
+}
+
+// Error returns the texts of the extended errors.
+func (f *Failure) Error() string {
+	texts := make([]string, len(f.EDE))
+	for i, e := range f.EDE {
+		texts[i] = e.Text
+		if e.Text == "" {
+			texts[i] = e.Code.String()
+		}
+	}
+	return strings.Join(texts, "; ")
+}
+
+func failure(code dns.EDECode, format string, args ...any) *Failure {
+	return &Failure{EDE: []dns.EDE{{Code: code, Text: fmt.Sprintf(format, args...)}}}
+}
+
+func exhausted(format string, args ...any) *Failure {
+	f := failure(dns.EDEOther, "work budget used up: "+format, args...)
+	f.Budget = true
+	return f
+}

@@ -1,0 +1,214 @@
+package iterator
+
+import (
+	"net/netip"
+	"strings"
+	"time"
+
+	"onoma/dns"
+	"onoma/resolver/cache"
+)
+
+// candidate is an address that a zone's question can be sent to.
+type candidate struct {
+	addr  netip.Addr
+	name  dns.Name
+	tries int
+	out   bool // said something useless: not asked again in this step
+}
+
+// maxTries bounds what is sent to one address in one step: it may be a packet
+// that got lost, or two.
+const maxTries = 3
+
+// exploreOneIn is how rarely a server is chosen by chance among the known ones,
+// so that one that became quick is noticed [Knot 1/20].
+const exploreOneIn = 20
+
+// search is one step: one question for one zone's servers.
+type search struct {
+	t       *task
+	zone    *cache.Delegation
+	list    []candidate
+	pending []dns.Name // servers of which no address is known
+	lookups int        // of those, made in this step
+	notes   []string   // what went wrong, for a person
+	network bool       // some server did not answer at all
+	spare   *reply     // a reply to be used if nothing better comes
+}
+
+func (t *task) newSearch(zone *cache.Delegation) *search {
+	s := &search{t: t, zone: zone}
+	for _, ns := range zone.Servers {
+		known := s.add(ns.Name, ns.Addrs)
+		for _, typ := range t.it.addressTypes() {
+			if e, ok := t.it.Cache.RRset(ns.Name, typ, t.it.now()); ok {
+				known = s.add(ns.Name, addresses(e.Sets[0], t.it.Limits.Addresses)) || known
+			}
+		}
+		// A name within the zone cannot be found without the zone's servers.
+		if !known && !ns.Name.IsSubdomainOf(zone.Zone) {
+			s.pending = append(s.pending, ns.Name)
+		}
+	}
+	return s
+}
+
+// add takes addresses as candidates, each once: many names for one machine do
+// not make it be asked more often.
+func (s *search) add(name dns.Name, addrs []netip.Addr) (any bool) {
+next:
+	for _, a := range addrs {
+		if !s.t.it.usable(a) {
+			continue
+		}
+		any = true
+		for i := range s.list {
+			if s.list[i].addr == a {
+				continue next
+			}
+		}
+		s.list = append(s.list, candidate{addr: a, name: name})
+	}
+	return any
+}
+
+// addressTypes returns the types of address that can be used, IPv4 first.
+func (it *Iterator) addressTypes() []dns.Type {
+	switch {
+	case it.NoIPv4:
+		return []dns.Type{dns.TypeAAAA}
+	case it.NoIPv6:
+		return []dns.Type{dns.TypeA}
+	}
+	return []dns.Type{dns.TypeA, dns.TypeAAAA}
+}
+
+// addresses reads an address RRset, at most limit of it.
+func addresses(set cache.RRset, limit int) []netip.Addr {
+	var list []netip.Addr
+	for _, d := range set.Data[:min(len(set.Data), limit)] {
+		if a, ok := netip.AddrFromSlice(d); ok {
+			list = append(list, a)
+		}
+	}
+	return list
+}
+
+// next chooses whom to ask and how long to wait: a server not yet tried that
+// seems well; failing that, one whose address must be found first; failing
+// that, one more try of those that kept silent or are in doubt.
+func (s *search) next() (c *candidate, wait time.Duration, err error) {
+	for {
+		if c, wait = s.choose(func(c *candidate, st standing) bool { return c.tries == 0 && !st.doubtful }); c != nil {
+			return c, wait, nil
+		}
+		more, err := s.lookUpServer()
+		if err != nil {
+			return nil, 0, err
+		}
+		if !more {
+			break
+		}
+	}
+	for tries := range maxTries {
+		if c, wait = s.choose(func(c *candidate, _ standing) bool { return c.tries == tries }); c != nil {
+			return c, wait, nil
+		}
+	}
+	return nil, 0, nil
+}
+
+// choose returns the best candidate that is fit, nil where none is.
+func (s *search) choose(fit func(*candidate, standing) bool) (best *candidate, wait time.Duration) {
+	it, now := s.t.it, s.t.it.Env.Now()
+	dice := it.Env.Uint64()
+	explore, bestScore, quickest := dice%exploreOneIn == 0, time.Duration(0), maxRTO
+	for i := range s.list {
+		c := &s.list[i]
+		if c.out {
+			continue
+		}
+		roll := it.Env.Uint64()
+		st := it.servers.standing(c.addr, s.zone.Zone, now, roll)
+		if st.known {
+			quickest = min(quickest, st.rto)
+		}
+		if !fit(c, st) {
+			continue
+		}
+		if explore {
+			st.score = time.Duration(roll % uint64(time.Second))
+		}
+		if best == nil || st.score < bestScore {
+			best, bestScore, wait = c, st.score, st.rto
+		}
+	}
+	if explore {
+		wait = min(wait, 2*quickest) // curiosity must not cost the client much
+	}
+	if best != nil {
+		wait = min(wait<<best.tries, maxRTO)
+	}
+	return best, wait
+}
+
+// lookUpServer finds the addresses of one more server by a look-up of its own,
+// on the same budget. It reports whether there was one to look up.
+func (s *search) lookUpServer() (bool, error) {
+	t := s.t
+	if len(s.pending) == 0 || s.lookups >= t.it.Limits.ZoneNSLookups {
+		return false, nil
+	}
+	i := int(t.it.Env.Uint64() % uint64(len(s.pending)))
+	name := s.pending[i]
+	s.pending = append(s.pending[:i], s.pending[i+1:]...)
+	s.lookups++
+	found := false
+	for _, typ := range t.it.addressTypes() {
+		q := dns.Question{Name: name, Type: typ, Class: dns.ClassIN}
+		if t.inProgress(q) {
+			continue // it is for this very name that we are here
+		}
+		if err := t.budget.takeLookup(); err != nil {
+			return false, err
+		}
+		t.traceNSLookup(s.zone.Zone, q)
+		set, err := t.address(q)
+		if err != nil {
+			if t.ctx.Err() != nil || t.spent() != nil {
+				return false, err
+			}
+			continue
+		}
+		if found = s.add(name, addresses(set, t.it.Limits.Addresses)) || found; found {
+			break // one family will do: the other is found when it is asked for
+		}
+	}
+	if !found {
+		s.note(name.String() + " has no usable address")
+	}
+	return true, nil
+}
+
+// maxNotes bounds the text of an extended error.
+const maxNotes = 4
+
+func (s *search) note(text string) {
+	if len(s.notes) < maxNotes {
+		s.notes = append(s.notes, text)
+	}
+}
+
+// failure says why the step came to nothing (RFC 8914 §4.23, §4.24).
+func (s *search) failure(q dns.Question) *Failure {
+	if len(s.notes) == 0 {
+		s.note("none has a usable address")
+	}
+	f := failure(dns.EDENoReachableAuthority, "no server of %s gave an answer for %s %s: %s",
+		s.zone.Zone, q.Name, q.Type, strings.Join(s.notes, "; "))
+	if s.network {
+		f.EDE = append(f.EDE, dns.EDE{Code: dns.EDENetworkError})
+	}
+	return f
+}

@@ -1,0 +1,24 @@
+package iterator
+
+import (
+	"context"
+	"net/netip"
+	"time"
+
+	"onoma/transport"
+)
+
+// Env is everything outside: the clock, randomness and the network. Its methods
+// are called from many goroutines.
+type Env interface {
+	Now() time.Time
+
+	// Uint64 returns bits that nobody outside can guess.
+	Uint64() uint64
+
+	// Exchange sends query and returns the reply with the query's ID and
+	// question, ignoring all other packets (RFC 5452 §9.1). It honours ctx's
+	// deadline. An error is a *transport.ExchangeError, or at least wraps
+	// context.DeadlineExceeded where that is the reason.
+	Exchange(ctx context.Context, server netip.AddrPort, proto transport.Proto, query []byte) ([]byte, error)
+}

@@ -1,0 +1,95 @@
+package iterator
+
+import (
+	"errors"
+	"sync"
+
+	"onoma/dns"
+)
+
+// flightKey is one question for one zone's servers. What else the query carries
+// (EDNS, case) makes no difference.
+type flightKey struct {
+	zone string // wire forms, folded
+	name string
+	typ  dns.Type
+}
+
+// flight is that question while one look-up, its owner, is asking it.
+type flight struct {
+	owner *task
+	done  chan struct{}
+	reply *reply // valid once done is closed
+	err   error
+}
+
+// flights lets look-ups share what they ask, across all cores. A look-up that
+// waits for another is noted in it, so that two never wait for each other:
+// name servers named in each other's zones would have them do so.
+type flights struct {
+	mu  sync.Mutex // guards m and every task's waits
+	all map[flightKey]*flight
+}
+
+// shared runs ask, or waits for the look-up that is asking the same already. An
+// owner whose own budget ran out has nothing to say to others: they ask again.
+func (t *task) shared(zone dns.Name, q dns.Question, ask func() (*reply, error)) (*reply, error) {
+	key := flightKey{zone.Fold().Wire(), q.Name.Fold().Wire(), q.Type}
+	fs := &t.it.flights
+	fs.mu.Lock()
+	f := fs.all[key]
+	switch {
+	case f == nil:
+		f = &flight{owner: t, done: make(chan struct{})}
+		fs.all[key] = f
+		fs.mu.Unlock()
+		return t.fly(key, f, ask)
+	case f.owner.waitsFor(t):
+		fs.mu.Unlock()
+		return ask()
+	}
+	t.waits = f.owner
+	fs.mu.Unlock()
+	select {
+	case <-f.done:
+	case <-t.ctx.Done():
+	}
+	fs.mu.Lock()
+	t.waits = nil
+	fs.mu.Unlock()
+	if err := t.ctx.Err(); err != nil {
+		return nil, t.outOfTime()
+	}
+	var failed *Failure
+	if f.err != nil && (!errors.As(f.err, &failed) || failed.Budget) {
+		return ask()
+	}
+	t.traceShared(zone, q, f.reply)
+	return f.reply, f.err
+}
+
+// errAbandoned is what waiters of a flight see whose owner panicked.
+var errAbandoned = errors.New("look-up abandoned")
+
+func (t *task) fly(key flightKey, f *flight, ask func() (*reply, error)) (*reply, error) {
+	f.err = errAbandoned
+	defer func() {
+		t.it.flights.mu.Lock()
+		delete(t.it.flights.all, key)
+		t.it.flights.mu.Unlock()
+		close(f.done)
+	}()
+	f.reply, f.err = ask()
+	return f.reply, f.err
+}
+
+// waitsFor reports whether t waits, through whatever others, for u; or is u.
+// flights.mu is held.
+func (t *task) waitsFor(u *task) bool {
+	for ; t != nil; t = t.waits {
+		if t == u {
+			return true
+		}
+	}
+	return false
+}

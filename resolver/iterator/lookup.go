@@ -1,0 +1,243 @@
+package iterator
+
+import (
+	"context"
+	"errors"
+
+	"onoma/dns"
+	"onoma/resolver/cache"
+)
+
+// task is one client's question, with all look-ups made on its behalf. It
+// belongs to one goroutine, except for waits.
+type task struct {
+	it       *Iterator
+	ctx      context.Context
+	opts     Options
+	id       uint64
+	question dns.Question
+	budget   budget
+	stack    []setKey // look-ups in progress, the innermost last
+	waits    *task    // whose flight it waits for; under flights.mu
+}
+
+// finding is what is known of one name and type, from the cache or just asked.
+type finding struct {
+	outcome   Outcome // answer, alias, nodata or nxdomain
+	rcode     dns.RCode
+	chain     []cache.RRset
+	target    dns.Name
+	authority []cache.RRset
+	ttl       uint32
+}
+
+// lookup answers q: it follows aliases until there is an answer, each link a
+// look-up of its own where the reply does not hold the next one.
+func (t *task) lookup(q dns.Question) (*Answer, error) {
+	a := &Answer{TTL: dns.MaxTTL}
+	seen := map[string]bool{q.Name.Fold().Wire(): true}
+	for {
+		if local := t.local(q); local != nil {
+			a.append(local.Chain, local.Authority, local.RCode, local.TTL)
+			return a, nil
+		}
+		f, err := t.find(q)
+		if err != nil {
+			return nil, t.failed(q, err)
+		}
+		a.append(f.chain, f.authority, f.rcode, f.ttl)
+		if err := t.countAliases(f.chain, seen); err != nil {
+			return nil, t.failed(t.question, err)
+		}
+		if f.outcome != OutcomeAlias {
+			return a, nil
+		}
+		q.Name = f.target
+	}
+}
+
+func (a *Answer) append(chain, authority []cache.RRset, rcode dns.RCode, ttl uint32) {
+	a.Chain = append(a.Chain, chain...)
+	a.Authority, a.RCode, a.TTL = authority, rcode, min(a.TTL, ttl)
+}
+
+// countAliases charges the budget for each alias and notices a name that comes
+// up twice.
+func (t *task) countAliases(chain []cache.RRset, seen map[string]bool) error {
+	for _, set := range chain {
+		if set.Type != dns.TypeCNAME {
+			continue
+		}
+		target, ok := nameOf(set.Data[0])
+		if !ok {
+			continue
+		}
+		key := target.Fold().Wire()
+		if seen[key] && t.question.Type != dns.TypeCNAME {
+			return failure(dns.EDEOther, "alias loop at %s", target)
+		}
+		seen[key] = true
+		if set.Name.IsZero() || t.question.Type == dns.TypeCNAME {
+			continue
+		}
+		if err := t.budget.takeAlias(); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// local asks whoever has answers of its own for a name.
+func (t *task) local(q dns.Question) *Answer {
+	if t.it.Local == nil {
+		return nil
+	}
+	a := t.it.Local(q)
+	if a != nil {
+		t.traceCached(q, &finding{outcome: OutcomeAnswer, rcode: a.RCode, chain: a.Chain, ttl: a.TTL}, true)
+	}
+	return a
+}
+
+// find returns what is known of q's name and type, asking if need be.
+func (t *task) find(q dns.Question) (*finding, error) {
+	if f, ok := t.cached(q); ok {
+		t.traceCached(q, f, false)
+		return f, nil
+	}
+	if t.opts.CacheOnly {
+		return nil, ErrNotCached
+	}
+	if f, ok := t.it.Cache.Failure(q.Name, q.Type); ok && f.Expire > t.it.now() {
+		known := failure(f.Code, "%s", f.Text)
+		known.Cached = true
+		known.EDE = append([]dns.EDE{{Code: dns.EDECachedError}}, known.EDE...)
+		return nil, known
+	}
+	if t.inProgress(q) {
+		return nil, failure(dns.EDEOther, "%s %s depends on itself", q.Name, q.Type)
+	}
+	if len(t.stack) > t.it.Limits.Depth {
+		return nil, exhausted("%d look-ups within one another", t.it.Limits.Depth)
+	}
+	t.stack = append(t.stack, keyOf(q.Name, q.Type))
+	defer func() { t.stack = t.stack[:len(t.stack)-1] }()
+	f, err := t.walk(q)
+	if err == nil {
+		if f.outcome != OutcomeAlias {
+			t.forgetFailure(q)
+		}
+		return f, nil
+	}
+	return nil, err
+}
+
+// inProgress reports whether q is being looked up already, further out.
+func (t *task) inProgress(q dns.Question) bool {
+	k := keyOf(q.Name, q.Type)
+	for _, s := range t.stack {
+		if s == k {
+			return true
+		}
+	}
+	return false
+}
+
+// cached returns what the cache knows of q.
+func (t *task) cached(q dns.Question) (*finding, bool) {
+	c, now := t.it.Cache, t.it.now()
+	if e, ok := c.RRset(q.Name, q.Type, now); ok {
+		return &finding{outcome: OutcomeAnswer, chain: e.Sets, ttl: e.Expire - now}, true
+	}
+	if q.Type != dns.TypeCNAME {
+		if e, ok := c.RRset(q.Name, dns.TypeCNAME, now); ok {
+			target, _ := nameOf(e.Sets[0].Data[0])
+			return &finding{outcome: OutcomeAlias, chain: e.Sets, target: target, ttl: e.Expire - now}, true
+		}
+	}
+	if e, ok := c.NXDomain(q.Name, now); ok {
+		return &finding{outcome: OutcomeNXDomain, rcode: dns.RCodeNXDomain, authority: e.Sets, ttl: e.Expire - now}, true
+	}
+	if e, ok := c.NoData(q.Name, q.Type, now); ok {
+		return &finding{outcome: OutcomeNoData, authority: e.Sets, ttl: e.Expire - now}, true
+	}
+	return t.cachedDName(q, now)
+}
+
+// cachedDName answers a name below a DNAME that is known (RFC 6672 §3.4).
+func (t *task) cachedDName(q dns.Question, now uint32) (*finding, bool) {
+	for p := q.Name.Parent(); !p.IsZero() && !p.IsRoot(); p = p.Parent() {
+		e, ok := t.it.Cache.RRset(p, dns.TypeDNAME, now)
+		if !ok {
+			continue
+		}
+		ttl := e.Expire - now
+		cname, target, fits := synthesise(e.Sets[0], q.Name)
+		if !fits {
+			return &finding{outcome: OutcomeAnswer, rcode: dns.RCodeYXDomain, chain: e.Sets, ttl: ttl}, true
+		}
+		return &finding{outcome: OutcomeAlias, chain: append(e.Sets, cname), target: target, ttl: ttl}, true
+	}
+	return nil, false
+}
+
+// address finds an address RRset of a name server. An alias there is against
+// RFC 2181 §10.3, and is not followed: it would be one more way to make work.
+func (t *task) address(q dns.Question) (cache.RRset, error) {
+	if local := t.local(q); local != nil {
+		return cache.RRset{}, failure(dns.EDENoReachableAuthority, "%s is a local name", q.Name)
+	}
+	f, err := t.find(q)
+	if err != nil {
+		return cache.RRset{}, t.failed(q, err)
+	}
+	if f.outcome != OutcomeAnswer || f.chain[0].Type != q.Type {
+		return cache.RRset{}, failure(dns.EDENoReachableAuthority, "%s has no %s record", q.Name, q.Type)
+	}
+	return f.chain[0], nil
+}
+
+// failed remembers that q cannot be resolved (RFC 9520 §3), and for how long
+// depends on how often that came about in succession. That a budget ran out is
+// remembered for the client's own question only: another one, with what is left
+// of it elsewhere, may well find what this one was on the way to.
+func (t *task) failed(q dns.Question, err error) error {
+	var f *Failure
+	if !errors.As(err, &f) || f.Cached || f.Budget && q != t.question {
+		return err
+	}
+	now := t.it.now()
+	old, _ := t.it.Cache.Failure(q.Name, q.Type)
+	count := old.Count
+	if now-old.Expire > seconds(t.it.Limits.MaxFailureTTL) {
+		count = 0 // too long ago to be in succession
+	}
+	ttl := min(t.it.Limits.FailureTTL<<min(count, 12), t.it.Limits.MaxFailureTTL)
+	t.it.Cache.PutFailure(q.Name, q.Type, cache.Failure{
+		Count: min(count, 100) + 1, Code: f.EDE[0].Code, Text: f.EDE[0].Text, Expire: now + max(1, seconds(ttl)),
+	}, now)
+	return err
+}
+
+// forgetFailure ends the succession of failures of q.
+func (t *task) forgetFailure(q dns.Question) {
+	if _, ok := t.it.Cache.Failure(q.Name, q.Type); ok {
+		t.it.Cache.DropFailure(q.Name, q.Type)
+	}
+}
+
+// spent returns a failure if nothing more can be asked on this budget.
+func (t *task) spent() error {
+	b := &t.budget
+	if int(b.queries.Load()) >= b.limits.Queries || int(b.bytes.Load()) >= b.limits.Bytes {
+		return b.takeQuery()
+	}
+	return nil
+}
+
+// outOfTime is the failure of a look-up whose time is over.
+func (t *task) outOfTime() error {
+	f := exhausted("%v of time", t.it.Limits.Time)
+	f.EDE[0].Code = dns.EDENoReachableAuthority
+	return f
+}

@@ -1,0 +1,141 @@
+package resolver
+
+import (
+	"context"
+	"errors"
+	"sync"
+	"sync/atomic"
+
+	"onoma/dns"
+	"onoma/resolver/cache"
+	"onoma/resolver/iterator"
+	"onoma/resolver/local"
+	"onoma/transport"
+)
+
+// Resolver answers questions. Make it with New, end it with Close.
+type Resolver struct {
+	cfg      Config
+	messages *cache.Messages
+	iterator *iterator.Iterator
+	special  *local.Special
+	hosts    atomic.Pointer[local.Hosts]
+	jobs     jobs
+
+	ctx    context.Context // of all look-ups for clients
+	cancel context.CancelCauseFunc
+	wg     sync.WaitGroup // look-ups and the watcher of the hosts file
+}
+
+// ErrClosed ends look-ups when the resolver is closed.
+var ErrClosed = errors.New("resolver closed")
+
+// New returns a resolver that works as cfg says. It fails where the hosts file
+// cannot be read.
+func New(cfg Config) (*Resolver, error) {
+	cfg = cfg.withDefaults()
+	r := &Resolver{
+		cfg:      cfg,
+		messages: cache.NewMessages(cfg.MessageCacheSize),
+		special:  local.NewSpecial(cfg.NotSpecial),
+	}
+	r.iterator = iterator.New(iterator.Config{
+		Env: cfg.Env, Cache: cache.NewRecords(cfg.RecordCacheSize), Hints: cfg.Hints, Limits: cfg.Limits,
+		UpstreamPort: cfg.UpstreamPort, NoIPv4: cfg.NoIPv4, NoIPv6: cfg.NoIPv6,
+		AllowLoopbackServers: cfg.AllowLoopbackServers, RandomCase: cfg.RandomCase, NoMinimise: cfg.NoMinimise,
+		UDPSize: cfg.UDPSize, Local: r.local, Tracer: cfg.Tracer,
+	})
+	r.jobs.init()
+	r.ctx, r.cancel = context.WithCancelCause(context.Background())
+	if err := r.watchHosts(); err != nil {
+		r.cancel(ErrClosed)
+		return nil, err
+	}
+	return r, nil
+}
+
+// NewWorker returns a Worker for one loop of the transport.
+func (r *Resolver) NewWorker() transport.Worker { return &worker{r: r} }
+
+// Close ends all look-ups, which answers their clients with SERVFAIL, and waits
+// for them. The transport should have stopped asking.
+func (r *Resolver) Close() error {
+	r.jobs.close()
+	r.cancel(ErrClosed)
+	r.wg.Wait()
+	return nil
+}
+
+// Flush forgets what is known of name, and of all below it if tree: RRsets,
+// negative answers, delegations, failures and whole answers.
+//
+// Whole answers at other names that lead there by an alias are forgotten too:
+// all of them are, as they can be built again from the rest without asking.
+func (r *Resolver) Flush(name dns.Name, tree bool) (entries int) {
+	n := r.iterator.Cache.Flush(name, tree)
+	r.messages.FlushAll()
+	return n
+}
+
+// FlushAll forgets everything but what is known of servers' speed.
+func (r *Resolver) FlushAll() {
+	r.iterator.Cache.FlushAll()
+	r.messages.FlushAll()
+}
+
+// local answers from the hosts file and for special-use names; nil otherwise.
+func (r *Resolver) local(q dns.Question) *iterator.Answer {
+	a := r.hosts.Load().Answer(q)
+	if a == nil {
+		a = r.special.Answer(q)
+	}
+	if a == nil {
+		return nil
+	}
+	return &iterator.Answer{RCode: a.RCode, Chain: a.Sets, Authority: a.Authority, TTL: a.TTL}
+}
+
+// Options are what one call of Resolve may have of its own.
+type Options struct {
+	DNSSEC    bool   // RRSIG, NSEC and NSEC3 records too, as with DO
+	CacheOnly bool   // ask nobody
+	Tracer    Tracer // told of every step
+}
+
+// Result is the end of a look-up, also of one that failed: then RCode is
+// SERVFAIL and EDE says why.
+type Result struct {
+	Question  dns.Question
+	RCode     dns.RCode
+	Answer    []dns.Record // aliases first and in order, then the RRset asked for
+	Authority []dns.Record // of a negative answer: SOA and proof
+	EDE       []dns.EDE
+	TTL       uint32 // how long all of it may be kept
+	Cost      Cost
+}
+
+// Resolve answers a question of class IN as it would a client's, except for the
+// access list. The error is the context's, or ErrClosed; a look-up that fails is
+// a Result.
+func (r *Resolver) Resolve(ctx context.Context, q dns.Question, opts Options) (Result, error) {
+	ctx, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
+	defer context.AfterFunc(r.ctx, func() { cancel(ErrClosed) })()
+	res := Result{Question: q}
+	if rcode, ede, ok := refuses(q); ok {
+		res.RCode, res.EDE = rcode, ede
+		return res, nil
+	}
+	a, err := r.iterator.Resolve(ctx, q, iterator.Options{Tracer: opts.Tracer, CacheOnly: opts.CacheOnly})
+	if err != nil {
+		if ctx.Err() != nil {
+			return res, context.Cause(ctx)
+		}
+		f := failed(err)
+		res.RCode, res.EDE = f.rcode, f.ede
+		return res, nil
+	}
+	res.RCode, res.EDE, res.TTL, res.Cost = a.RCode, a.EDE, a.TTL, a.Cost
+	res.Answer, res.Authority = sections(q, a, opts.DNSSEC)
+	return res, nil
+}
