@@ -61,6 +61,7 @@ type lexer struct {
 	text  []byte
 	pos   int
 	open  int  // where the open parenthesis stands, or -1
+	over  int  // where the first word beyond maxTokens stands, else 0
 	final bool // nothing follows text
 }
 
@@ -76,7 +77,7 @@ func (x *lexer) scan(text []byte, final bool) int {
 		case !ok:
 			return -1
 		case !more:
-			return x.pos
+			return x.finish()
 		}
 	}
 	if !final {
@@ -84,6 +85,13 @@ func (x *lexer) scan(text []byte, final bool) int {
 	}
 	if x.open >= 0 {
 		x.unclosed("parenthesis is not closed")
+	}
+	return x.finish()
+}
+
+func (x *lexer) finish() int {
+	if x.over > 0 {
+		x.note(x.over, "too many words", fmt.Sprintf("at most %d in one entry", maxTokens))
 	}
 	return x.pos
 }
@@ -141,7 +149,9 @@ func (x *lexer) step(c byte) (more, ok bool) {
 
 func (x *lexer) token(text []byte, off int, quoted bool) {
 	if len(x.toks) == maxTokens {
-		x.note(off, "too many words", fmt.Sprintf("at most %d in one entry", maxTokens))
+		if x.over == 0 {
+			x.over = off
+		}
 		return
 	}
 	x.toks = append(x.toks, dns.Token{Text: text, Quoted: quoted})
