@@ -123,11 +123,15 @@ type difference struct {
 	extra        []string // of a section: records that only we sent
 	missing      []string // and those that only the peer sent
 	mine, other  *answer  // the whole answers
+	alone        bool     // nobody at all gives our answer
 }
 
 func (d *difference) String() string {
 	var b strings.Builder
-	fmt.Fprintf(&b, "%s: %s %s (%s) %s: %s", d.q.set, d.q.name, dns.TypeToString[d.q.typ], d.q.mode, d.peer, d.kind)
+	fmt.Fprintf(&b, "%s: %s %s (%s) %s: %s", d.q.set, d.q.name, dns.Type(d.q.typ), d.q.mode, d.peer, d.kind)
+	if d.alone {
+		b.WriteString(" (nobody agrees with us)")
+	}
 	if d.ours != d.theirs {
 		fmt.Fprintf(&b, " ours %s, theirs %s", d.ours, d.theirs)
 	}

@@ -3,18 +3,22 @@ package interop
 import (
 	"flag"
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
 	"testing"
 
+	"github.com/miekg/dns"
+
+	"onoma/test/model"
 	"onoma/test/peers"
 )
 
 // A peer may take our place, to learn what the peers think of each other.
 var (
-	reference = flag.String("reference", "onoma", "whose answers the others are compared with: onoma, nsd, knot, bind or powerdns")
+	reference = flag.String("reference", "onoma", "whose answers the others are compared with: onoma, model, nsd, knot, bind or powerdns")
 	onlySet   = flag.String("set", "", "ask about one set of testdata only")
 	shown     = flag.Int("shown", 60, "how many unexplained differences to print")
 )
@@ -36,7 +40,7 @@ func TestDifferential(t *testing.T) {
 	}
 	servers := startAll(t, zones, peers.All...)
 	t.Logf("%d sets, %d zones, %d questions, %d servers", len(sets), len(zones), len(questions), len(servers))
-	c := newComparison(acceptedDifferences)
+	c := newComparison(acceptedDifferences, modelOf(sets))
 	c.findUnserved(t, servers, sets)
 	c.run(t, servers, questions)
 	c.report(t, servers)
@@ -70,6 +74,7 @@ func startAll(t *testing.T, zones peers.Zones, others ...*peers.Peer) []*peers.S
 // comparison collects the differences between the first server and the others.
 type comparison struct {
 	rows     []*row
+	model    *model.Server
 	unserved map[string]bool // "peer set": not compared, since the peer does not load a zone of the set
 
 	// judged are the peers that run in the version that the rows were made for. What another version does differently is
@@ -82,11 +87,11 @@ type comparison struct {
 	broken      []string // of our own rules
 }
 
-func newComparison(rows []*row) *comparison {
+func newComparison(rows []*row, m *model.Server) *comparison {
 	for _, r := range rows {
 		r.excused.Store(0)
 	}
-	c := &comparison{rows: rows, unserved: make(map[string]bool), judged: make(map[string]bool)}
+	c := &comparison{rows: rows, model: m, unserved: make(map[string]bool), judged: make(map[string]bool)}
 	for _, p := range peers.All {
 		c.judged[p.Name] = isJudged(p.Name)
 	}
@@ -120,6 +125,13 @@ func (c *comparison) findUnserved(t *testing.T, servers []*peers.Server, sets []
 func (c *comparison) run(t *testing.T, servers []*peers.Server, questions []question) {
 	t.Helper()
 	const askers = 4
+	var names []string
+	if *reference == "model" {
+		names = append(names, "model")
+	}
+	for _, s := range servers {
+		names = append(names, s.Name)
+	}
 	var next atomic.Int64
 	var wg sync.WaitGroup
 	for range askers {
@@ -136,11 +148,14 @@ func (c *comparison) run(t *testing.T, servers []*peers.Server, questions []ques
 				}
 				q := &questions[i]
 				answers, err := ask(clients, q, uint16(i))
+				if *reference == "model" {
+					answers = slices.Insert(answers, 0, c.modelAnswer(q))
+				}
 				if err != nil {
 					c.note(fmt.Sprintf("%s %s: %v", q.set, q.name, err))
 					continue
 				}
-				c.judge(q, servers, answers)
+				c.judge(q, names, answers)
 			}
 		})
 	}
@@ -154,9 +169,11 @@ func (c *comparison) note(what string) {
 }
 
 // judge compares one question's answers.
-func (c *comparison) judge(q *question, servers []*peers.Server, answers []answer) {
+func (c *comparison) judge(q *question, names []string, answers []answer) {
 	mine := &answers[0]
-	if servers[0].Name == "onoma" {
+	if names[0] == "onoma" {
+		names = append(slices.Clone(names), "model")
+		answers = append(answers, c.modelAnswer(q))
 		switch {
 		case mine.failure != "":
 			c.note(fmt.Sprintf("%s: %s %d: %s", q.set, q.name, q.typ, mine.failure))
@@ -169,11 +186,16 @@ func (c *comparison) judge(q *question, servers []*peers.Server, answers []answe
 	compared, disagreeing := 0, make(map[string]int) // by kind: how many peers differ from us
 	var open []*difference
 	for i := range answers[1:] {
-		peer := servers[i+1].Name
+		peer := names[i+1]
 		if c.unserved[peer+" "+q.set] {
 			continue
 		}
 		compared++
+		if names[0] == "model" {
+			mine.tc, mine.edns = answers[i+1].tc, answers[i+1].edns
+		} else if peer == "model" {
+			answers[i+1].tc, answers[i+1].edns = mine.tc, mine.edns
+		}
 		for _, d := range compare(q, peer, mine, &answers[i+1]) {
 			disagreeing[d.kind]++
 			if !c.excuse(d) {
@@ -184,12 +206,28 @@ func (c *comparison) judge(q *question, servers []*peers.Server, answers []answe
 	c.Lock()
 	defer c.Unlock()
 	for _, d := range open {
-		if !c.judged[d.peer] && disagreeing[d.kind] < compared {
+		d.alone = disagreeing[d.kind] == compared
+		if d.peer != "model" && !c.judged[d.peer] && !d.alone {
 			c.unjudged++
 			continue
 		}
 		c.unexplained = append(c.unexplained, d)
 	}
+}
+
+// modelAnswer is what the model answers; it knows neither EDNS nor sizes.
+func (c *comparison) modelAnswer(q *question) answer {
+	m := c.model.Answer(dns.Question{Name: q.name, Qtype: q.typ, Qclass: dns.ClassINET}, q.mode == do)
+	return normal(m, nil)
+}
+
+// modelOf gives the model all zones.
+func modelOf(sets []*zoneSet) *model.Server {
+	zones := make(map[string][]dns.RR)
+	for _, set := range sets {
+		maps.Copy(zones, set.records)
+	}
+	return model.New(zones)
 }
 
 func (c *comparison) excuse(d *difference) bool {
