@@ -69,6 +69,7 @@ func (t *connTable) admit(c *tcpConn) (evicted *tcpConn, ok bool) {
 	return evicted, true
 }
 
+// insert takes c in, idle from the start: it has said nothing yet.
 func (t *connTable) insert(c *tcpConn, key netip.Addr) {
 	cl := t.clients[key]
 	if cl == nil {
@@ -77,6 +78,7 @@ func (t *connTable) insert(c *tcpConn, key netip.Addr) {
 	}
 	cl.n++
 	t.conns[c] = cl
+	t.setIdleLocked(c, true)
 }
 
 // oldestIdle takes the longest idle connection out, to be closed; nil if there is none.
@@ -94,6 +96,10 @@ func (t *connTable) oldestIdle() *tcpConn {
 func (t *connTable) setIdle(c *tcpConn, idle bool) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
+	t.setIdleLocked(c, idle)
+}
+
+func (t *connTable) setIdleLocked(c *tcpConn, idle bool) {
 	cl := t.conns[c]
 	if cl == nil || c.idle == idle {
 		return
@@ -120,11 +126,7 @@ func (t *connTable) removeLocked(c *tcpConn) {
 	if cl == nil {
 		return
 	}
-	if c.idle {
-		c.idle = false
-		t.idle.remove(c)
-		cl.idle.remove(c)
-	}
+	t.setIdleLocked(c, false)
 	delete(t.conns, c)
 	if cl.n--; cl.n == 0 {
 		delete(t.clients, cl.key)

@@ -20,6 +20,7 @@ type batchSocket struct {
 	conn    syscall.RawConn
 	cpus    []int // to pin to; nil: the socket waits in the Go poller
 	stopped atomic.Bool
+	drops   atomic.Uint32 // as last asked for
 }
 
 // openUDP opens one socket for each thread.
@@ -199,18 +200,25 @@ func (s *batchSocket) stop() {
 	s.control(func(fd int) error { return unix.Shutdown(fd, unix.SHUT_RD) })
 }
 
-func (s *batchSocket) close() error { return s.file.Close() }
+func (s *batchSocket) close() error {
+	s.kernelDrops()
+	return s.file.Close()
+}
 
-// kernelDrops asks for the ninth of the numbers that SO_MEMINFO gives (SK_MEMINFO_DROPS).
+// kernelDrops asks for the ninth of the numbers that SO_MEMINFO gives (SK_MEMINFO_DROPS), and remembers it beyond the
+// socket's end.
 func (s *batchSocket) kernelDrops() uint64 {
-	var info [9]uint32
-	size := uint32(unsafe.Sizeof(info))
 	s.control(func(fd int) error {
-		unix.Syscall6(unix.SYS_GETSOCKOPT, uintptr(fd), unix.SOL_SOCKET, unix.SO_MEMINFO,
+		var info [9]uint32
+		size := uint32(unsafe.Sizeof(info))
+		_, _, errno := unix.Syscall6(unix.SYS_GETSOCKOPT, uintptr(fd), unix.SOL_SOCKET, unix.SO_MEMINFO,
 			uintptr(unsafe.Pointer(&info)), uintptr(unsafe.Pointer(&size)), 0)
+		if errno == 0 {
+			s.drops.Store(info[8])
+		}
 		return nil
 	})
-	return uint64(info[8])
+	return uint64(s.drops.Load())
 }
 
 // reply sends one detached answer.
