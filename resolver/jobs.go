@@ -4,6 +4,7 @@ import (
 	"container/list"
 	"context"
 	"errors"
+	"runtime/debug"
 	"sync"
 	"time"
 
@@ -41,6 +42,8 @@ func (j *jobs) close() {
 
 // errJostled ends a look-up that gave way to a newer one.
 var errJostled = errors.New("gave way to newer questions")
+
+var errPanic = errors.New("internal error")
 
 // admit detaches a query and has it looked up, together with others that ask
 // the same. Where there is no room, it is not detached, and ede says why.
@@ -93,7 +96,7 @@ func (js *jobs) jostle(now time.Time, after time.Duration) bool {
 func (r *Resolver) run(ctx context.Context, j *job) {
 	defer r.wg.Done()
 	defer j.cancel(nil)
-	a, err := r.iterator.Resolve(ctx, j.question, iterator.Options{})
+	a, err := r.resolve(ctx, j.question)
 	var out outcome
 	switch {
 	case err == nil:
@@ -106,6 +109,17 @@ func (r *Resolver) run(ctx context.Context, j *job) {
 		out = failed(err)
 	}
 	r.respond(j, r.takeOut(j), out)
+}
+
+// resolve is the iterator's, except that a panic in it costs this question only.
+func (r *Resolver) resolve(ctx context.Context, q dns.Question) (a *iterator.Answer, err error) {
+	defer func() {
+		if v := recover(); v != nil {
+			r.cfg.Log.Error("look-up panicked", "question", q.String(), "panic", v, "stack", string(debug.Stack()))
+			a, err = nil, errPanic
+		}
+	}()
+	return r.iterator.Resolve(ctx, q, iterator.Options{})
 }
 
 // takeOut ends the job for newcomers, and returns its clients.
@@ -124,9 +138,12 @@ func (r *Resolver) takeOut(j *job) []*transport.Pending {
 func (r *Resolver) respond(j *job, waiters []*transport.Pending, out outcome) {
 	var q dns.Query
 	var buf []byte
+	var kept [4]bool
 	for _, p := range waiters {
 		if err := q.Parse(p.Msg); err == nil {
-			buf = r.reply(buf[:0], p.Msg, &q, p.Proto, out)
+			v := variant(&q)
+			buf = r.reply(buf[:0], p.Msg, &q, p.Proto, out, !kept[v])
+			kept[v] = true
 			if err := p.Reply(buf); err != nil {
 				r.cfg.Log.Debug("answer not sent", "client", p.Client, "question", j.question.String(), "error", err)
 			}

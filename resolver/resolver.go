@@ -126,6 +126,10 @@ func (r *Resolver) Resolve(ctx context.Context, q dns.Question, opts Options) (R
 		res.RCode, res.EDE = rcode, ede
 		return res, nil
 	}
+	if q.Type == dns.TypeANY {
+		res.Answer, _ = sections(q, minimalANY(q).answer, false)
+		return res, nil
+	}
 	a, err := r.iterator.Resolve(ctx, q, iterator.Options{Tracer: opts.Tracer, CacheOnly: opts.CacheOnly})
 	if err != nil {
 		if ctx.Err() != nil {

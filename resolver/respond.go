@@ -80,15 +80,17 @@ func appendSet(list []dns.Record, s *cache.RRset, sigs bool) []dns.Record {
 	return list
 }
 
-// reply appends the response to q, whose message is msg, and puts it into the
-// cache of messages.
-func (r *Resolver) reply(dst, msg []byte, q *dns.Query, proto transport.Proto, out outcome) []byte {
+// reply appends the response to q, whose message is msg, and, if keep, puts it
+// into the cache of messages.
+func (r *Resolver) reply(dst, msg []byte, q *dns.Query, proto transport.Proto, out outcome, keep bool) []byte {
 	var options []byte
 	for _, e := range out.ede {
 		options = e.Append(options)
 	}
 	if out.answer == nil {
-		r.rememberFailure(msg, q, out)
+		if keep {
+			r.rememberFailure(msg, q, out)
+		}
 		return r.failure(dst, msg, q, out.rcode, options)
 	}
 	start := len(dst)
@@ -96,10 +98,12 @@ func (r *Resolver) reply(dst, msg []byte, q *dns.Query, proto transport.Proto, o
 	if !ok {
 		return r.failure(dst[:start], msg, q, dns.RCodeServFail, edeTooLong.Append(nil))
 	}
-	now := uint32(r.cfg.Env.Now().Unix())
-	var key [cache.MaxKey]byte
-	k := cache.AppendKey(key[:0], q.Name, q.Type, q.Class, variant(q))
-	r.messages.Put(k, dst[start:], options, now, now+min(out.answer.TTL, dns.MaxTTL))
+	if keep {
+		now := uint32(r.cfg.Env.Now().Unix())
+		var key [cache.MaxKey]byte
+		k := cache.AppendKey(key[:0], q.Name, q.Type, q.Class, variant(q))
+		r.messages.Put(k, dst[start:], options, now, now+min(out.answer.TTL, dns.MaxTTL))
+	}
 	return r.finish(dst, start, q, proto, options)
 }
 

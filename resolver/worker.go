@@ -205,9 +205,9 @@ func (w *worker) miss(dst []byte, tq *transport.Query, key []byte) []byte {
 	}
 	switch {
 	case question.Type == dns.TypeANY:
-		return w.r.reply(dst, tq.Msg, &w.q, tq.Proto, minimalANY(question))
+		return w.r.reply(dst, tq.Msg, &w.q, tq.Proto, minimalANY(question), true)
 	case !w.q.Flags.Has(dns.FlagRD):
-		return w.r.reply(dst, tq.Msg, &w.q, tq.Proto, w.r.cacheOnly(question))
+		return w.r.reply(dst, tq.Msg, &w.q, tq.Proto, w.r.cacheOnly(question), true)
 	}
 	key[len(key)-1] &^= byte(cache.VariantDO) // one look-up serves both kinds of clients
 	if ede, ok := w.r.admit(tq, question, key); !ok {

@@ -55,6 +55,7 @@ func (s *search) run(q dns.Question) (*reply, error) {
 func (s *search) try(c *candidate, q dns.Question, wait time.Duration) (*reply, error) {
 	r, err := s.converse(c, q, wait)
 	now := s.t.it.Env.Now()
+	s.heard = s.heard || err == nil
 	switch {
 	case err != nil:
 		return nil, s.noReply(c, err, now)
@@ -86,7 +87,7 @@ func (s *search) noReply(c *candidate, err error, now time.Time) error {
 		return f
 	}
 	if s.t.ctx.Err() != nil {
-		return s.t.outOfTime()
+		return s.t.outOfTime(s.notes...)
 	}
 	s.network = true
 	kind := exchangeKind(err)

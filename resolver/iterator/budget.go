@@ -65,6 +65,7 @@ type Failure struct {
 	EDE    []dns.EDE
 	Budget bool // the budget or the time of this question ran out: another question may fare better
 	Cached bool // known from an earlier look-up
+	silent bool // no server of the zone gave any reply
 }
 
 // Error returns the texts of the extended errors.

@@ -2,6 +2,7 @@ package iterator
 
 import (
 	"net/netip"
+	"slices"
 	"strings"
 	"time"
 
@@ -18,8 +19,11 @@ type candidate struct {
 }
 
 // maxTries bounds what is sent to one address in one step: it may be a packet
-// that got lost, or two.
-const maxTries = 3
+// that got lost, or two. A server in doubt gets fewer chances.
+const (
+	maxTries    = 3
+	maxDoubtful = 2
+)
 
 // exploreOneIn is how rarely a server is chosen by chance among the known ones,
 // so that one that became quick is noticed [Knot 1/20].
@@ -34,6 +38,7 @@ type search struct {
 	lookups int        // of those, made in this step
 	notes   []string   // what went wrong, for a person
 	network bool       // some server did not answer at all
+	heard   bool       // some server did
 	spare   *reply     // a reply to be used if nothing better comes
 }
 
@@ -112,7 +117,8 @@ func (s *search) next() (c *candidate, wait time.Duration, err error) {
 		}
 	}
 	for tries := range maxTries {
-		if c, wait = s.choose(func(c *candidate, _ standing) bool { return c.tries == tries }); c != nil {
+		fit := func(c *candidate, st standing) bool { return c.tries == tries && (!st.doubtful || tries < maxDoubtful) }
+		if c, wait = s.choose(fit); c != nil {
 			return c, wait, nil
 		}
 	}
@@ -195,7 +201,7 @@ func (s *search) lookUpServer() (bool, error) {
 const maxNotes = 4
 
 func (s *search) note(text string) {
-	if len(s.notes) < maxNotes {
+	if len(s.notes) < maxNotes && !slices.Contains(s.notes, text) {
 		s.notes = append(s.notes, text)
 	}
 }
@@ -207,6 +213,7 @@ func (s *search) failure(q dns.Question) *Failure {
 	}
 	f := failure(dns.EDENoReachableAuthority, "no server of %s gave an answer for %s %s: %s",
 		s.zone.Zone, q.Name, q.Type, strings.Join(s.notes, "; "))
+	f.silent = s.network && !s.heard
 	if s.network {
 		f.EDE = append(f.EDE, dns.EDE{Code: dns.EDENetworkError})
 	}

@@ -3,6 +3,7 @@ package iterator
 import (
 	"context"
 	"errors"
+	"strings"
 
 	"onoma/dns"
 	"onoma/resolver/cache"
@@ -43,10 +44,13 @@ func (t *task) lookup(q dns.Question) (*Answer, error) {
 		}
 		f, err := t.find(q)
 		if err != nil {
-			return nil, t.failed(q, err)
+			if err = t.failed(q, err); q != t.question {
+				err = t.failed(t.question, err)
+			}
+			return nil, err
 		}
 		a.append(f.chain, f.authority, f.rcode, f.ttl)
-		if err := t.countAliases(f.chain, seen); err != nil {
+		if err := t.countAliases(f, q.Type, seen); err != nil {
 			return nil, t.failed(t.question, err)
 		}
 		if f.outcome != OutcomeAlias {
@@ -63,22 +67,19 @@ func (a *Answer) append(chain, authority []cache.RRset, rcode dns.RCode, ttl uin
 
 // countAliases charges the budget for each alias and notices a name that comes
 // up twice.
-func (t *task) countAliases(chain []cache.RRset, seen map[string]bool) error {
-	for _, set := range chain {
+func (t *task) countAliases(f *finding, typ dns.Type, seen map[string]bool) error {
+	for i, set := range f.chain {
 		if set.Type != dns.TypeCNAME {
 			continue
 		}
+		if f.outcome == OutcomeAnswer && typ == dns.TypeCNAME && i == len(f.chain)-1 {
+			break // it is the answer, and not followed
+		}
 		target, ok := nameOf(set.Data[0])
-		if !ok {
-			continue
-		}
-		key := target.Fold().Wire()
-		if seen[key] && t.question.Type != dns.TypeCNAME {
+		if key := target.Fold().Wire(); !ok || seen[key] {
 			return failure(dns.EDEOther, "alias loop at %s", target)
-		}
-		seen[key] = true
-		if set.Name.IsZero() || t.question.Type == dns.TypeCNAME {
-			continue
+		} else {
+			seen[key] = true
 		}
 		if err := t.budget.takeAlias(); err != nil {
 			return err
@@ -209,7 +210,7 @@ func (t *task) failed(q dns.Question, err error) error {
 	now := t.it.now()
 	old, _ := t.it.Cache.Failure(q.Name, q.Type)
 	count := old.Count
-	if now-old.Expire > seconds(t.it.Limits.MaxFailureTTL) {
+	if old.Expire+seconds(t.it.Limits.MaxFailureTTL) < now {
 		count = 0 // too long ago to be in succession
 	}
 	ttl := min(t.it.Limits.FailureTTL<<min(count, 12), t.it.Limits.MaxFailureTTL)
@@ -235,9 +236,10 @@ func (t *task) spent() error {
 	return nil
 }
 
-// outOfTime is the failure of a look-up whose time is over.
-func (t *task) outOfTime() error {
-	f := exhausted("%v of time", t.it.Limits.Time)
+// outOfTime is the failure of a look-up whose time is over; notes are what went
+// wrong in the step that it was at.
+func (t *task) outOfTime(notes ...string) error {
+	f := exhausted("%s", strings.Join(append([]string{t.it.Limits.Time.String() + " of time"}, notes...), "; "))
 	f.EDE[0].Code = dns.EDENoReachableAuthority
 	return f
 }

@@ -12,7 +12,7 @@ const (
 	unknownRTO  = 400 * time.Millisecond // first time-out for a server never heard of [Knot 400 ms, Unbound 376 ms]
 	minRTO      = 100 * time.Millisecond
 	maxRTO      = 3 * time.Second
-	deadAfter   = 2                // time-outs in succession until a server is left alone
+	deadAfter   = 3                // time-outs in succession until a server is left alone
 	deadFirst   = 2 * time.Second  // for so long at first, doubling
 	deadMax     = 30 * time.Second // so that an outage of ours is over within seconds after its end
 	lameFor     = 5 * time.Minute
@@ -109,7 +109,8 @@ func (s *servers) standing(a netip.Addr, zone dns.Name, now time.Time, dice uint
 			st.score /= 2
 		}
 	}
-	st.rto = min(max(st.rto, minRTO)<<min(e.fails, 5), maxRTO)
+	// Back off, but not far: a server that is back answers as quickly as ever.
+	st.rto = min(max(st.rto, minRTO)<<min(e.fails, 2), maxRTO)
 	if e.fails > 0 {
 		st.score = max(st.score, st.rto)
 	}

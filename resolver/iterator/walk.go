@@ -3,70 +3,133 @@ package iterator
 import (
 	"errors"
 	"math"
+	"slices"
 
 	"onoma/dns"
 	"onoma/resolver/cache"
 )
 
-// walk is the way down the tree to the zone that has the answer (RFC 1034
+// walk is the way down the tree to the zone that has the answer to q (RFC 1034
 // §5.3.3). It is the only place that asks.
+type walk struct {
+	t          *task
+	q          dns.Question
+	min        minimiser
+	zone       *cache.Delegation
+	spare      *cache.Delegation // a nearer one whose lease is about to end
+	remembered bool              // zone comes from the cache, and may be outdated
+	silent     *cache.Delegation // one that was thought to be, and
+	reason     error             // why
+}
+
 func (t *task) walk(q dns.Question) (*finding, error) {
-	zone, spare, err := t.closest(q)
-	if err != nil {
+	w := walk{t: t, q: q, min: minimiser{full: q, off: t.it.NoMinimise}}
+	if err := w.start(); err != nil {
 		return nil, err
 	}
-	remembered := !zone.Zone.IsRoot() // the zone's delegation comes from the cache: it may be outdated
-	min := minimiser{full: q, off: t.it.NoMinimise}
+	if f, ok := t.cached(q); ok {
+		return f, nil // learnt on the way, as the root's NS RRset is by priming
+	}
 	for range t.it.Limits.Referrals {
-		ask, full := min.next(zone.Zone)
-		if !full && t.known(ask) {
-			min.exists(ask.Name)
-			continue
-		}
-		r, err := t.ask(zone, ask)
-		if err != nil {
-			switch {
-			case t.final(err):
-				return nil, err
-			case !full:
-				min.stop() // RFC 9156 §3: broken servers get the whole name after all
-			case spare != nil:
-				zone, spare = spare, nil
-			case remembered:
-				// Its parent may have moved it since (RFC 1034 §5.3.3, step 4d).
-				t.it.Cache.DropDelegation(zone.Zone)
-				if zone, spare, err = t.closest(q); err != nil {
-					return nil, err
-				}
-				remembered = false
-			default:
-				return nil, err
-			}
-			continue
-		}
-		switch {
-		case r.outcome == OutcomeReferral:
-			zone, spare, remembered = t.descend(zone, r), nil, false
-		case full:
-			return t.finding(zone, r), nil
-		case r.outcome == OutcomeNXDomain && zone.Zone.IsRoot():
-			// RFC 8020: nothing is below a name that does not exist. The root's
-			// servers are known to mean it; of others it is known that many deny
-			// empty non-terminals, so they get the whole name.
-			return t.finding(zone, r), nil
-		case r.outcome == OutcomeNXDomain, r.covered(q.Name):
-			min.stop()
-		default:
-			min.exists(ask.Name)
+		if f, err := w.step(); f != nil || err != nil {
+			return f, err
 		}
 	}
 	return nil, exhausted("%d referrals and steps on the way to one name", t.it.Limits.Referrals)
+}
+
+func (w *walk) start() (err error) {
+	w.zone, w.spare, err = w.t.closest(w.q)
+	w.remembered = err == nil && !w.zone.Zone.IsRoot()
+	return err
+}
+
+// step asks one question of the present zone; a finding ends the walk.
+func (w *walk) step() (*finding, error) {
+	ask, full := w.min.next(w.zone.Zone)
+	if !full {
+		exists, denied := w.t.known(ask)
+		switch {
+		case denied != nil && w.zone.Zone.IsRoot():
+			return denied, nil
+		case exists:
+			w.min.exists(ask.Name)
+			return nil, nil
+		}
+	}
+	r, err := w.t.ask(w.zone, ask)
+	if err != nil {
+		return nil, w.recover(err, full)
+	}
+	switch {
+	case r.outcome == OutcomeReferral:
+		return nil, w.descend(r)
+	case full:
+		return w.t.finding(w.zone, r), nil
+	case r.outcome == OutcomeNXDomain && w.zone.Zone.IsRoot():
+		// RFC 8020: nothing is below a name that does not exist. The root's
+		// servers are known to mean it; of others it is known that many deny
+		// empty non-terminals, so they get the whole name.
+		return w.t.finding(w.zone, r), nil
+	case r.outcome == OutcomeNXDomain, r.covered(w.q.Name):
+		w.min.stop()
+	default:
+		w.min.exists(ask.Name)
+	}
+	return nil, nil
+}
+
+// recover finds another way on after a step that came to nothing; it returns
+// the error where there is none.
+func (w *walk) recover(err error, full bool) error {
+	switch {
+	case w.t.final(err):
+		return err
+	case !full && !silence(err):
+		w.min.stop() // RFC 9156 §3: broken servers get the whole name after all
+	case w.spare != nil:
+		w.zone, w.spare = w.spare, nil
+	case w.remembered:
+		// Its parent may have moved it since (RFC 1034 §5.3.3, step 4d).
+		w.silent, w.reason = w.zone, err
+		w.t.it.Cache.DropDelegation(w.zone.Zone)
+		err = w.start()
+		w.remembered = false
+		return err
+	case w.reason != nil:
+		return w.reason
+	default:
+		return err
+	}
+	return nil
+}
+
+// descend goes on to the zone that a referral leads to.
+func (w *walk) descend(r *reply) error {
+	w.zone, w.spare, w.remembered = w.t.descend(w.zone, r), nil, false
+	if w.silent != nil && sameServers(w.zone, w.silent) {
+		return w.reason
+	}
+	return nil
 }
 
 // final reports whether err ends the whole question, not only this step.
 func (t *task) final(err error) bool {
 	var f *Failure
 	return t.ctx.Err() != nil || errors.As(err, &f) && f.Budget
+}
+
+// silence reports whether err says that no server gave any reply at all.
+func silence(err error) bool {
+	var f *Failure
+	return errors.As(err, &f) && f.silent
+}
+
+// sameServers reports whether two delegations of a zone have the same servers.
+func sameServers(a, b *cache.Delegation) bool {
+	return a.Zone.Equal(b.Zone) && slices.EqualFunc(a.Servers, b.Servers, func(x, y cache.NameServer) bool {
+		return x.Name.Equal(y.Name) && slices.Equal(x.Addrs, y.Addrs)
+	})
 }
 
 // covered reports whether a DNAME in the reply stands above name.
@@ -79,14 +142,19 @@ func (r *reply) covered(name dns.Name) bool {
 	return false
 }
 
-// known reports whether the cache knows that the minimised name exists.
-func (t *task) known(ask dns.Question) bool {
-	now := t.it.now()
-	if _, ok := t.it.Cache.RRset(ask.Name, ask.Type, now); ok {
-		return true
+// known says what the cache knows of a minimised name: that it exists, or the
+// finding that it does not.
+func (t *task) known(ask dns.Question) (exists bool, denied *finding) {
+	f, ok := t.cached(ask)
+	switch {
+	case !ok:
+		return false, nil
+	case f.outcome == OutcomeNXDomain:
+		return false, f
+	case f.outcome == OutcomeAlias && f.chain[0].Type == dns.TypeDNAME:
+		return false, nil
 	}
-	_, ok := t.it.Cache.NoData(ask.Name, ask.Type, now)
-	return ok
+	return true, nil
 }
 
 // closest returns the nearest delegation at or above q's name that is known,

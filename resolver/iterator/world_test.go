@@ -8,7 +8,6 @@ import (
 	"strings"
 	"testing"
 	"testing/synctest"
-	"time"
 
 	"onoma/dns"
 	"onoma/resolver/cache"
@@ -141,5 +140,3 @@ func (w *world) expectFailure(name string, part string) {
 		w.t.Errorf("%s\n got: %s\nwant: SERVFAIL with %q", name, got, part)
 	}
 }
-
-func sleep(d time.Duration) { time.Sleep(d) }

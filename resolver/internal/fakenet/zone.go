@@ -144,7 +144,12 @@ func (z *Zone) cut(q dns.Question) dns.Name {
 func (z *Zone) refer(a *dns.Message, cut dns.Name) {
 	a.Authority = append(a.Authority, z.at(cut)[dns.TypeNS]...)
 	a.Authority = append(a.Authority, z.at(cut)[dns.TypeDS]...)
-	for _, ns := range z.at(cut)[dns.TypeNS] {
+	z.addAddresses(a, cut)
+}
+
+// addAddresses adds those of the name servers of name.
+func (z *Zone) addAddresses(a *dns.Message, name dns.Name) {
+	for _, ns := range z.at(name)[dns.TypeNS] {
 		n, err := dns.NameFromWire(ns.Data)
 		if err != nil {
 			panic(err)
@@ -178,6 +183,9 @@ func (z *Zone) answer(a *dns.Message, q dns.Question) {
 		for _, r := range append(append([]dns.Record{}, node[t]...), covering(sigs, t, a)...) {
 			r.Name = owner
 			a.Answer = append(a.Answer, r)
+		}
+		if q.Type == dns.TypeNS {
+			z.addAddresses(a, q.Name)
 		}
 		return
 	}
