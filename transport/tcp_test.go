@@ -193,11 +193,24 @@ func TestTCPSlowReader(t *testing.T) {
 			c.(*net.TCPConn).SetReadBuffer(4096)
 			go c.Write(bytes.Repeat(frame(message(1, "give me much")), 2000))
 			eventually(t, "the connection is given up", func() bool {
+				if n := queued(s); n > outboxMax {
+					t.Errorf("%d bytes are queued for one client", n)
+				}
 				st := s.Stats().Conns
 				return st.Open == 0 && st.Stalled == 1
 			})
 		})
 	}
+}
+
+// queued is the most that waits for one connection.
+func queued(s *Server) (most int) {
+	for _, c := range s.tcp.table.all() {
+		c.mu.Lock()
+		most = max(most, len(c.queue))
+		c.mu.Unlock()
+	}
+	return most
 }
 
 // No more detached queries than the limit are in flight; the rest wait in the socket.
