@@ -95,6 +95,19 @@ func (k *Key) Labels() int { return k.labels }
 // Offset returns where in the name its topmost d labels begin.
 func (k *Key) Offset(d int) int { return int(k.offs[d]) }
 
+// Common returns how many of the topmost labels k and m have in common.
+func (k *Key) Common(m *Key) int {
+	at := k.differ(m)
+	if at < 0 {
+		return k.labels
+	}
+	n := 0
+	for n < k.labels && int(k.ends[n+1]) <= at {
+		n++
+	}
+	return n
+}
+
 // at returns the symbol at position i; behind the end all are sep.
 func (k *Key) at(i int) uint8 {
 	if i < k.n {

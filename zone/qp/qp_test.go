@@ -2,6 +2,7 @@ package qp
 
 import (
 	"bytes"
+	"fmt"
 	"slices"
 	"testing"
 
@@ -306,7 +307,7 @@ func checkLookup(t *rapid.T, s *Space, tr *Trie, m *model, q []byte) {
 	}
 }
 
-func TestMoveAndLive(t *testing.T) {
+func TestUpdate(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		var (
 			s  Space
@@ -314,49 +315,101 @@ func TestMoveAndLive(t *testing.T) {
 			m  model
 			k  Key
 		)
-		for range rapid.IntRange(1, 30).Draw(t, "versions") {
-			w := NewWriter(&s, rapid.Bool().Draw(t, "extend"))
-			for range 10 {
-				name := drawName(t, "name")
-				l := Leaf{Ref: store(w, name)}
-				w.Put(&tr, &k, l)
-				m.put(name, l)
-			}
-			s = w.Finish()
-		}
-		live := s.Live(&tr, nil)
-		old := tr
 		w := NewWriter(&s, false)
-		var condemned []bool
-		if rapid.Bool().Draw(t, "some") {
-			condemned = make([]bool, len(s.cells))
-			for i := range condemned {
-				condemned[i] = 2*live[i] < len(s.cells[i])
-			}
+		for range rapid.IntRange(0, 60).Draw(t, "names") {
+			name := drawName(t, "name")
+			l := Leaf{Aux: rapid.Uint32Range(0, 3).Draw(t, "aux"), Ref: store(w, name)}
+			w.Put(&tr, &k, l)
+			m.put(name, l)
 		}
-		moved := tr
-		w.Move(&moved, condemned, func(l Leaf) Leaf { l.Aux = 7; return l })
-		fresh := w.Finish()
-		same(t, &s, &old, &m)
+		s = w.Finish()
+		old, was := tr, m.clone()
+		w = NewWriter(&s, true)
+		flag := func(l Leaf) Leaf {
+			if l.Aux == 1 {
+				l.Flags = 9
+			}
+			return l
+		}
+		w.Update(&tr, flag)
 		for i := range m.leafs {
-			m.leafs[i].Aux = 7
+			m.leafs[i] = flag(m.leafs[i])
 		}
-		same(t, &fresh, &moved, &m)
-		after := fresh.Live(&moved, nil)
-		for i := range s.cells {
-			if (condemned == nil || condemned[i]) && after[i] != 0 {
-				t.Fatalf("chunk %d is still in use after the move", i)
-			}
-		}
-		if sum(after) != sum(live) {
-			t.Fatalf("%d cells live after the move, %d before", sum(after), sum(live))
-		}
+		fresh := w.Finish()
+		same(t, &s, &old, &was)
+		same(t, &fresh, &tr, &m)
 	})
 }
 
-func sum(ns []int) (n int) {
-	for _, v := range ns {
-		n += v
-	}
-	return n
+func TestDiffAgainstModel(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		var (
+			s, r Space
+			x, y Trie
+			m, n model
+			k    Key
+		)
+		fill := func(w *Writer, tr *Trie, m *model) {
+			for range rapid.IntRange(0, 30).Draw(t, "edits") {
+				name := drawName(t, "name")
+				if rapid.IntRange(0, 3).Draw(t, "what") == 0 {
+					w.Delete(tr, &k, name)
+					m.delete(name)
+					continue
+				}
+				l := Leaf{Aux: rapid.Uint32().Draw(t, "aux"), Ref: store(w, name)}
+				w.Put(tr, &k, l)
+				m.put(name, l)
+			}
+		}
+		w := NewWriter(&s, false)
+		fill(w, &x, &m)
+		s = w.Finish()
+		if rapid.Bool().Draw(t, "related") {
+			w, y, n = NewWriter(&s, true), x, m.clone()
+		} else {
+			w = NewWriter(&r, false)
+		}
+		fill(w, &y, &n)
+		r = w.Finish()
+
+		got, want, calls := map[string]bool{}, map[string]bool{}, 0
+		show := func(side byte, s *Space, l Leaf) string {
+			var k Key
+			k.Set(s.Name(l))
+			return fmt.Sprint(string(side), k.sym[:k.n], l.Aux)
+		}
+		Diff(&s, &x, &r, &y, func(a, b Leaf, hasA, hasB bool) {
+			if hasA {
+				got[show('-', &s, a)] = true
+			}
+			if hasB {
+				got[show('+', &r, b)] = true
+			}
+			calls++
+		})
+		for i, name := range m.names {
+			if j, ok := n.find([]byte(name)); !ok || n.leafs[j] != m.leafs[i] {
+				want[show('-', &s, m.leafs[i])] = true
+			}
+		}
+		for i, name := range n.names {
+			if j, ok := m.find([]byte(name)); !ok || m.leafs[j] != n.leafs[i] {
+				want[show('+', &r, n.leafs[i])] = true
+			}
+		}
+		if calls > len(got) {
+			t.Fatalf("%d calls for %d sides of names", calls, len(got))
+		}
+		// Tries of different memory have everything in their difference that they
+		// cannot tell apart by reference.
+		for one := range want {
+			if !got[one] {
+				t.Fatalf("%s is missing in %v", one, got)
+			}
+		}
+		if len(got) != len(want) && len(s.bytes) > 0 && len(r.bytes) > 0 && &s.bytes[0][0] == &r.bytes[0][0] {
+			t.Fatalf("%v, expected %v", got, want)
+		}
+	})
 }

@@ -63,3 +63,10 @@ func (s *Space) Size() (held, used int) {
 	}
 	return held, used
 }
+
+// Has reports whether ref is an octet string of this Space, given that it is one
+// of a Space that was made from this one or that this one was made from.
+func (s *Space) Has(ref uint32) bool {
+	chunk := int(ref >> unitBits)
+	return chunk < len(s.bytes) && int(ref&unitMask)*octetUnit < len(s.bytes[chunk])
+}

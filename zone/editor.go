@@ -1,0 +1,250 @@
+package zone
+
+import (
+	"errors"
+	"fmt"
+
+	"onoma/dns"
+	"onoma/zone/qp"
+)
+
+// Errors of an Editor.
+var (
+	ErrOutOfZone = errors.New("name is not in the zone")
+	ErrMetaType  = errors.New("type exists in questions and messages only")
+	ErrClass     = errors.New("class is not that of the zone")
+	ErrNoSOA     = errors.New("zone has no SOA record")
+	ErrSpent     = errors.New("editor has been committed or discarded")
+)
+
+// Editor makes the next version of a zone. It changes one name at a time in a
+// draft, so that changes that are grouped by owner are quickest.
+//
+// An Editor that is neither committed nor discarded costs its version nothing,
+// but later Editors of the version then start with chunks of their own.
+type Editor struct {
+	edit
+	base *Version
+	line *lineage // that it may extend
+
+	cur struct {
+		draft
+		rel    []byte
+		hashed bool // the name's NSEC3 records, not its others
+		open   bool
+		dirty  bool
+		was    int // records in it at first
+	}
+	shared int // blocks that the interner knew at first
+	spent  bool
+}
+
+// Edit returns an Editor that starts from v. v itself stays as it is.
+func (v *Version) Edit() *Editor {
+	e := &Editor{base: v}
+	nv := *v
+	e.v = &nv
+	var extend bool
+	e.line, extend = v.line.take(v)
+	e.share = e.line.share
+	e.shared = e.share.n
+	e.w = qp.NewWriter(&v.sp, extend)
+	e.hosts = newHostWriter(v.hosts)
+	return e
+}
+
+// take returns the lineage that an Editor of v works in: this one, if v is its
+// last version and nobody else is at it, else a new one.
+func (l *lineage) take(v *Version) (line *lineage, extend bool) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.taken || l.last != v.number {
+		return &lineage{share: newInterner(v.origin), taken: true}, false
+	}
+	l.taken = true
+	return l, true
+}
+
+func (l *lineage) release(last uint64) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.last, l.taken = last, false
+}
+
+// Add adds a record and reports whether that changed anything. An RRset takes
+// the TTL of the record that was added last (RFC 2181 §5.2). A SOA, CNAME or
+// DNAME takes the place of the one that was there (RFC 2136 §3.4.2.2).
+func (e *Editor) Add(r dns.Record) (bool, error) {
+	if err := e.check(r); err != nil {
+		return false, fmt.Errorf("adding %s %s: %w", r.Name, r.Type, err)
+	}
+	p, ttl := e.openPart(r)
+	at := p.find(r.Type, r.Data)
+	if at >= 0 && *ttl == r.TTL {
+		if rd, _ := rdataAt(p.buf, at); string(rd) == string(r.Data) {
+			return false, nil
+		}
+	}
+	switch {
+	case at >= 0: // with another TTL or another case
+		p.remove(at)
+	case r.Type == dns.TypeSOA || r.Type == dns.TypeCNAME || r.Type == dns.TypeDNAME:
+		p.reset()
+	}
+	p.add(r.Data)
+	*ttl = r.TTL
+	e.cur.dirty = true
+	return true, nil
+}
+
+func (e *Editor) check(r dns.Record) error {
+	switch {
+	case e.spent:
+		return ErrSpent
+	case !e.v.has([]byte(r.Name.Wire())):
+		return ErrOutOfZone
+	case r.Type.IsMeta():
+		return ErrMetaType
+	case r.Class != e.v.class:
+		return ErrClass
+	case len(r.Data) > 0xFFFF:
+		return dns.ErrBadRData
+	}
+	return dns.CheckRData(r.Type, r.Data)
+}
+
+// Remove removes the record with r's name, type and rdata, the TTL ignored, and
+// reports whether it was there.
+func (e *Editor) Remove(r dns.Record) bool {
+	if e.check(dns.Record{Name: r.Name, Type: r.Type, Class: e.v.class, Data: r.Data}) != nil {
+		return false
+	}
+	p, _ := e.openPart(r)
+	at := p.find(r.Type, r.Data)
+	if at < 0 {
+		return false
+	}
+	p.remove(at)
+	e.cur.dirty = true
+	return true
+}
+
+// openPart opens the name and returns where records of r's type with such rdata
+// belong.
+func (e *Editor) openPart(r dns.Record) (p *packed, ttl *uint32) {
+	t, hashed := r.Type, isHashed(r.Type, r.Data)
+	if t == dns.TypeRRSIG {
+		t = dns.SigCovers(r.Data)
+	}
+	e.open(r.Name, hashed)
+	s := e.cur.set(t)
+	if r.Type == dns.TypeRRSIG {
+		return &s.sigs, &s.sigTTL
+	}
+	return &s.data, &s.ttl
+}
+
+// isHashed reports whether a record belongs to the namespace of NSEC3 owners.
+func isHashed(t dns.Type, rdata []byte) bool {
+	return t == dns.TypeNSEC3 || t == dns.TypeRRSIG && dns.SigCovers(rdata) == dns.TypeNSEC3
+}
+
+// RemoveRRset removes all records of a type, and reports whether there were
+// any. The signatures that cover them go too; RRSIG is all of the name's.
+func (e *Editor) RemoveRRset(name dns.Name, t dns.Type) bool {
+	if e.spent || !e.v.has([]byte(name.Wire())) {
+		return false
+	}
+	e.open(name, t == dns.TypeNSEC3)
+	n := e.cur.records()
+	for i := range e.cur.sets {
+		s := &e.cur.sets[i]
+		if s.typ == t {
+			s.data.reset()
+			s.sigs.reset()
+		}
+		if t == dns.TypeRRSIG {
+			s.sigs.reset()
+		}
+	}
+	gone := e.cur.records() < n
+	e.cur.dirty = e.cur.dirty || gone
+	return gone
+}
+
+// RemoveName removes all records of a name, and reports whether there were any.
+func (e *Editor) RemoveName(name dns.Name) bool {
+	if e.spent || !e.v.has([]byte(name.Wire())) {
+		return false
+	}
+	gone := false
+	for _, hashed := range []bool{false, true} {
+		e.open(name, hashed)
+		if e.cur.records() > 0 {
+			e.cur.reset()
+			e.cur.dirty, gone = true, true
+		}
+	}
+	return gone
+}
+
+// Find returns the node of name as edited so far; good until the next change.
+func (e *Editor) Find(name dns.Name) Node {
+	if e.spent {
+		return Node{}
+	}
+	e.close()
+	e.sync()
+	return e.v.Find([]byte(name.Wire()))
+}
+
+// Commit returns the new version. The Editor is spent.
+func (e *Editor) Commit() (*Version, error) {
+	if e.spent {
+		return nil, ErrSpent
+	}
+	e.close()
+	if err := e.finish(); err != nil {
+		e.Discard()
+		return nil, fmt.Errorf("committing %s: %w", e.v.origin, err)
+	}
+	e.spent = true
+	e.v.line, e.v.number = e.line, e.base.number+1
+	e.line.release(e.v.number)
+	if e.v.isWasteful() {
+		return e.v.compact(), nil
+	}
+	return e.v, nil
+}
+
+func (e *Editor) finish() error {
+	if err := e.w.Err(); err != nil {
+		return err
+	}
+	v := e.v
+	v.apex, _ = e.w.Find(&v.names, &e.key, nil)
+	e.sync()
+	soa, ok := v.Apex().RRset(dns.TypeSOA)
+	if !ok {
+		return ErrNoSOA
+	}
+	v.serial = dns.SOASerial(soa.First())
+	if e.findChain() {
+		e.rechain()
+	}
+	e.sync()
+	v.settle()
+	return e.w.Err()
+}
+
+// Discard gives up all changes. The Editor is spent.
+func (e *Editor) Discard() {
+	if e.spent {
+		return
+	}
+	e.spent = true
+	if e.share.n != e.shared {
+		e.line.share = e.share.visible(&e.base.sp)
+	}
+	e.line.release(e.base.number)
+}
