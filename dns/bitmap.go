@@ -55,35 +55,36 @@ func nextBitmapType(b []byte, from int) (t Type, ok bool) {
 	return 0, false
 }
 
-// bitmapBuilder collects types that come in any order, mostly ascending, and
-// appends their bitmap. Its windows are made where they are needed, so that a
-// bitmap of common types costs one window.
+// bitmapBuilder collects types that come in any order and appends their
+// bitmap. All types in use are in the first two windows, which are at hand; the
+// others are made where they are needed.
 type bitmapBuilder struct {
-	low  [32]byte // window 0
+	low  [2][32]byte
 	rest map[byte]*[32]byte
 }
 
-func (m *bitmapBuilder) add(t Type) {
-	w := &m.low
-	if t > 0xFF {
+func (m *bitmapBuilder) add(t Type) { m.window(byte(t >> 8))[(t&0xFF)/8] |= 0x80 >> (t & 7) }
+
+func (m *bitmapBuilder) window(i byte) *[32]byte {
+	if int(i) < len(m.low) {
+		return &m.low[i]
+	}
+	w := m.rest[i]
+	if w == nil {
+		w = new([32]byte)
 		if m.rest == nil {
 			m.rest = make(map[byte]*[32]byte)
 		}
-		w = m.rest[byte(t>>8)]
-		if w == nil {
-			w = new([32]byte)
-			m.rest[byte(t>>8)] = w
-		}
+		m.rest[i] = w
 	}
-	w[(t&0xFF)/8] |= 0x80 >> (t & 7)
+	return w
 }
 
 func (m *bitmapBuilder) append(dst []byte) []byte {
-	dst = appendWindow(dst, 0, &m.low)
-	if m.rest == nil {
-		return dst
+	for i := range m.low {
+		dst = appendWindow(dst, byte(i), &m.low[i])
 	}
-	for i := 1; i < 256; i++ {
+	for i := len(m.low); i < 256 && m.rest != nil; i++ {
 		if w := m.rest[byte(i)]; w != nil {
 			dst = appendWindow(dst, byte(i), w)
 		}

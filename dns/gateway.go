@@ -13,8 +13,17 @@ const (
 	gatewayName = 3
 )
 
-// gatewayLen measures a gateway of the form that rdata[1] says. One of an
-// unknown form takes all that is left: it can be carried but not written.
+// gatewayForm returns the form of the gateway in rdata, whose second octet
+// says it. AMTRELAY has its D bit there too.
+func gatewayForm(k kind, rdata []byte) byte {
+	if k == relay {
+		return rdata[1] & 0x7F
+	}
+	return rdata[1]
+}
+
+// gatewayLen measures a gateway. One of an unknown form takes all that is left:
+// it can be carried but not written.
 func gatewayLen(form byte, b []byte) (int, error) {
 	n := len(b)
 	switch form {
@@ -33,9 +42,9 @@ func gatewayLen(form byte, b []byte) (int, error) {
 	return n, nil
 }
 
-// gateway reads a gateway; rdata[1] of what was written so far says its form.
-func (p *rdataParser) gateway(dst []byte) []byte {
-	switch dst[p.start+1] & 0x7F {
+// gateway reads a gateway of the form that stands in what was read before.
+func (p *rdataParser) gateway(dst []byte, k kind) []byte {
+	switch gatewayForm(k, dst[p.start:]) {
 	case gatewayNone:
 		tok := p.next("a dot, as the gateway's type 0 says that there is none")
 		if p.err == nil && string(tok.Text) != "." {

@@ -160,8 +160,8 @@ func (p *rdataParser) special(dst []byte, k kind) []byte {
 		return p.gatewayType(dst)
 	case relayType:
 		return p.relayType(dst)
-	case gateway:
-		return p.gateway(dst)
+	case gateway, relay:
+		return p.gateway(dst, k)
 	case hostID:
 		return p.hostID(dst)
 	case a6Suffix:

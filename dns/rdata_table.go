@@ -61,7 +61,8 @@ const (
 	hostID    // HIP's lengths, algorithm, HIT and key (RFC 8005 §5)
 	gwType    // IPSECKEY gateway type (RFC 4025 §2.3)
 	relayType // AMTRELAY D bit and relay type (RFC 8777 §4.2)
-	gateway   // nothing, IPv4, IPv6 or a plain name as rdata[1] says
+	gateway   // nothing, IPv4, IPv6 or a plain name as rdata[1] says (IPSECKEY)
+	relay     // the same, as the lower bits of rdata[1] say (AMTRELAY)
 	a6Suffix  // A6 prefix length and address suffix (RFC 2874 §3.1)
 	a6Name    // nameL that is there unless the prefix length is 0
 	svcParams // RFC 9460 §2.2
@@ -179,7 +180,7 @@ var table = describe([]descriptor{
 	TypeCAA:        {name: "CAA", fields: row{u8, tag, octetsQ}},
 	TypeAVC:        {name: "AVC", fields: row{texts}},
 	TypeDOA:        {name: "DOA", fields: row{u32, u32, u8, text, b64Dash}},
-	TypeAMTRELAY:   {name: "AMTRELAY", fields: row{u8, relayType, gateway}},
+	TypeAMTRELAY:   {name: "AMTRELAY", fields: row{u8, relayType, relay}},
 	TypeRESINFO:    {name: "RESINFO", fields: row{texts}},
 	TypeWALLET:     {name: "WALLET", fields: row{texts}},
 	TypeCLA:        {name: "CLA", fields: row{texts}},
@@ -212,7 +213,7 @@ func describe(lines []descriptor) []descriptor {
 
 // isName reports whether a field of kind k is, or may be, a name.
 func (k kind) isName() bool {
-	return k >= nameC && k <= names || k == a6Name || k == gateway
+	return k >= nameC && k <= names || k == a6Name || k == gateway || k == relay
 }
 
 // folds reports whether the canonical form has a name of kind k in lower case.

@@ -135,8 +135,8 @@ func appendSpecialText(dst []byte, k kind, rdata, b []byte) ([]byte, bool) {
 	case relayType:
 		dst = append(dst, '0'+b[0]>>7, ' ')
 		return appendUint(dst, uint64(b[0]&0x7F)), true
-	case gateway:
-		return appendGatewayText(dst, rdata[1]&0x7F, b)
+	case gateway, relay:
+		return appendGatewayText(dst, gatewayForm(k, rdata), b)
 	case hostID:
 		return appendHostIDText(dst, b)
 	case a6Suffix:

@@ -119,8 +119,8 @@ func fieldLen(k kind, rdata []byte, pos int) (int, error) {
 			return 0, nil
 		}
 		return nameFieldLen(b)
-	case gateway:
-		return gatewayLen(rdata[1]&0x7F, b)
+	case gateway, relay:
+		return gatewayLen(gatewayForm(k, rdata), b)
 	case text:
 		return stringLen(b)
 	case textOpt:
@@ -258,7 +258,7 @@ func (c *nameCursor) next() (s nameSpan, ok bool) {
 			break
 		}
 		c.fields, c.pos = c.fields[1:], start+n
-		if k.isName() && n > 0 && (k != gateway || c.rdata[1]&0x7F == gatewayName) {
+		if k.isName() && n > 0 && (k != gateway && k != relay || gatewayForm(k, c.rdata) == gatewayName) {
 			return nameSpan{start, c.pos, k}, true
 		}
 	}

@@ -66,8 +66,10 @@ func (p *rdataParser) svcParam(dst []byte) []byte {
 // svcValue reads a value. Behind keyNNNNN it is the wire form as a
 // character-string, whatever the key (RFC 9460 §2.1).
 func (p *rdataParser) svcValue(dst []byte, f svcForm, numeric bool, value []byte, has bool) []byte {
-	var buf [256]byte
-	raw, ok := appendUnescaped(buf[:0], value)
+	raw, ok := value, true
+	if bytes.IndexByte(value, '\\') >= 0 {
+		raw, ok = appendUnescaped(nil, value)
+	}
 	if !ok {
 		return p.bad(dst, "escape in", `\ and a character, or \ and three digits up to 255`)
 	}
