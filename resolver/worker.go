@@ -72,7 +72,8 @@ func (w *worker) cached(dst []byte, tq *transport.Query, key []byte) ([]byte, bo
 // opcode, RD and CD, with those given.
 func putHeader(msg []byte, q *dns.Query, flags dns.Flags, counts [3]uint16) {
 	be := binary.BigEndian
-	flags |= q.Flags & (dns.FlagRD | dns.FlagCD | 0xF<<11)
+	const own = dns.FlagRD | dns.FlagCD | 0xF<<11
+	flags = flags&^own | q.Flags&own
 	be.PutUint16(msg, q.ID)
 	be.PutUint16(msg[2:], uint16(flags))
 	be.PutUint16(msg[4:], 1)

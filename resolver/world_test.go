@@ -171,3 +171,7 @@ func (l *lines) String() string {
 func newQuery(msg []byte, client netip.AddrPort) *transport.Query {
 	return transport.NewQuery(msg, client, netip.MustParseAddrPort("127.0.0.1:53"), transport.UDP, nil)
 }
+
+func mustAddrPort(addr string) netip.AddrPort {
+	return netip.AddrPortFrom(netip.MustParseAddr(addr), 5353)
+}

@@ -1,0 +1,41 @@
+package resolver
+
+import (
+	"net/netip"
+	"testing"
+
+	"onoma/dns"
+	"onoma/resolver/internal/fakenet"
+)
+
+// BenchmarkHit is a query answered from the cache, from the message to the message.
+func BenchmarkHit(b *testing.B) {
+	net := fakenet.New(1)
+	zone := fakenet.ParseZone(".", "@ NS a\na A 192.0.2.1\nwww.example.com A 198.51.100.1\nwww.example.com A 198.51.100.2")
+	net.Serve("192.0.2.1", zone).RTT = 0
+	r, err := New(Config{Env: net, Hints: []Hint{{Name: dns.MustName("a."), Addrs: []netip.Addr{netip.MustParseAddr("192.0.2.1")}}}})
+	if err != nil {
+		b.Fatal(err)
+	}
+	defer r.Close()
+	m := query("www.example.com.", dns.TypeA, 1232, false)
+	if _, err := r.Resolve(b.Context(), m.Question(), Options{}); err != nil {
+		b.Fatal(err)
+	}
+	raw, err := m.Append(nil)
+	if err != nil {
+		b.Fatal(err)
+	}
+	w := r.NewWorker()
+	q := newQuery(raw, mustAddrPort("127.0.0.1"))
+	noRD := append([]byte(nil), raw...)
+	noRD[2] = 0 // answered at once from the cache of records, which fills the other
+	w.Answer(nil, newQuery(noRD, mustAddrPort("127.0.0.1")))
+	dst := make([]byte, 0, 1500)
+	b.ReportAllocs()
+	for b.Loop() {
+		if len(w.Answer(dst, q)) == 0 {
+			b.Fatal("not a hit")
+		}
+	}
+}
