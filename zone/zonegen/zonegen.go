@@ -1,94 +1,190 @@
-// Package zonegen writes made-up zones of any size for tests and measurements.
-// What it writes depends only on its parameters, and needs no memory to speak
-// of: names are computed from their number.
+// Package zonegen makes zones of any size for tests and benchmarks: the zone of
+// a top-level domain as registries publish it, and questions to ask of it.
+//
+// What it writes depends on its parameters alone, so that every server that is
+// compared gets the same. A TLD is a value and may be used by any goroutine.
 package zonegen
 
 import (
-	"bufio"
-	"fmt"
+	"encoding/hex"
 	"io"
 	"math/rand/v2"
+	"strconv"
 
 	"onoma/dns"
 )
 
-// TLD is a zone of delegations, as a registry publishes it: two name servers
-// for each, hosts of every tenth delegation, which has glue for them, and DS
-// records on 30 of 100. It is not signed. Owners come in canonical order.
+// TLD is the zone of a top-level domain. Every HosterEvery-th delegation is a
+// hoster with two name servers below its own name, which need glue; every
+// delegation is served by the two of a hoster, large ones by far more often than
+// small ones. The names are in canonical order.
 type TLD struct {
 	Origin      dns.Name
-	Delegations int // at most MaxDelegations
+	Delegations int
 	Seed        uint64
+
+	HosterEvery int // 0: 10
+	DSPercent   int // share of delegations with a DS record; 0: 30, negative: none
 }
 
-// MaxDelegations is the most delegations that have names.
-const MaxDelegations = 64 * 64 * 64 * 64
+const (
+	consonants = "bdfgklmnprstvz"
+	vowels     = "aeiou"
+	perDigit   = len(consonants) * len(vowels)
+	chunk      = 1 << 16
+)
 
-// syllables in ascending order: four of them make the name of a delegation, so
-// that names ascend with their numbers.
-var syllables = func() (s [64]string) {
-	i := 0
-	for _, c := range "bcdfghjklmnprstv" {
-		for _, v := range "aeio" {
-			s[i] = string(c) + string(v)
-			i++
+// endings make names differ in length. Each stands behind a part that is
+// different for each delegation.
+var endings = []string{"", "", "", "s", "net", "24", "-shop", "online", "group", "-it", "tech", "2go"}
+
+func (t TLD) hosterEvery() int {
+	if t.HosterEvery == 0 {
+		return 10
+	}
+	return t.HosterEvery
+}
+
+func (t TLD) dsPercent() int {
+	if t.DSPercent == 0 {
+		return 30
+	}
+	return t.DSPercent
+}
+
+// rand returns the random numbers of delegation i, for one purpose.
+func (t TLD) rand(i int, purpose uint64) *rand.PCG {
+	return rand.NewPCG(t.Seed^purpose<<56, uint64(i))
+}
+
+// AppendName appends the label of delegation i: syllables that ascend with i and
+// are spread over all that there are, and an ending.
+func (t TLD) AppendName(dst []byte, i int) []byte {
+	r := t.rand(i, 1)
+	digits, space := 3, perDigit*perDigit*perDigit
+	for space/4 < t.Delegations {
+		digits++
+		space *= perDigit
+	}
+	stride := space / max(1, t.Delegations)
+	n := i*stride + int(r.Uint64()%uint64(stride))
+	for range digits {
+		space /= perDigit
+		d := n / space % perDigit
+		dst = append(dst, consonants[d/len(vowels)], vowels[d%len(vowels)])
+	}
+	return append(dst, endings[r.Uint64()%uint64(len(endings))]...)
+}
+
+// hoster returns the delegation whose name servers serve delegation i.
+func (t TLD) hoster(i int) int {
+	every := t.hosterEvery()
+	if i%every == 0 {
+		return i
+	}
+	hosters := (t.Delegations + every - 1) / every
+	u := float64(t.rand(i, 2).Uint64()>>11) / (1 << 53)
+	rank := int(float64(hosters) * u * u * u)
+	// Ranks are spread over the names, else the largest were neighbours.
+	return rank * 7919 % hosters * every
+}
+
+// WriteZone writes the master file.
+func (t TLD) WriteZone(w io.Writer) error {
+	b := append([]byte("$ORIGIN "), t.Origin.String()...)
+	b = append(b, "\n$TTL 86400\n@ SOA a.nic hostmaster.nic 2026010100 1800 900 604800 900\n"...)
+	b = append(b, "@ NS a.nic\n@ NS b.nic\n"...)
+	nic := false
+	for i := range t.Delegations {
+		start := len(b)
+		b = t.appendDelegation(b, i)
+		if !nic && string(b[start:]) > "nic" {
+			// The registry's own name servers, where they belong in the order.
+			delegation := string(b[start:])
+			b = append(append(b[:start], nicServers...), delegation...)
+			nic = true
+		}
+		if len(b) > chunk {
+			if _, err := w.Write(b); err != nil {
+				return err
+			}
+			b = b[:0]
 		}
 	}
-	return s
-}()
-
-var endings = [...]string{"", "", "", "24", "online", "shop", "-group", "-software", "-und-partner", "hosting"}
-
-// hash mixes a number with the seed.
-func (g TLD) hash(n int) uint64 {
-	x := uint64(n) + g.Seed*0x9E3779B97F4A7C15
-	x = (x ^ x>>30) * 0xBF58476D1CE4E5B9
-	x = (x ^ x>>27) * 0x94D049BB133111EB
-	return x ^ x>>31
-}
-
-// label returns the name of delegation n below the origin.
-func (g TLD) label(n int) string {
-	return syllables[n>>18&63] + syllables[n>>12&63] + syllables[n>>6&63] + syllables[n&63] + endings[g.hash(n)%10]
-}
-
-// host returns the number of the delegation that n has its name servers in.
-func (g TLD) host(n int) int {
-	return int(g.hash(n)>>8%uint64((g.Delegations+9)/10)) * 10
-}
-
-// WriteZone writes the zone as a master file.
-func (g TLD) WriteZone(w io.Writer) error {
-	if g.Delegations < 1 || g.Delegations > MaxDelegations {
-		return fmt.Errorf("%d delegations, expected 1 to %d", g.Delegations, MaxDelegations)
+	if !nic {
+		b = append(b, nicServers...)
 	}
-	b := bufio.NewWriterSize(w, 1<<16)
-	fmt.Fprintf(b, "$ORIGIN %s\n$TTL 86400\n", g.Origin)
-	fmt.Fprint(b, "@ SOA a.nic hostmaster.nic 1 1800 900 604800 900\n@ NS a.nic\n@ NS b.nic\na.nic A 192.0.2.1\nb.nic A 192.0.2.2\n")
-	for n := range g.Delegations {
-		name, host := g.label(n), g.label(g.host(n))
-		fmt.Fprintf(b, "%s NS ns1.%s\n%s NS ns2.%s\n", name, host, name, host)
-		if h := g.hash(n); h>>32%10 < 3 {
-			fmt.Fprintf(b, "%s DS %d 13 2 %016x%016x%016x%016x\n", name, h&0xFFFF, h, g.hash(n+1), g.hash(n+2), g.hash(n+3))
-		}
-		if n%10 == 0 {
-			fmt.Fprintf(b, "ns1.%s A 10.%d.%d.1\nns2.%s A 10.%d.%d.2\n", name, n>>8&255, n&255, name, n>>8&255, n&255)
-		}
-	}
-	return b.Flush()
+	_, err := w.Write(b)
+	return err
 }
 
-// WriteQueries writes n questions in the form that dnsperf reads: nine for a
-// host below a delegation, then one for a name that does not exist.
-func (g TLD) WriteQueries(w io.Writer, n int) error {
-	rnd := rand.New(rand.NewPCG(g.Seed, 1))
-	b := bufio.NewWriterSize(w, 1<<16)
-	for i := range n {
-		label := g.label(rnd.IntN(g.Delegations))
-		if i%10 == 9 {
-			label = "nx-" + label
-		}
-		fmt.Fprintf(b, "www.%s.%s A\n", label, g.Origin)
+const nicServers = "a.nic A 192.0.2.1\na.nic AAAA 2001:db8::1\nb.nic A 192.0.2.2\nb.nic AAAA 2001:db8::2\n"
+
+func (t TLD) appendDelegation(b []byte, i int) []byte {
+	var buf [64]byte
+	name := t.AppendName(buf[:0], i)
+	h := t.hoster(i)
+	for _, ns := range []string{" NS ns1.", " NS ns2."} {
+		b = append(append(b, name...), ns...)
+		b = append(t.AppendName(b, h), '\n')
 	}
-	return b.Flush()
+	r := t.rand(i, 3)
+	if int(r.Uint64()%100) < t.dsPercent() {
+		b = append(append(b, name...), " DS "...)
+		b = strconv.AppendUint(b, r.Uint64()&0xFFFF, 10)
+		b = append(b, " 13 2 "...)
+		for range 4 {
+			v := r.Uint64()
+			b = hex.AppendEncode(b, []byte{byte(v), byte(v >> 8), byte(v >> 16), byte(v >> 24),
+				byte(v >> 32), byte(v >> 40), byte(v >> 48), byte(v >> 56)})
+		}
+		b = append(b, '\n')
+	}
+	if h == i {
+		b = t.appendGlue(b, name, r)
+	}
+	return b
+}
+
+func (t TLD) appendGlue(b, name []byte, r *rand.PCG) []byte {
+	for _, ns := range []string{"ns1.", "ns2."} {
+		v := r.Uint64()
+		b = append(append(append(b, ns...), name...), " A 10."...)
+		b = strconv.AppendUint(b, v&0xFF, 10)
+		b = append(b, '.')
+		b = strconv.AppendUint(b, v>>8&0xFF, 10)
+		b = append(b, '.')
+		b = strconv.AppendUint(b, v>>16&0xFF, 10)
+		b = append(b, '\n')
+	}
+	return b
+}
+
+// WriteQueries writes n questions, one a line, name and type: nine for names at
+// and below random delegations, then one for a name that does not exist.
+func (t TLD) WriteQueries(w io.Writer, n int) error {
+	r := rand.New(rand.NewPCG(t.Seed, 4))
+	var b []byte
+	for q := range n {
+		if r.IntN(2) == 0 {
+			b = append(b, "www."...)
+		}
+		b = t.AppendName(b, r.IntN(max(1, t.Delegations)))
+		if q%10 == 9 {
+			b = append(b, "-nx"...) // none of the endings
+		}
+		if !t.Origin.IsRoot() {
+			b = append(b, '.')
+		}
+		b = append(b, t.Origin.String()...)
+		b = append(b, []string{" A\n", " AAAA\n", " A\n", " MX\n"}[r.IntN(4)]...)
+		if len(b) > chunk {
+			if _, err := w.Write(b); err != nil {
+				return err
+			}
+			b = b[:0]
+		}
+	}
+	_, err := w.Write(b)
+	return err
 }

@@ -8,6 +8,8 @@ import (
 	mdns "github.com/miekg/dns"
 
 	"onoma/dns"
+	"onoma/dns/zonefile"
+	"onoma/zone"
 )
 
 func TestTLD(t *testing.T) {
@@ -57,23 +59,57 @@ func TestTLD(t *testing.T) {
 	}
 }
 
-func TestQueries(t *testing.T) {
-	g := TLD{Origin: dns.MustName("tld."), Delegations: 100, Seed: 7}
-	var zone, queries strings.Builder
-	if err := g.WriteZone(&zone); err != nil {
+func TestTLDIsAGoodZone(t *testing.T) {
+	for _, origin := range []dns.Name{dns.MustName("tld"), dns.Root} {
+		tld := TLD{Origin: origin, Delegations: 5000, Seed: 1}
+		var text, again bytes.Buffer
+		if err := tld.WriteZone(&text); err != nil {
+			t.Fatal(err)
+		}
+		if err := tld.WriteZone(&again); err != nil || !bytes.Equal(text.Bytes(), again.Bytes()) {
+			t.Errorf("a second run wrote another zone (%v)", err)
+		}
+		v, findings, err := zone.Load(zonefile.NewReader(&text, zonefile.Options{}), origin)
+		if err != nil || len(findings) > 0 {
+			t.Fatalf("the zone has mistakes: %v, %v", err, findings)
+		}
+		cuts, ds := 0, 0
+		for n := range v.Nodes() {
+			if n.IsCut() {
+				cuts++
+			}
+			if n.HasDS() {
+				ds++
+			}
+		}
+		if cuts != 5000 || ds < 1300 || ds > 1700 {
+			t.Errorf("%d delegations, %d with DS, expected 5000 and about 1500", cuts, ds)
+		}
+		checkQueries(t, tld, v)
+	}
+}
+
+// checkQueries wants one question in ten to be for a name that does not exist
+// and the others for referrals.
+func checkQueries(t *testing.T, tld TLD, v *zone.Version) {
+	t.Helper()
+	var text bytes.Buffer
+	if err := tld.WriteQueries(&text, 1000); err != nil {
 		t.Fatal(err)
 	}
-	if err := g.WriteQueries(&queries, 1000); err != nil {
-		t.Fatal(err)
-	}
-	there := 0
-	for line := range strings.Lines(queries.String()) {
-		name := strings.TrimPrefix(strings.TrimSuffix(line, ".tld. A\n"), "www.")
-		if strings.Contains(zone.String(), "\n"+name+" NS ") {
-			there++
+	referrals, denials := 0, 0
+	var m zone.Match
+	for line := range strings.Lines(text.String()) {
+		name, _, _ := strings.Cut(line, " ")
+		v.Lookup(&m, []byte(dns.MustName(name).Wire()))
+		switch {
+		case !m.Cut.IsZero():
+			referrals++
+		case m.Node.IsZero():
+			denials++
 		}
 	}
-	if there != 900 {
-		t.Errorf("%d of 1000 questions lead to a delegation, want 900", there)
+	if referrals != 900 || denials != 100 {
+		t.Errorf("%d referrals and %d denials, expected 900 and 100", referrals, denials)
 	}
 }
