@@ -97,13 +97,19 @@ type Registration struct {
 	NS     []string `json:"ns"`
 	Glue   []string `json:"glue"` // "host=address"
 	Delete bool     `json:"delete"`
+	// KeepCache leaves the lab's resolver with what it remembers, as in the
+	// world; else it forgets the name, so that the next query sees the change.
+	KeepCache bool `json:"keep_cache"`
 }
 
-// RecordChange is a change of one record.
+// RecordChange puts a record in the place of all of its name and type, or adds
+// it to them, or deletes it; without Data, it deletes them all.
 type RecordChange struct {
-	Name   string `json:"name"`
-	Type   string `json:"type"`
-	Data   string `json:"data"`
-	TTL    uint32 `json:"ttl"` // seconds; 0: the zone's default
-	Delete bool   `json:"delete"`
+	Name      string `json:"name"`
+	Type      string `json:"type"`
+	Data      string `json:"data"` // in presentation form; names are complete, with or without a final dot
+	TTL       uint32 `json:"ttl"`  // seconds; 0: as before, or the zone's default
+	Add       bool   `json:"add"`
+	Delete    bool   `json:"delete"`
+	KeepCache bool   `json:"keep_cache"` // as in Registration
 }

@@ -1,0 +1,22 @@
+// Package lab runs the global DNS on one machine: thirteen root servers with a
+// real root zone, registries of six top-level domains, hosting providers with
+// customers' zones, a resolver that walks all of it, and a page to watch.
+//
+// Every server has an address of its own in 127.0.0.0/8 and answers there over
+// UDP and TCP from the zones of its operator only, so any DNS tool sees what it
+// would see on the Internet. Nothing ever leaves the loopback interface: the
+// resolver's network ([inspect.Network]) refuses all other addresses.
+//
+// An operator's zones are the files in DIR/zones/OPERATOR. A change
+// ([Lab.Register], [Lab.Record]) reads the file, edits the zone, has the new
+// file synced to disk, and only then publishes it; so hand-made edits are never
+// lost, and what was acknowledged survives.
+//
+// Each query and its answer becomes a [console.Event]. Watching costs a server
+// nothing but the copy: events go to a bounded ring, and who reads too slowly
+// misses some.
+//
+// Concurrency: a Lab may be used by many goroutines. Lab.change serialises
+// changes; operator.mu guards an operator's list of zones and is never held
+// during I/O.
+package lab

@@ -1,0 +1,96 @@
+package lab
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"strings"
+
+	"onoma/console"
+)
+
+// WriteGuide tells a person what runs where, and what to try.
+func (l *Lab) WriteGuide(w io.Writer) error {
+	s := l.State()
+	var b strings.Builder
+	b.WriteString("The whole DNS is running on this machine.\n\n")
+	writeServers(&b, l.Topology(), s)
+	writeHints(&b, s, l.dir)
+	_, err := io.WriteString(w, b.String())
+	return err
+}
+
+// WriteStatus tells what the lab consists of now.
+func (r *Remote) WriteStatus(ctx context.Context, w io.Writer) error {
+	t, err := r.Topology(ctx)
+	if err != nil {
+		return err
+	}
+	var b strings.Builder
+	writeServers(&b, t, r.State)
+	for _, p := range t.Providers {
+		fmt.Fprintf(&b, "\n%s: %s\n", p.Name, serversText(p.Servers))
+		for _, z := range p.Zones {
+			fmt.Fprintf(&b, "  %s\n", strings.TrimSuffix(z, "."))
+		}
+	}
+	_, err = io.WriteString(w, b.String())
+	return err
+}
+
+func serversText(servers []console.Server) string {
+	texts := make([]string, len(servers))
+	for i, s := range servers {
+		texts[i] = fmt.Sprintf("%s (%s)", strings.TrimSuffix(s.Name, "."), s.Address)
+	}
+	return strings.Join(texts, ", ")
+}
+
+func writeServers(b *strings.Builder, t console.Topology, s State) {
+	row := func(what, where string) { fmt.Fprintf(b, "  %-10s %s\n", what, where) }
+	row("root", fmt.Sprintf("a to m.root-servers.net, %s to %s", t.Roots[0].Address, t.Roots[len(t.Roots)-1].Address))
+	for _, o := range t.TLDs {
+		row("."+o.Name, addresses(o))
+	}
+	for _, o := range t.Providers {
+		row("provider", fmt.Sprintf("%s  %s, %s", addresses(o), o.Name, count(len(o.Zones), "zone")))
+	}
+	row("resolver", s.Resolver.String())
+	row("page", s.Console)
+}
+
+func addresses(o console.Operator) string {
+	texts := make([]string, len(o.Servers))
+	for i, s := range o.Servers {
+		texts[i] = s.Address
+	}
+	return strings.Join(texts, ", ")
+}
+
+func count(n int, what string) string {
+	if n == 1 {
+		return "1 " + what
+	}
+	return fmt.Sprintf("%d %ss", n, what)
+}
+
+// writeHints writes command lines that work as they stand.
+func writeHints(b *strings.Builder, s State, dir string) {
+	port, at := "", s.Resolver.String()
+	if s.Port == 53 {
+		at = s.Resolver.Addr().String()
+	} else {
+		port = fmt.Sprintf(" -p %d", s.Port)
+	}
+	b.WriteString("\nAsk the resolver, which walks from the root:\n")
+	fmt.Fprintf(b, "  dig%s @%s www.thedns.guru\n", port, s.Resolver.Addr())
+	fmt.Fprintf(b, "  dig%s @%s www.palettepalapp.com\n", port, s.Resolver.Addr())
+	fmt.Fprintf(b, "  onoma query @%s www.thedns.guru\n", at)
+	b.WriteString("\nWalk by hand:\n")
+	fmt.Fprintf(b, "  dig%s @%s +norecurse www.thedns.guru\n", port, s.Roots["a"])
+	fmt.Fprintf(b, "  onoma trace www.thedns.guru --lab %s\n", dir)
+	b.WriteString("\nChange it, and ask again:\n")
+	fmt.Fprintf(b, "  onoma lab register example.guru --ns ns1.acropolis-dns.net,ns2.acropolis-dns.org --dir %s\n", dir)
+	fmt.Fprintf(b, "  onoma lab record www.example.guru A 198.18.1.99 --dir %s\n", dir)
+	fmt.Fprintf(b, "\nZone files to read and edit are in %s/zones, addresses in %s/lab.json.\n", dir, dir)
+}
