@@ -8,6 +8,7 @@ import (
 	"net/netip"
 	"os"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -339,6 +340,32 @@ func TestTCPReuse(t *testing.T) {
 	defer c.mu.Unlock()
 	if len(c.idle) != 0 {
 		t.Errorf("%d servers have kept connections", len(c.idle))
+	}
+}
+
+// No more connections are kept than Client.Reuse says, and none where it says nothing.
+func TestTCPReuseIsBounded(t *testing.T) {
+	d := make(desk, 3)
+	s := start(t, Config{Handler: d})
+	for _, reuse := range []int{0, 2} {
+		c := &Client{Reuse: reuse, IdleTimeout: patience}
+		var wg sync.WaitGroup
+		for range 3 {
+			wg.Go(func() {
+				if _, err := c.Exchange(testContext(t), TCP, s.Addrs()[0], question(1, "www"), nil); err != nil {
+					t.Error(err)
+				}
+			})
+		}
+		all := []*Pending{d.next(t), d.next(t), d.next(t)}
+		for _, p := range all {
+			p.Reply(answerTo(p.Msg, ""))
+			p.Done()
+		}
+		wg.Wait()
+		eventually(t, fmt.Sprint(reuse, " are kept"), func() bool { return s.Stats().Conns.Open == uint64(reuse) })
+		c.CloseIdle()
+		eventually(t, "none is kept", func() bool { return s.Stats().Conns.Open == 0 })
 	}
 }
 

@@ -92,6 +92,18 @@ func FuzzFrames(f *testing.F) {
 	})
 }
 
+// Memory taken for a large message is given back behind it.
+func TestFramesShrink(t *testing.T) {
+	var f frames
+	f.init(MaxMessage)
+	if msgs, broken := frameAll(t, &f, bytes.NewReader(frame(make([]byte, MaxMessage)))); len(msgs) != 1 || broken {
+		t.Fatal("the message did not come")
+	}
+	if len(f.buf) != len(f.small) {
+		t.Errorf("the empty buffer has %d bytes", len(f.buf))
+	}
+}
+
 // Memory is given for what has come, not for what is announced.
 func TestFramesBelieveNoLength(t *testing.T) {
 	var f frames

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"net"
 	"net/netip"
+	"strings"
 	"sync"
 	"testing"
 
@@ -96,7 +97,7 @@ func TestUDPBatch(t *testing.T) {
 				case id == 12:
 					return dst
 				case id%10 == 0:
-					return append(flip(dst, q), make([]byte, 50*id)...)
+					return append(flip(dst, q), bytes.Repeat([]byte{byte(id)}, 50*id)...)
 				}
 				return flip(dst, q)
 			})
@@ -114,12 +115,12 @@ func TestUDPBatch(t *testing.T) {
 				continue
 			}
 			m := receive(t, c)
-			want := headerLen + 1
+			want := "x"
 			if i%10 == 0 {
-				want += 50 * i
+				want += strings.Repeat(string([]byte{byte(i)}), 50*i)
 			}
-			if idOf(m) != i || len(m) != want {
-				t.Fatalf("answer %d has ID %d and %d bytes, want %d", i, idOf(m), len(m), want)
+			if idOf(m) != i || textOf(m) != want {
+				t.Fatalf("answer %d has ID %d and %d bytes, want %d", i, idOf(m), len(m), headerLen+len(want))
 			}
 			bytesOut += uint64(len(m))
 		}
