@@ -82,7 +82,7 @@ func (z *Reader) record() (*Entry, *fault) {
 	if z.owner.len == 0 && !z.owner.lost {
 		return nil, faultAt(x.off(0), "no owner", "a domain name in column one of the first record")
 	}
-	if f = z.fillEntry(&h, x.toks[h.rdata:]); f != nil {
+	if f = z.fillEntry(z.owner, &h, x.toks[h.rdata:]); f != nil {
 		return nil, z.within(f, h.rdata)
 	}
 	if z.owner.lost {
@@ -210,9 +210,9 @@ func (z *Reader) recordType(k int) (dns.Type, *fault) {
 	return 0, faultAt(z.lex.off(k), "unknown type "+show(text), "a record type, or TYPE and a number")
 }
 
-// fillEntry reads the rdata and makes the record of z.owner. The place of a
-// fault is the index of the token in rdata.
-func (z *Reader) fillEntry(h *header, rdata []dns.Token) *fault {
+// fillEntry reads the rdata and makes the record. The place of a fault is the
+// index of the token in rdata.
+func (z *Reader) fillEntry(o *owner, h *header, rdata []dns.Token) *fault {
 	ttl, haveTTL := h.ttl, h.haveTTL
 	if !haveTTL {
 		ttl, haveTTL = z.ttl.implied()
@@ -234,7 +234,7 @@ func (z *Reader) fillEntry(h *header, rdata []dns.Token) *fault {
 		z.ttl.last, z.ttl.haveLast = ttl, true
 	}
 	z.entry = Entry{
-		Owner: z.owner.wire[:z.owner.len],
+		Owner: o.wire[:o.len],
 		Type:  h.typ, Class: z.opts.Class, TTL: ttl, Data: data,
 	}
 	return nil

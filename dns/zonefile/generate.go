@@ -24,10 +24,11 @@ type generator struct {
 	right           []dns.Token // the rdata, in the buffer of the source
 	rightText       []byte      // the rdata where it is one quoted text, else nil
 
-	lex  lexer // of rightText with its numbers
-	text []byte
-	toks []dns.Token
-	ends []int
+	owner owner // apart, since BIND goes on with the owner before $GENERATE
+	lex   lexer // of rightText with its numbers
+	text  []byte
+	toks  []dns.Token
+	ends  []int
 }
 
 // generate begins to carry out the $GENERATE in z.lex.
@@ -50,13 +51,13 @@ func (z *Reader) generate() *fault {
 	}
 	if count := (g.stop-g.now)/g.step + 1; count > int64(z.opts.MaxGenerate-z.made) {
 		return faultAt(x.off(1), fmt.Sprintf("$GENERATE of %d records", count),
-			fmt.Sprintf("at most %d in all", z.opts.MaxGenerate))
+			fmt.Sprintf("at most %d more", z.opts.MaxGenerate-z.made))
 	}
 	g.left, g.header, g.right, g.rightText = x.toks[2].Text, h, x.toks[h.rdata:], nil
 	if len(g.right) == 1 && g.right[0].Quoted {
 		g.rightText = bytes.ReplaceAll(g.right[0].Text, []byte(`\"`), []byte(`"`))
 	}
-	g.active = true
+	g.active, g.owner.known = true, false
 	return nil
 }
 
@@ -112,14 +113,14 @@ func (g *generator) make(z *Reader, number int64) *fault {
 		f.off = z.lex.off(2)
 		return f
 	}
-	if err := z.owner.set(g.text, z.src.origin); err != nil {
+	if err := g.owner.set(g.text, z.src.origin); err != nil {
 		return nameFault(z.lex.off(2), "owner", g.text, err)
 	}
 	toks, f := g.rdata(z, number)
 	if f != nil {
 		return f
 	}
-	if f = z.fillEntry(&g.header, toks); f != nil {
+	if f = z.fillEntry(&g.owner, &g.header, toks); f != nil {
 		if g.rightText != nil { // its words are not in the file
 			f.off = min(f.off, 0)
 		}

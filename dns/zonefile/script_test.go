@@ -225,12 +225,16 @@ func (c *chunks) Read(p []byte) (int, error) { return c.r.Read(p[:min(c.n, len(p
 // TestReadAcrossBuffers moves an entry over the border of the buffer octet by octet.
 func TestReadAcrossBuffers(t *testing.T) {
 	const entry = "www 60 IN TXT ( \"a b\" ; c\r\n \"d\\\"\" ) \r\n"
-	for shift := range len(entry) + 2 {
-		comment := ";" + strings.Repeat("-", firstBuffer-shift-2) + "\n"
+	for shift := range 2 * (len(entry) + 2) {
+		border := usualBuffer
+		if shift%2 == 0 {
+			border = firstBuffer
+		}
+		comment := ";" + strings.Repeat("-", border-shift/2-2) + "\n"
 		z := NewReader(strings.NewReader(comment+entry+entry+"q Q\n"), Options{File: "db", Origin: dns.Root})
 		const want = "www.\t60\tIN\tTXT\t\"a b\" \"d\\\"\"\n"
 		if got := transcript(z); got != want+want+"db:6:3: unknown type \"Q\", expected a record type, or TYPE and a number\n" {
-			t.Fatalf("entry %d octets before the end of the buffer:\n%s", shift, got)
+			t.Fatalf("entry %d octets before the end of a buffer of %d:\n%s", shift/2, border, got)
 		}
 	}
 }

@@ -11,7 +11,10 @@ import (
 )
 
 const (
-	firstBuffer = 64 << 10
+	// Small texts need little; large ones are read in steps that stay in the
+	// processor's cache.
+	firstBuffer = 4 << 10
+	usualBuffer = 64 << 10
 	// maxEntry bounds one entry and thus the memory of a reader. 64 KiB of
 	// rdata are at most 384 KiB of text, written \DDD or as type numbers.
 	maxEntry = 1 << 20
@@ -161,14 +164,15 @@ func (s *source) skipGroup() error {
 	return nil
 }
 
-// fill reads as much as the buffer takes. A full buffer grows.
+// fill reads as much as the buffer takes. It grows to its usual size with the
+// text, and beyond for an entry that fills it.
 func (s *source) fill() {
 	if s.pos > 0 {
 		s.end = copy(s.buf, s.buf[s.pos:s.end])
 		s.pos = 0
 	}
-	if s.end == len(s.buf) {
-		grown := make([]byte, max(firstBuffer, 2*len(s.buf)))
+	if s.end == len(s.buf) || len(s.buf) < usualBuffer {
+		grown := make([]byte, max(firstBuffer, min(8*len(s.buf), usualBuffer), 2*s.end))
 		copy(grown, s.buf[:s.end])
 		s.buf = grown
 	}

@@ -169,7 +169,7 @@ func (p *printer) appendSOA(dst []byte, data dns.RData) []byte {
 		}
 	}
 	dst = append(dst, '\n')
-	return append(pad(dst, len(dst), rdataColumn-1), ')')
+	return append(pad(dst, len(dst), rdataColumn), ')')
 }
 
 // duration says seconds in words: "1 day 12 hours".
