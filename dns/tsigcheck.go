@@ -202,9 +202,10 @@ func (s *TSIGStream) Verify(msg []byte, now time.Time) (n int, err error) {
 		return 0, tsigFormErr(err)
 	}
 	if !found {
-		if s.unsigned++; !s.started || s.unsigned > maxUnsigned {
+		if !s.started || s.unsigned == maxUnsigned {
 			return 0, ErrTSIGUnsigned
 		}
+		s.unsigned++
 		s.h.Write(msg)
 		return len(msg), nil
 	}
