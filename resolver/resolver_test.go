@@ -128,6 +128,25 @@ func TestDNSSECRecords(t *testing.T) {
 	})
 }
 
+// TestNegativeProof: NSEC and signatures go to clients that want them.
+func TestNegativeProof(t *testing.T) {
+	inWorld(t, Config{}, "", func(t *testing.T, w *world) {
+		server := w.Serve("192.0.2.3", fakenet.ParseZone("example.com.", "@ NS ns\nns A 192.0.2.3"))
+		server.Hook = func(_, a *dns.Message, _ transport.Proto) *dns.Message {
+			a.Authority = append(a.Authority, fakenet.ParseRecord("example.com. 300 RRSIG SOA "+sig, dns.Root),
+				fakenet.ParseRecord("example.com. 300 NSEC ns.example.com. NS SOA", dns.Root))
+			return a
+		}
+		for range 2 {
+			for do, want := range map[bool]int{false: 1, true: 3} {
+				if a := w.ask(query("nix.example.com.", dns.TypeA, 1232, do)); len(a.Authority) != want || a.RCode != dns.RCodeNXDomain {
+					t.Errorf("DO %v: %s, expected %d records", do, text(a), want)
+				}
+			}
+		}
+	})
+}
+
 // TestWildcardProof: the denial that goes with an answer made from a wildcard
 // reaches a client that validates.
 func TestWildcardProof(t *testing.T) {

@@ -1,6 +1,7 @@
 package iterator
 
 import (
+	"fmt"
 	"testing"
 	"time"
 
@@ -193,5 +194,53 @@ func TestLeaseIsRenewedByTheParent(t *testing.T) {
 		if sent := w.asked(); len(sent) == 0 || sent[0] != "192.0.2.2 example.com. A" {
 			t.Errorf("sent %v, expected the parent to be asked first", sent)
 		}
+	})
+}
+
+// TestRecursiveServerIsTheLastResort: one that offers recursion and claims no
+// authority may be a cache; its word counts where nobody says better.
+func TestRecursiveServerIsTheLastResort(t *testing.T) {
+	inWorld(t, Config{}, func(t *testing.T, w *world) {
+		w.standard(exampleDelegation + "example.com. NS ns2.example.com.\nns2.example.com. A 192.0.2.4")
+		w.Serve("192.0.2.3", fakenet.ParseZone("example.com.", "*.x A 203.0.113.66")).Hook = func(_, a *dns.Message, _ transport.Proto) *dns.Message {
+			a.Flags = a.Flags&^dns.FlagAA | dns.FlagRA
+			return a
+		}
+		good := w.Serve("192.0.2.4", fakenet.ParseZone("example.com.", "*.x A 198.51.100.1"))
+		for i := range 10 {
+			name := fmt.Sprintf("n%d.x.example.com.", i)
+			expect(t, "beside a proper server", w.resolve(name, dns.TypeA), "NOERROR "+name+"/3600/A=198.51.100.1")
+		}
+		w.Change(func() { good.Down = true })
+		expect(t, "alone", w.resolve("last.x.example.com.", dns.TypeA), "NOERROR last.x.example.com./3598/A=203.0.113.66")
+	})
+}
+
+// TestDSFromTheChildIsNotUsed: a server of both zones that answers for the wrong
+// one (RFC 4035 §3.1.4.1).
+func TestDSFromTheChildIsNotUsed(t *testing.T) {
+	inWorld(t, Config{}, func(t *testing.T, w *world) {
+		_, com := w.standard(exampleDelegation)
+		w.Serve("192.0.2.2", com).Hook = func(q, a *dns.Message, _ transport.Proto) *dns.Message {
+			if q.Question().Type != dns.TypeDS {
+				return a
+			}
+			a.Authority = []dns.Record{fakenet.ParseRecord("example.com. SOA a. b. 1 1 1 1 300", dns.Root)}
+			return a
+		}
+		w.expectQuestion(question("example.com.", dns.TypeDS), "answered for the child side of the cut")
+	})
+}
+
+// TestReferralBesideSOA: an authority section with both says NODATA, not where
+// to go on (RFC 2308 §2.2).
+func TestReferralBesideSOA(t *testing.T) {
+	inWorld(t, Config{}, func(t *testing.T, w *world) {
+		server, _ := w.example("sub TXT \"x\"")
+		server.Hook = func(_, a *dns.Message, _ transport.Proto) *dns.Message {
+			a.Authority = append(a.Authority, fakenet.ParseRecord("sub.example.com. NS ns.evil.com.", dns.Root))
+			return a
+		}
+		expect(t, "NODATA", w.resolve("sub.example.com.", dns.TypeA), "NOERROR | example.com./300/SOA")
 	})
 }

@@ -136,7 +136,13 @@ func expectList(t *testing.T, what string, got []string, want ...string) {
 // expectFailure looks name up and wants SERVFAIL with a text that has part in it.
 func (w *world) expectFailure(name string, part string) {
 	w.t.Helper()
-	if got := w.resolve(name, dns.TypeA); !strings.HasPrefix(got, "SERVFAIL") || !strings.Contains(got, part) {
-		w.t.Errorf("%s\n got: %s\nwant: SERVFAIL with %q", name, got, part)
+	w.expectQuestion(question(name, dns.TypeA), part)
+}
+
+func (w *world) expectQuestion(q dns.Question, part string) {
+	w.t.Helper()
+	a, err := w.it.Resolve(context.Background(), q, Options{})
+	if got := describe(a, err); !strings.HasPrefix(got, "SERVFAIL") || !strings.Contains(got, part) {
+		w.t.Errorf("%s\n got: %s\nwant: SERVFAIL with %q", q, got, part)
 	}
 }
