@@ -108,6 +108,7 @@ func (v *Version) settle() {
 	case v.apex.Flags&flagNSEC != 0:
 		c.denial = DenialNSEC
 	}
+	v.verify()
 }
 
 // NSECCover returns the node whose NSEC record matches or covers name: the

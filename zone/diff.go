@@ -24,7 +24,7 @@ func Diff(from, to *Version) Delta {
 			pairs = append(pairs, pair{from.node(x, hasX), to.node(y, hasY)})
 		})
 	}
-	slices.SortFunc(pairs, func(a, b pair) int { return a.name().Compare(b.name()) })
+	slices.SortStableFunc(pairs, func(a, b pair) int { return a.name().Compare(b.name()) })
 	var d Delta
 	for _, p := range pairs {
 		p.diff(&d)

@@ -100,9 +100,11 @@ func (e *edit) linkHosts(blocks []uint32) {
 		for i, off := 0, 0; off < len(set.packed); i++ {
 			var target []byte
 			target, off = rdataAt(set.packed, off)
+			id := uint32(0)
 			if e.v.has(target) {
-				le.PutUint32(hosts[4*i:], e.hostID(e.v.relative(target)))
+				id = e.hostID(e.v.relative(target))
 			}
+			le.PutUint32(hosts[4*i:], id)
 		}
 	}
 }

@@ -74,7 +74,7 @@ func (in *interner) put(s internSlot) {
 	in.table[i&uint32(len(in.table)-1)] = s
 }
 
-// make writes a new shared block. Its host numbers are still 0.
+// make writes a new shared block, but not yet its host numbers.
 func (in *interner) make(w *qp.Writer, b body) uint32 {
 	size, form := 1+b.size(), 0
 	if b.isWide() {

@@ -4,6 +4,7 @@ import (
 	"iter"
 
 	"onoma/dns"
+	"onoma/zone/qp"
 )
 
 // RRset is the records of one name and type: a small value, copied freely. The
@@ -92,6 +93,6 @@ func (s RRset) Glue() iter.Seq[Glue] {
 }
 
 func (s RRset) isInDomain(target []byte) bool {
-	owner := s.v.sp.At(s.owner)
-	return dns.IsSubdomain(s.v.relative(target), owner[1:1+int(owner[0])])
+	owner := s.v.sp.Name(qp.Leaf{Ref: s.owner})
+	return len(owner) == 0 || dns.IsSubdomain(s.v.relative(target), owner)
 }

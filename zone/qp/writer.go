@@ -15,12 +15,9 @@ var ErrFull = errors.New("zone is too large for its 32-bit references")
 type Writer struct {
 	Space
 	ownCells []uint32 // per chunk that was there before: its cells from here on are the Writer's
-	spare    struct { // whether the last chunks may be filled up
-		cells, bytes bool
-	}
-	live int   // octets in use at the start: what sizes new chunks
-	hint int   // expected cells to come, 0 for not known
-	err  error // ErrFull, for good
+	live     int      // octets in use at the start: what sizes new chunks
+	hint     int      // expected cells to come, 0 for not known
+	err      error    // ErrFull, for good
 }
 
 // NewWriter returns a Writer for a copy of s. With extend the free rest of s's
@@ -30,9 +27,22 @@ func NewWriter(s *Space, extend bool) *Writer {
 	for _, c := range s.cells {
 		w.ownCells = append(w.ownCells, uint32(len(c)))
 	}
-	w.spare.cells, w.spare.bytes = extend && len(s.cells) > 0, extend && len(s.bytes) > 0
+	if !extend {
+		w.seal()
+	}
 	_, w.live = s.Size()
 	return w
+}
+
+// seal takes away the free rest of the last chunks, for good: it may be in use
+// by another Space.
+func (w *Writer) seal() {
+	if n := len(w.cells); n > 0 {
+		w.cells[n-1] = slices.Clip(w.cells[n-1])
+	}
+	if n := len(w.bytes); n > 0 {
+		w.bytes[n-1] = slices.Clip(w.bytes[n-1])
+	}
 }
 
 // Expect tells the Writer about how many cells will come.
@@ -49,19 +59,19 @@ func (w *Writer) Finish() Space { return w.Space }
 // Trim gives back the free rest of the last chunks.
 func (w *Writer) Trim() {
 	if n := len(w.cells); n > 0 {
-		w.cells[n-1] = slices.Clone(w.cells[n-1])[:len(w.cells[n-1]):len(w.cells[n-1])]
+		w.cells[n-1] = append(make([]cell, 0, len(w.cells[n-1])), w.cells[n-1]...)
 	}
 	if n := len(w.bytes); n > 0 {
-		w.bytes[n-1] = slices.Clone(w.bytes[n-1])[:len(w.bytes[n-1]):len(w.bytes[n-1])]
+		w.bytes[n-1] = append(make([]byte, 0, len(w.bytes[n-1])), w.bytes[n-1]...)
 	}
 }
 
-// Alloc returns n fresh octets and their reference. The octets may be written
-// until Finish.
+// Alloc returns n fresh octets and their reference. They may hold anything and
+// may be written until Finish.
 func (w *Writer) Alloc(n int) (uint32, []byte) {
 	n = (n + octetUnit - 1) &^ (octetUnit - 1)
 	last := len(w.bytes) - 1
-	if last < 0 || !w.spare.bytes || len(w.bytes[last])+n > cap(w.bytes[last]) {
+	if last < 0 || len(w.bytes[last])+n > cap(w.bytes[last]) {
 		if last+1 == maxChunks {
 			w.err = ErrFull
 			return 0, make([]byte, n)
@@ -72,7 +82,6 @@ func (w *Writer) Alloc(n int) (uint32, []byte) {
 			size += octetUnit
 		}
 		w.bytes = append(w.bytes, make([]byte, 0, size))
-		w.spare.bytes = true
 		last++
 		if last == 0 { // reference 0 is none
 			w.bytes[0] = w.bytes[0][:octetUnit]
@@ -88,7 +97,7 @@ func (w *Writer) Alloc(n int) (uint32, []byte) {
 // alloc returns n fresh cells side by side, and the reference of the first.
 func (w *Writer) alloc(n int) (uint32, []cell) {
 	last := len(w.cells) - 1
-	if last < 0 || !w.spare.cells || len(w.cells[last])+n > cap(w.cells[last]) {
+	if last < 0 || len(w.cells[last])+n > cap(w.cells[last]) {
 		if last+1 == maxChunks {
 			w.err = ErrFull
 			return 0, make([]cell, n)
@@ -99,7 +108,6 @@ func (w *Writer) alloc(n int) (uint32, []cell) {
 		}
 		size = max(n+1, min(size, chunkCells))
 		w.cells = append(w.cells, make([]cell, 0, size))
-		w.spare.cells = true
 		last++
 		if last == 0 { // reference 0 is none
 			w.cells[0] = w.cells[0][:1]
