@@ -18,8 +18,12 @@ func (r *Reply) WriteText(w io.Writer) error {
 		b.WriteString(";; The reply was truncated; asked again over TCP\n")
 	}
 	fmt.Fprintf(&b, ";; ->>HEADER<<- opcode: %s, status: %s, id: %d\n", m.Flags.Opcode(), m.RCode, m.ID)
+	opts := 0 // the header counts OPT as well
+	if m.EDNS != nil {
+		opts = 1
+	}
 	fmt.Fprintf(&b, ";; flags: %s; QUERY: %d, ANSWER: %d, AUTHORITY: %d, ADDITIONAL: %d\n",
-		m.Flags, len(m.Questions), len(m.Answer), len(m.Authority), len(m.Additional))
+		m.Flags, len(m.Questions), len(m.Answer), len(m.Authority), len(m.Additional)+opts)
 	if m.Flags.Has(dns.FlagRD) && !m.Flags.Has(dns.FlagRA) {
 		b.WriteString(";; recursion was asked for, this server does not offer it\n")
 	}

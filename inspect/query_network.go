@@ -33,7 +33,7 @@ func (n *Network) Uint64() uint64 {
 
 // Exchange sends one question over one socket of its own.
 func (n *Network) Exchange(ctx context.Context, to netip.AddrPort, proto transport.Proto, query []byte) ([]byte, error) {
-	if !n.allows(to.Addr()) {
+	if !n.Allows(to.Addr()) {
 		return nil, &transport.ExchangeError{Kind: transport.Unreachable, Server: to, Proto: proto, Err: ErrOutside}
 	}
 	client := transport.Client{}
@@ -44,7 +44,8 @@ func (n *Network) Exchange(ctx context.Context, to netip.AddrPort, proto transpo
 	return r.Msg, err
 }
 
-func (n *Network) allows(a netip.Addr) bool {
+// Allows reports whether packets may go to a.
+func (n *Network) Allows(a netip.Addr) bool {
 	if n.Only == nil {
 		return true
 	}

@@ -64,15 +64,20 @@ func setSerial(records []dns.Record, serial uint32) {
 	}
 }
 
+// text is the version as a master file.
+func (e *edited) text() ([]byte, error) {
+	text := bytes.NewBufferString("; Written by onoma lab. Edit it as you like; SIGHUP makes the lab read it again.\n")
+	err := zonefile.Write(text, e.version.Origin(), e.version.Records())
+	return text.Bytes(), err
+}
+
 // commit writes the file to disk, and then publishes the version.
 func (e *edited) commit() error {
-	origin := e.version.Origin()
-	var text bytes.Buffer
-	fmt.Fprintf(&text, "; Written by onoma lab. Edit it as you like; SIGHUP makes the lab read it again.\n")
-	if err := zonefile.Write(&text, origin, e.version.Records()); err != nil {
-		return err
+	text, err := e.text()
+	if err == nil {
+		err = writeFile(e.op.file(e.version.Origin()), text)
 	}
-	if err := writeFile(e.op.file(origin), text.Bytes()); err != nil {
+	if err != nil {
 		return fmt.Errorf("writing the zone file: %w", err)
 	}
 	e.op.publish(e.version)

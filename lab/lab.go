@@ -106,7 +106,7 @@ func (l *Lab) openDir(dir string) (err error) {
 		return fmt.Errorf("locking the lab's directory: %w", err)
 	}
 	if err := syscall.Flock(int(l.lock.Fd()), syscall.LOCK_EX|syscall.LOCK_NB); err != nil {
-		return fmt.Errorf("another lab is running in %s: %w", l.dir, err)
+		return fmt.Errorf("another lab is running in %s", l.dir)
 	}
 	if err := unpack(l.dir, l.block); err != nil {
 		return err

@@ -44,7 +44,7 @@ func (l *Lab) Record(_ context.Context, c RecordChange) (string, error) {
 		}
 	}
 	l.saveState()
-	return fmt.Sprintf("%s (zone %s%s at %s). %s", rc.done, place.zone, place.note, place.names(), l.forget(place.zone, c.KeepCache)), nil
+	return fmt.Sprintf("%s (in the zone %s%s at %s). %s", rc.done, plain(place.zone), place.note, place.names(), l.forget(place.zone, c.KeepCache)), nil
 }
 
 // recordChange is a RecordChange that makes sense.
@@ -66,7 +66,7 @@ func parseRecord(c RecordChange) (*recordChange, error) {
 	if !ok {
 		return nil, fmt.Errorf("%q is not a type of record: expected one as in A, MX or TXT", c.Type)
 	}
-	rc := &recordChange{name: name, typ: typ, ttl: c.TTL, add: c.Add, delete: c.Delete}
+	rc := &recordChange{name: name.Fold(), typ: typ, ttl: c.TTL, add: c.Add, delete: c.Delete}
 	switch {
 	case typ.IsMeta():
 		return nil, fmt.Errorf("%s exists in questions only: expected a type that a zone can hold", typ)
@@ -129,9 +129,9 @@ func (rc *recordChange) remove(records []dns.Record) ([]dns.Record, error) {
 		return r.Type == rc.typ && r.Name.Equal(rc.name) && (rc.data == nil || string(r.Data) == string(rc.data))
 	})
 	if n == len(records) {
-		return nil, fmt.Errorf("there is no such record: %s %s", rc.name, rc.typ)
+		return nil, fmt.Errorf("there is no such record: %s %s", plain(rc.name), rc.typ)
 	}
-	rc.done = fmt.Sprintf("deleted %d of %s %s", n-len(records), rc.name, rc.typ)
+	rc.done = fmt.Sprintf("deleted %d of %s %s", n-len(records), plain(rc.name), rc.typ)
 	return records, nil
 }
 
@@ -151,9 +151,9 @@ type place struct {
 // is who the delegation names, not who still has an old copy.
 func (l *Lab) place(name dns.Name) (*place, error) {
 	deepest, holders := l.holders(name)
-	if name.NumLabels() < 2 || !isHosted(strings.TrimSuffix(topOf(name).String(), ".")) {
+	if name.NumLabels() < 2 || !isHosted(plain(topOf(name))) {
 		if holders == nil {
-			return nil, fmt.Errorf("no provider of the lab serves %s", name)
+			return nil, fmt.Errorf("no provider of the lab serves %s", plain(name))
 		}
 		return &place{zone: deepest, operators: holders}, nil
 	}
@@ -180,7 +180,7 @@ func (l *Lab) delegatedTo(domain dns.Name) ([]dns.Name, error) {
 	}
 	ns := delegationNS(slices.Collect(v.Records()), domain)
 	if len(ns) == 0 {
-		return nil, fmt.Errorf("%s is not registered: do that first, as in: onoma lab register %s --ns ns1.acropolis-dns.net,ns2.acropolis-dns.org", domain, strings.TrimSuffix(domain.String(), "."))
+		return nil, fmt.Errorf("%s is not registered: do that first, as in: onoma lab register %s --ns ns1.acropolis-dns.net,ns2.acropolis-dns.org", plain(domain), plain(domain))
 	}
 	return ns, nil
 }
@@ -200,7 +200,7 @@ func (l *Lab) placeAt(domain dns.Name, ns []dns.Name) (*place, error) {
 		}
 	}
 	if len(named) == 0 {
-		return nil, fmt.Errorf("%s is served by %s, and none of them is a provider of the lab: its records are changed there", domain, joinNames(ns))
+		return nil, fmt.Errorf("%s is served by %s, and none of them is a provider of the lab: its records are changed there", plain(domain), joinNames(ns))
 	}
 	if p.operators == nil {
 		p.operators, p.missing, p.note = named, ns, ", new,"

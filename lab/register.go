@@ -37,7 +37,7 @@ func (l *Lab) Register(_ context.Context, r Registration) (string, error) {
 	if err := e.commit(); err != nil {
 		return "", err
 	}
-	return fmt.Sprintf("%s (zone %s, serial %d). %s", d.done, d.tld, e.to, l.forget(d.name, r.KeepCache)), nil
+	return fmt.Sprintf("%s (in the zone %s, serial %d). %s", d.done, plain(d.tld), e.to, l.forget(d.name, r.KeepCache)), nil
 }
 
 // forget has the lab's resolver see a change at once, or says when it will.
@@ -46,7 +46,7 @@ func (l *Lab) forget(name dns.Name, keep bool) string {
 		return "The lab's resolver keeps what it remembers until that expires."
 	}
 	l.resolver.Flush(name, true)
-	return fmt.Sprintf("The lab's resolver has forgotten what it knew of %s.", name)
+	return fmt.Sprintf("The lab's resolver has forgotten what it knew of %s.", plain(name))
 }
 
 // delegation is a Registration that makes sense.
@@ -69,7 +69,7 @@ func parseDelegation(r Registration) (*delegation, error) {
 	}
 	if r.Delete {
 		if len(r.NS)+len(r.Glue) > 0 {
-			return nil, fmt.Errorf("name servers are given for %s, which is to be deleted: expected one or the other", name)
+			return nil, fmt.Errorf("name servers are given for %s, which is to be deleted: expected one or the other", plain(name))
 		}
 		return d, nil
 	}
@@ -82,14 +82,14 @@ func parseDelegation(r Registration) (*delegation, error) {
 // registryOf returns the TLD whose registry sells name, or says why none does.
 func registryOf(name dns.Name) (dns.Name, error) {
 	tld := name.Ancestor(name.NumLabels() - 1)
-	if !isHosted(strings.TrimSuffix(tld.String(), ".")) {
-		return tld, fmt.Errorf("the lab has no registry for %s: expected a name below one of .%s", tld, strings.Join(tldNames, ", ."))
+	if !isHosted(plain(tld)) {
+		return tld, fmt.Errorf("the lab has no registry for .%s: expected a name below one of .%s", plain(tld), strings.Join(tldNames, ", ."))
 	}
 	if name.NumLabels() != 2 {
-		return tld, fmt.Errorf("%s is not a name that a registry sells: expected one label before %s, as in example.%s", name, tld, tld)
+		return tld, fmt.Errorf("%s is not a name that a registry sells: expected one label before .%s, as in example.%s", plain(name), plain(tld), plain(tld))
 	}
 	if name.FirstLabel() == "nic" {
-		return tld, fmt.Errorf("%s belongs to the registry itself", name)
+		return tld, fmt.Errorf("%s belongs to the registry itself", plain(name))
 	}
 	return tld, nil
 }
@@ -134,7 +134,7 @@ func parseNS(hosts []string) ([]dns.Name, error) {
 			return nil, fmt.Errorf("name server: %w", err)
 		}
 		if slices.ContainsFunc(ns, n.Equal) {
-			return nil, fmt.Errorf("the name server %s is given twice", n)
+			return nil, fmt.Errorf("the name server %s is given twice", plain(n))
 		}
 		ns = append(ns, n)
 	}
@@ -156,10 +156,10 @@ func (d *delegation) parseGlue(pairs []string) error {
 		}
 		a, err := netip.ParseAddr(strings.TrimSpace(address))
 		if err != nil || a.Zone() != "" {
-			return fmt.Errorf("glue %q: expected HOST=ADDRESS, as in ns1.%s=127.53.9.1", p, d.name)
+			return fmt.Errorf("glue %q: expected HOST=ADDRESS, as in ns1.%s=127.53.9.1", p, plain(d.name))
 		}
 		if !slices.ContainsFunc(d.ns, n.Equal) || !n.IsSubdomainOf(d.name) {
-			return fmt.Errorf("glue for %s: expected one of the name servers at or below %s; others have their addresses in zones of their own", n, d.name)
+			return fmt.Errorf("glue for %s: expected one of the name servers at or below %s; others have their addresses in zones of their own", plain(n), plain(d.name))
 		}
 		typ, data := dns.NewAddr(a.Unmap())
 		d.glue = append(d.glue, dns.Record{Name: n, Type: typ, Class: dns.ClassIN, Data: data})
@@ -167,7 +167,7 @@ func (d *delegation) parseGlue(pairs []string) error {
 	}
 	for _, n := range d.ns {
 		if n.IsSubdomainOf(d.name) && !slices.ContainsFunc(have, n.Equal) {
-			return fmt.Errorf("%s lies in the domain that it serves, so nobody could find it: expected glue, as in %s=127.53.9.1", n, n)
+			return fmt.Errorf("%s lies in the domain that it serves, so nobody could find it: expected glue, as in %s=127.53.9.1", plain(n), plain(n))
 		}
 	}
 	return nil
@@ -178,18 +178,18 @@ func (d *delegation) apply(records []dns.Record) ([]dns.Record, error) {
 	before := delegationNS(records, d.name)
 	if d.delete {
 		if len(before) == 0 {
-			return nil, fmt.Errorf("%s is not registered", d.name)
+			return nil, fmt.Errorf("%s is not registered", plain(d.name))
 		}
 		if user := dependent(records, d.name); !user.IsZero() {
-			return nil, fmt.Errorf("%s has a name server below %s: move that domain first", user, d.name)
+			return nil, fmt.Errorf("%s has a name server below %s: move that domain first", plain(user), plain(d.name))
 		}
-		d.done = fmt.Sprintf("deleted %s", d.name)
+		d.done = fmt.Sprintf("deleted %s", plain(d.name))
 	} else {
 		verb := "registered"
 		if len(before) > 0 {
 			verb = "changed"
 		}
-		d.done = fmt.Sprintf("%s %s, served by %s", verb, d.name, joinNames(d.ns))
+		d.done = fmt.Sprintf("%s %s, served by %s", verb, plain(d.name), joinNames(d.ns))
 	}
 	ttl := apexTTL(records)
 	records = slices.DeleteFunc(records, func(r dns.Record) bool { return r.Name.IsSubdomainOf(d.name) })
@@ -238,7 +238,15 @@ func apexTTL(records []dns.Record) uint32 {
 func joinNames(names []dns.Name) string {
 	texts := make([]string, len(names))
 	for i, n := range names {
-		texts[i] = n.String()
+		texts[i] = plain(n)
 	}
 	return strings.Join(texts, ", ")
+}
+
+// plain writes a name for a person, without the final dot.
+func plain(n dns.Name) string {
+	if n.IsRoot() {
+		return "."
+	}
+	return strings.TrimSuffix(n.String(), ".")
 }

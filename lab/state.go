@@ -8,7 +8,6 @@ import (
 	"net/netip"
 	"os"
 	"path/filepath"
-	"strings"
 
 	"onoma/console"
 )
@@ -64,7 +63,7 @@ func (l *Lab) State() State {
 			s.TLDs[op.name] = op.addrs
 		default:
 			for _, z := range op.zoneNames() {
-				name := strings.TrimSuffix(z.String(), ".")
+				name := plain(z)
 				s.Authorities[name] = append(s.Authorities[name], op.addrs...)
 			}
 		}
