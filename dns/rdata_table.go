@@ -7,7 +7,7 @@ import "strconv"
 type kind uint8
 
 const (
-	opaque kind = iota // octets to the end, written as \# (RFC 3597 §5)
+	_ kind = iota
 
 	// Names. Compression is for the types of RFC 1035 alone (RFC 3597 §4);
 	// lower case in the canonical form is for the types that RFC 4034 §6.2 lists,
@@ -73,7 +73,7 @@ type row = []kind
 // descriptor is one line of the table.
 type descriptor struct {
 	name   string // mnemonic
-	fields row    // nil: opaque
+	fields row    // nil: opaque octets, written as \# (RFC 3597 §5)
 
 	hasNames bool // some field is a name
 	folds    bool // some name is lower-cased in the canonical form
