@@ -191,12 +191,12 @@ func wantKind(t *testing.T, err error, want Kind) {
 
 func TestExchangeErrors(t *testing.T) {
 	silentUDP := udpServer(t, func(func([]byte), []byte) {})
-	silentTCP, err := net.Listen("tcp4", "127.0.0.1:0")
+	silentTCP, err := net.Listen("tcp4", loopback(0).String())
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer silentTCP.Close()
-	rude, err := net.Listen("tcp4", "127.0.0.1:0")
+	rude, err := net.Listen("tcp4", loopback(0).String())
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -257,7 +257,7 @@ func unusedPort(t *testing.T) netip.AddrPort {
 
 func TestExchangeCanBeCancelled(t *testing.T) {
 	silent := udpServer(t, func(func([]byte), []byte) {})
-	l, err := net.Listen("tcp4", "127.0.0.1:0")
+	l, err := net.Listen("tcp4", loopback(0).String())
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -399,4 +399,30 @@ func FuzzMatch(f *testing.F) {
 			t.Errorf("the echo of %x is not taken for its reply", query)
 		}
 	})
+}
+
+func BenchmarkExchange(b *testing.B) {
+	s, err := Listen(Config{Handler: flip, Addrs: []netip.AddrPort{loopback(0)}})
+	if err != nil {
+		b.Fatal(err)
+	}
+	go s.Serve(b.Context())
+	defer s.Close()
+	for _, bm := range []struct {
+		name   string
+		proto  Proto
+		client *Client
+	}{{"udp", UDP, &Client{}}, {"tcp", TCP, &Client{}}, {"tcp reused", TCP, &Client{Reuse: 1}}} {
+		b.Run(bm.name, func(b *testing.B) {
+			q, buf := question(1, "www"), make([]byte, 512)
+			ctx, cancel := context.WithTimeout(b.Context(), time.Minute)
+			defer cancel()
+			b.ReportAllocs()
+			for b.Loop() {
+				if _, err := bm.client.Exchange(ctx, bm.proto, s.Addrs()[0], q, buf); err != nil {
+					b.Fatal(err)
+				}
+			}
+		})
+	}
 }

@@ -7,6 +7,7 @@ import (
 	"io"
 	"net"
 	"net/netip"
+	"os"
 	"runtime"
 	"strings"
 	"testing"
@@ -33,6 +34,18 @@ func loopVariants(t *testing.T, f func(t *testing.T, cfg Config)) {
 	}
 }
 
+// home is a loopback address that other processes leave alone, where the system answers on all of 127.0.0.0/8: on
+// 127.0.0.1 a port that was free can be taken a moment later by whoever else works on this machine.
+var home = func() netip.Addr {
+	if runtime.GOOS != "linux" {
+		return netip.AddrFrom4([4]byte{127, 0, 0, 1})
+	}
+	pid := os.Getpid()
+	return netip.AddrFrom4([4]byte{127, byte(64 + pid>>16&63), byte(pid >> 8), byte(pid)})
+}()
+
+func loopback(port uint16) netip.AddrPort { return netip.AddrPortFrom(home, port) }
+
 // start runs a server until the test ends and makes sure that nothing of it is left then.
 func start(t *testing.T, cfg Config) *Server {
 	t.Helper()
@@ -47,7 +60,7 @@ var running int
 func listen(t *testing.T, cfg Config) *Server {
 	t.Helper()
 	if cfg.Addrs == nil {
-		cfg.Addrs = []netip.AddrPort{netip.MustParseAddrPort("127.0.0.1:0")}
+		cfg.Addrs = []netip.AddrPort{loopback(0)}
 	}
 	s, err := Listen(cfg)
 	if err != nil {

@@ -11,15 +11,11 @@ import (
 	"time"
 )
 
-func loopback(port uint16) netip.AddrPort {
-	return netip.AddrPortFrom(netip.AddrFrom4([4]byte{127, 0, 0, 1}), port)
-}
-
 // Port 0 comes to one port for UDP and TCP, on each address its own.
 func TestPortZero(t *testing.T) {
 	loopVariants(t, func(t *testing.T, cfg Config) {
 		cfg.Handler, cfg.Threads = flip, 2
-		cfg.Addrs = []netip.AddrPort{loopback(0), loopback(0), netip.MustParseAddrPort("127.0.0.2:0")}
+		cfg.Addrs = []netip.AddrPort{loopback(0), loopback(0), netip.AddrPortFrom(home.Next(), 0)}
 		s := start(t, cfg)
 		for i, a := range s.Addrs() {
 			if a.Port() == 0 || a.Addr() != cfg.Addrs[i].Addr() {

@@ -52,11 +52,11 @@ const (
 // tally is what one goroutine counts for itself until it publishes.
 type tally [nCounters]uint64
 
-// counters are the published numbers of one writer, or of a few that seldom meet. They fill two cache lines (adjacent lines
-// are fetched in pairs) so that no two of them share one.
+// counters are the published numbers of one writer, or of a few that seldom meet. A cache line's length of nothing follows,
+// so that the numbers of two writers never share a line, however they lie in memory.
 type counters struct {
 	v [nCounters]atomic.Uint64
-	_ [128 - 8*nCounters]byte
+	_ [64]byte
 }
 
 // publish adds t and clears it: once a batch, because an atomic write costs as much as the rest of the counting.

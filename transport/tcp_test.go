@@ -117,7 +117,7 @@ func TestTCPHalfClose(t *testing.T) {
 
 // An idle connection is closed, neither early nor while an answer is in flight (RFC 7766 §6.2.3).
 func TestTCPIdleTimeout(t *testing.T) {
-	const idle = 60 * time.Millisecond
+	const idle = 150 * time.Millisecond
 	d := make(desk, 1)
 	s := start(t, Config{Handler: d, TCP: TCPLimits{IdleTimeout: idle}})
 	c := dial(t, TCP, s.Addrs()[0])
@@ -380,7 +380,7 @@ func TestTCPv6(t *testing.T) {
 		if textOf(receive(t, c)) != "six" {
 			t.Error("a wrong answer came")
 		}
-		if v4, err := net.Dial("tcp4", fmt.Sprint("127.0.0.1:", a.Port())); err == nil {
+		if v4, err := net.Dial("tcp4", loopback(a.Port()).String()); err == nil {
 			v4.Close()
 			t.Errorf("%v takes IPv4 as well", a)
 		}

@@ -80,6 +80,32 @@ func udpSockets(t *testing.T, ap netip.AddrPort) int {
 	return strings.Count(string(b), fmt.Sprintf(": %02X%02X%02X%02X:%04X 00000000:0000", a[3], a[2], a[1], a[0], ap.Port()))
 }
 
+// Forty addresses that wait cost no threads (a lab has so many), unless they are pinned.
+func TestUnpinnedLoopsHoldNoThreads(t *testing.T) {
+	var addrs []netip.AddrPort
+	for i := range 40 {
+		addrs = append(addrs, netip.AddrPortFrom(netip.AddrFrom4([4]byte{127, 0, 1, byte(i + 1)}), 0))
+	}
+	before := threads(t)
+	s := start(t, Config{Handler: flip, Addrs: addrs})
+	for _, a := range s.Addrs() {
+		c := dial(t, UDP, a)
+		send(t, c, message(1, ""))
+		receive(t, c)
+	}
+	if n := threads(t) - before; n > 20 {
+		t.Errorf("%d more threads serve 40 addresses", n)
+	}
+}
+
+func threads(t *testing.T) int {
+	tasks, err := os.ReadDir("/proc/self/task")
+	if err != nil {
+		t.Skip("the kernel's list of threads cannot be read: ", err)
+	}
+	return len(tasks)
+}
+
 // With pinned loops a packet goes to the loop on the CPU that received it; over loopback that is the sender's.
 func TestUDPSteering(t *testing.T) {
 	cpus, err := pinnable(true)
@@ -212,7 +238,7 @@ func TestRawAddresses(t *testing.T) {
 func BenchmarkUDP(b *testing.B) {
 	for _, pin := range []bool{false, true} {
 		b.Run(fmt.Sprintf("pin=%v", pin), func(b *testing.B) {
-			s, err := Listen(Config{Handler: flip, Addrs: []netip.AddrPort{netip.MustParseAddrPort("127.0.0.1:0")}, Pin: pin})
+			s, err := Listen(Config{Handler: flip, Addrs: []netip.AddrPort{loopback(0)}, Pin: pin})
 			if err != nil {
 				b.Fatal(err)
 			}
