@@ -17,6 +17,8 @@ import (
 //   - Of EDNS only its presence, version and DO count: sizes and options are each server's own.
 //   - Additional records of answers that are not referrals do not count: they are optional (RFC 1034 §4.3.2 step 6),
 //     onoma sends none, and not every peer can be told to. (That onoma sends none is checked apart.)
+//   - In a referral that has no room left, only in-domain glue counts: other addresses are sent as far as they fit
+//     (RFC 9471 §3.2), and which come first is each server's choice.
 type answer struct {
 	failure    string // no answer at all, and why
 	rcode      string
@@ -27,13 +29,30 @@ type answer struct {
 	additional []string
 	repeats    bool // a record is twice in the message
 	surplus    bool // additional records outside of a referral
+	full       bool // there was no room for another address
+	cut        string
 }
 
 // normal brings a message, or the failure to get one, into the form that is compared.
-func normal(m *dns.Msg, err error) answer {
+func normal(msg []byte, room int, err error) answer {
 	if err != nil {
 		return answer{failure: err.Error()}
 	}
+	m, err := unpack(msg)
+	if err != nil {
+		return answer{failure: err.Error()}
+	}
+	a := contents(m)
+	a.full = len(msg)+addressSize > room
+	return a
+}
+
+// addressSize is what one more AAAA record takes, its owner compressed. A server stops at the
+// first record that does not fit, and may have kept room for a larger one before.
+const addressSize = 2 * (2 + 10 + 16)
+
+// contents is normal for a message that was never packed.
+func contents(m *dns.Msg) answer {
 	a := answer{rcode: dns.RcodeToString[m.Rcode], aa: m.Authoritative, tc: m.Truncated, ad: m.AuthenticatedData}
 	if a.rcode == "" {
 		a.rcode = fmt.Sprint("RCODE", m.Rcode)
@@ -43,23 +62,35 @@ func normal(m *dns.Msg, err error) answer {
 	}
 	a.answer = a.set(m.Answer)
 	a.authority = a.set(m.Ns)
-	if extra := a.set(m.Extra); isReferral(m) {
-		a.additional = extra
+	if cut, ok := referralTo(m); ok {
+		a.additional = a.set(m.Extra)
+		a.cut = strings.ToLower(cut)
 	} else {
-		a.surplus = len(extra) > 0
+		a.surplus = len(a.set(m.Extra)) > 0
 	}
 	return a
 }
 
-// isReferral says whether a message points to a zone below: name servers in the authority section of a message that is
-// not an authoritative answer itself, or that follows an alias into a delegation.
-func isReferral(m *dns.Msg) bool {
+// referralTo is the zone that a message points to: the owner of name servers in its authority section.
+func referralTo(m *dns.Msg) (cut string, ok bool) {
 	for _, rr := range m.Ns {
 		if rr.Header().Rrtype == dns.TypeNS {
-			return true
+			return rr.Header().Name, true
 		}
 	}
-	return false
+	return "", false
+}
+
+// inDomain are the additional records that belong to name servers inside the zone that is referred to: the glue
+// without which there is no going on.
+func (a *answer) inDomain() []string {
+	var list []string
+	for _, rr := range a.additional {
+		if owner, _, _ := strings.Cut(rr, " "); dns.IsSubDomain(a.cut, owner) {
+			list = append(list, rr)
+		}
+	}
+	return list
 }
 
 func (a *answer) set(section []dns.RR) []string {
@@ -177,15 +208,15 @@ func compare(q *question, peer string, mine, other *answer) []*difference {
 	}
 	section(kindAnswer, mine.answer, other.answer)
 	section(kindAuthority, mine.authority, other.authority)
-	if isEmptyOrReferral(mine) && isEmptyOrReferral(other) {
+	switch {
+	case mine.surplus || other.surplus: // then the authority sections tell the difference
+	case mine.full || other.full:
+		section(kindAdditional, mine.inDomain(), other.inDomain())
+	default:
 		section(kindAdditional, mine.additional, other.additional)
 	}
 	return list
 }
-
-// isEmptyOrReferral says whether the additional section of an answer counts; when only one of two answers is a
-// referral, their authority sections tell the difference already.
-func isEmptyOrReferral(a *answer) bool { return !a.surplus }
 
 func without(list, other []string) []string {
 	var rest []string

@@ -61,7 +61,7 @@ func (c *client) send(msg []byte) error {
 }
 
 // receive returns the answer to the message that was sent; it sends it again when nothing comes.
-func (c *client) receive(msg []byte) (*dns.Msg, error) {
+func (c *client) receive(msg []byte) ([]byte, error) {
 	for range tries {
 		if err := c.udp.SetReadDeadline(time.Now().Add(patience)); err != nil {
 			return nil, err
@@ -77,7 +77,7 @@ func (c *client) receive(msg []byte) (*dns.Msg, error) {
 			if n < 2 || c.buf[0] != msg[0] || c.buf[1] != msg[1] {
 				continue // the answer to an earlier question
 			}
-			return unpack(c.buf[:n])
+			return c.buf[:n], nil
 		}
 		if err := c.send(msg); err != nil {
 			return nil, err
@@ -87,7 +87,7 @@ func (c *client) receive(msg []byte) (*dns.Msg, error) {
 }
 
 // overTCP asks on a connection that is kept for further questions; a server may close it in between.
-func (c *client) overTCP(msg []byte) (*dns.Msg, error) {
+func (c *client) overTCP(msg []byte) ([]byte, error) {
 	var err error
 	for range tries {
 		if c.tcp == nil {
@@ -97,7 +97,7 @@ func (c *client) overTCP(msg []byte) (*dns.Msg, error) {
 		}
 		var answer []byte
 		if answer, err = exchangeTCP(c.tcp, msg, c.buf[:]); err == nil {
-			return unpack(answer)
+			return answer, nil
 		}
 		c.tcp.Close()
 		c.tcp = nil
@@ -150,16 +150,16 @@ func ask(clients []*client, q *question, id uint16) ([]answer, error) {
 			}
 		}
 		for i, c := range clients {
-			m, err := c.receive(msg)
-			answers[i] = normal(m, err)
+			msg, err := c.receive(msg)
+			answers[i] = normal(msg, q.mode.room(), err)
 			truncated = truncated || answers[i].tc
 		}
 	}
 	if q.typ == dns.TypeANY || truncated {
 		for i, c := range clients {
 			tc := answers[i].tc
-			m, err := c.overTCP(msg)
-			answers[i] = normal(m, err)
+			msg, err := c.overTCP(msg)
+			answers[i] = normal(msg, dns.MaxMsgSize, err)
 			answers[i].tc = tc
 		}
 	}

@@ -87,9 +87,3 @@ var refusedZones = []refusal{
 	{"powerdns", "rr-types-old", "PowerDNS does not know the types", "RFC 1183, RFC 2163: they have a presentation format"},
 	{"nsd", "nsec-dname-occluded", "NSD refuses zones with names below a DNAME", "RFC 6672 §2.4 lets a server load them and hide them"},
 }
-
-// acceptedDifferences is the whole table. The first row that matches counts.
-var acceptedDifferences = []*row{}
-
-// rootDifferences are those of TestRootZone.
-var rootDifferences = []*row{}

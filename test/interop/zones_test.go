@@ -116,6 +116,14 @@ const (
 	do                // the same with DNSSEC OK
 )
 
+// room is how large an answer over UDP may be.
+func (m mode) room() int {
+	if m == plain {
+		return 512
+	}
+	return 1232
+}
+
 func (m mode) String() string { return [...]string{"plain", "edns", "do"}[m] }
 
 // questions are all questions about a set: its names with all its types, and their neighbours with the base types.
@@ -225,10 +233,8 @@ func neighbours(name string) []string {
 	return valid
 }
 
-// packs says whether a name has a wire form: the check of IsDomainName is not strict about lengths.
+// packs says whether a name fits into 255 octets; IsDomainName is not strict about it.
 func packs(name string) bool {
-	m := new(dns.Msg)
-	m.SetQuestion(name, dns.TypeA)
-	_, err := m.Pack()
-	return err == nil
+	n, err := dns.PackDomainName(name, make([]byte, 300), 0, nil, false)
+	return err == nil && n <= 255
 }
