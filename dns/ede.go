@@ -90,7 +90,7 @@ func (e EDE) Option() Option { return Option{OptionEDE, e.Append(nil)[4:]} }
 func (e EDE) String() string {
 	s := strconv.Itoa(int(e.Code)) + " (" + e.Code.String() + ")"
 	if e.Text != "" {
-		s += ": " + e.Text
+		s += ": " + printable([]byte(e.Text))
 	}
 	return s
 }
