@@ -29,5 +29,6 @@
 //   - $TTL of an included file stays in force behind it (RFC 2308 §4 says "all
 //     records after the directive"); $ORIGIN and the owner do not (RFC 1035 §5.1).
 //   - The right side of $GENERATE is one quoted text that is cut into words after
-//     the numbers are put in, as BIND has it, or plain words to the line's end.
+//     the numbers are put in, as BIND has it, or plain words to the line's end. It
+//     states no owner: an entry without one behind it belongs to the owner before.
 package zonefile

@@ -2,6 +2,7 @@ package zonefile
 
 import (
 	"bytes"
+	"encoding/binary"
 	"fmt"
 
 	"onoma/dns"
@@ -133,8 +134,12 @@ func (x *lexer) step(c byte) (more, ok bool) {
 	case quote:
 		return x.quoted()
 	}
-	for i < len(b) && kinds[b[i]] == word {
+	near := min(i+longWord, len(b))
+	for i < near && kinds[b[i]] == word {
 		i++
+	}
+	if i == near {
+		i = plainRun(b, i)
 	}
 	if i < len(b) && kinds[b[i]] >= escape {
 		i = x.oddWord(i)
@@ -145,6 +150,37 @@ func (x *lexer) step(c byte) (more, ok bool) {
 	x.token(b[x.pos:i], x.pos, false)
 	x.pos, x.end = i, i
 	return true, true
+}
+
+// longWord is the length from which a word, mostly base64 or hex, is worth
+// looking at eight octets at a time.
+const longWord = 16
+
+// plainRun returns the first offset from i on where b has an octet that is not
+// of the kind word.
+func plainRun(b []byte, i int) int {
+	for i+8 <= len(b) && plain8(binary.LittleEndian.Uint64(b[i:])) {
+		i += 8
+	}
+	for i < len(b) && kinds[b[i]] == word {
+		i++
+	}
+	return i
+}
+
+// plain8 reports whether all eight octets of v are of the kind word. Where one
+// is not, it becomes 0 in y (or is below 0x21 in v), and a subtraction that goes
+// below 0 sets a top bit that was clear.
+func plain8(v uint64) bool {
+	const ones, tops = 0x0101010101010101, 0x8080808080808080
+	found := (v - 0x21*ones) &^ v
+	for _, special := range [...]uint64{'"' * ones, ';' * ones, '\\' * ones, 0x7F * ones} {
+		y := v ^ special
+		found |= (y - ones) &^ y
+	}
+	y := (v | ones) ^ (')' * ones) // '(' differs in the lowest bit
+	found |= (y - ones) &^ y
+	return found&tops == 0
 }
 
 func (x *lexer) token(text []byte, off int, quoted bool) {

@@ -6,6 +6,8 @@ import (
 	"io"
 	"os"
 	"runtime"
+	"slices"
+	"strings"
 	"testing"
 
 	"onoma/dns"
@@ -111,6 +113,21 @@ func (a *again) Read(p []byte) (int, error) {
 	return n, nil
 }
 
+// TestHostileText: text that is made to be looked at again and again is read in
+// about the time of any other, or this test takes minutes.
+func TestHostileText(t *testing.T) {
+	for _, line := range []string{
+		"a TXT (\n", "a TXT (\nb\n", "a TXT \"\n", "a TXT \"x\n\"y\n", "(\"\n", "(\n\n\n;(\n", "\"\\\"", "(;", "a TXT x=\"\n", ")", "\x00", "\r", " ( \n ",
+		"a TXT (\n" + strings.Repeat(";\n", 10_000), "$ORIGIN a\n", "$INCLUDE a\n", "$GENERATE 0-1000000 $ A $\n",
+	} {
+		text := strings.Repeat(line, 4<<20/len(line))
+		_, err := NewReader(strings.NewReader(text), Options{Origin: dns.MustName("example.")}).ReadAll()
+		if errs, ok := err.(Errors); !ok || len(errs) > 1001 {
+			t.Errorf("%.20q over and over: %d errors, expected 1 to 1001", line, len(errs))
+		}
+	}
+}
+
 // TestNextIsTheCallers: names that Next gave stay; so does nothing else that
 // is not copied.
 func TestNextIsTheCallers(t *testing.T) {
@@ -140,6 +157,30 @@ func BenchmarkNextEntry(b *testing.B) {
 		}
 		benchmarkText(b, root)
 	})
+}
+
+func BenchmarkWrite(b *testing.B) {
+	records, err := NewReader(&tldText{left: 1 << 20}, Options{}).ReadAll()
+	if err != nil {
+		b.Fatal(err)
+	}
+	for _, form := range []struct {
+		name  string
+		write func(io.Writer) error
+	}{
+		{"readable", func(w io.Writer) error { return Write(w, dns.MustName("guru."), slices.Values(records)) }},
+		{"lines", func(w io.Writer) error { return WriteLines(w, slices.Values(records)) }},
+	} {
+		b.Run(form.name, func(b *testing.B) {
+			b.ReportAllocs()
+			for b.Loop() {
+				if err := form.write(io.Discard); err != nil {
+					b.Fatal(err)
+				}
+			}
+			b.ReportMetric(float64(len(records)*b.N)/b.Elapsed().Seconds(), "records/s")
+		})
+	}
 }
 
 func benchmarkText(b *testing.B, text []byte) {

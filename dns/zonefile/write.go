@@ -43,7 +43,8 @@ func WriteLines(w io.Writer, records iter.Seq[dns.Record]) error {
 func writeEach(w io.Writer, records iter.Seq[dns.Record], appendText func([]byte, *dns.Record) []byte) error {
 	buf := bufio.NewWriterSize(w, 64<<10)
 	var line []byte
-	for r := range records {
+	var r dns.Record
+	for r = range records {
 		if r.Name.IsZero() {
 			return fmt.Errorf("writing zone: %s record without an owner", r.Type)
 		}
