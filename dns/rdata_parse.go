@@ -37,8 +37,8 @@ func ParseRData(dst []byte, t Type, toks []Token, origin Name) ([]byte, error) {
 }
 
 // rdataParser reads tokens one by one. Its methods append to dst what they
-// read; after the first error they must not be called again, except where they
-// say that they may.
+// read. The first error stays: what is appended behind it is nobody's, and the
+// walk over the row ends there.
 type rdataParser struct {
 	toks   []Token
 	i      int // the next token
