@@ -72,7 +72,7 @@ var powerDNSRows = []*row{
 	{peer: "powerdns", sets: "nsec3-* signed-parent-child3", kinds: "answer", when: askedFor(dns.TypeNSEC3PARAM, dns.TypeANY), reason: "NSEC3PARAM gets another TTL than it has", rfc: "RFC 1035 §5.1: a record has the TTL of its entry"},
 	{peer: "powerdns", sets: "nsec3-optout", kinds: "authority", when: all(inMode(do), nameHas(`(^|\.)ent\.`)), reason: "the proof starts at an encloser that opt-out left without a record", rfc: "RFC 5155 §7.2.1: at the closest provable encloser"},
 	{peer: "powerdns", sets: "unknown-types", kinds: "rcode aa answer authority", reason: `neither blanks in the hexadecimal form nor \# for known types are read`, rfc: "RFC 3597 §5"},
-	{peer: "powerdns", sets: "rr-types svcb-https additional", kinds: "answer", when: askedFor(dns.TypeKX, dns.TypeLP, dns.TypeHTTPS, dns.TypeSVCB, dns.TypeANY), reason: "relative names in these types are not completed", rfc: "RFC 1035 §5.1"},
+	{peer: "powerdns", sets: "rr-types svcb-https additional", kinds: "answer", when: askedFor(dns.TypeKX, dns.TypeLP, dns.TypeMINFO, dns.TypeHTTPS, dns.TypeSVCB, dns.TypeANY), reason: "relative names in these types are not completed", rfc: "RFC 1035 §5.1"},
 }
 
 // all combines conditions.

@@ -15,15 +15,21 @@ func (a *answer) proveNoName(qname, encloser string) {
 	if !a.proves() {
 		return
 	}
-	wildcard := "*." + strings.TrimPrefix(encloser, ".")
-	if a.zone.param != nil {
-		a.proveEncloser(qname, encloser)
-		a.coverHash(wildcard)
+	if a.zone.param == nil {
+		a.cover(qname)
+		a.cover(wildcardOf(encloser))
 		return
 	}
-	a.cover(qname)
-	a.cover(wildcard)
+	// Opt-out may leave the closest encloser without a record; the proof then starts at the closest provable
+	// one, and that one's wildcard is what a validator wants covered.
+	for !a.hasHash(encloser) && encloser != a.zone.origin {
+		encloser = parent(encloser)
+	}
+	a.proveEncloser(qname, encloser)
+	a.coverHash(wildcardOf(encloser))
 }
+
+func wildcardOf(encloser string) string { return "*." + strings.TrimPrefix(encloser, ".") }
 
 // proveNoType: the name (or the wildcard that stands for it, see proveExpansion) lacks the type
 // (RFC 4035 §3.1.3.1 and §3.1.3.4, RFC 5155 §7.2.3 to §7.2.5).

@@ -105,7 +105,7 @@ func (a *answer) look(qname string) (next string, alias bool) {
 		return a.answerFrom(n, qname)
 	}
 	encloser := z.closestEncloser(qname)
-	if wildcard := z.nodes["*."+strings.TrimPrefix(encloser, ".")]; wildcard != nil {
+	if wildcard := z.nodes[wildcardOf(encloser)]; wildcard != nil {
 		next, alias := a.answerFrom(wildcard, qname)
 		a.proveExpansion(qname, encloser)
 		return next, alias
@@ -156,7 +156,7 @@ func (a *answer) redirect(n *node, qname string) (next string, alias bool) {
 	}
 	header := dns.RR_Header{Name: qname, Rrtype: dns.TypeCNAME, Class: dns.ClassINET, Ttl: dname.Hdr.Ttl}
 	a.append(&a.msg.Answer, &dns.CNAME{Hdr: header, Target: next})
-	return next, a.qtype != dns.TypeCNAME && a.qtype != dns.TypeANY
+	return next, a.qtype != dns.TypeCNAME // the CNAME is the answer then
 }
 
 // refer is step 3b: name servers, their glue, and DS or the proof that there is none (RFC 4035 §3.1.4).
@@ -174,9 +174,10 @@ func (a *answer) refer(n *node) {
 	}
 	for _, rr := range n.sets[dns.TypeNS] {
 		host := canonical(rr.(*dns.NS).Ns)
-		if glue := a.zone.nodes[host]; glue != nil && a.zone.isGlue(host) {
-			a.append(&a.msg.Extra, glue.sets[dns.TypeA]...)
-			a.append(&a.msg.Extra, glue.sets[dns.TypeAAAA]...)
+		// "Whatever addresses are available" (RFC 1034 §4.3.2 step 3b): glue, or the zone's own data.
+		if addresses := a.zone.nodes[host]; addresses != nil {
+			a.add(&a.msg.Extra, addresses, dns.TypeA, host)
+			a.add(&a.msg.Extra, addresses, dns.TypeAAAA, host)
 		}
 	}
 }

@@ -113,16 +113,6 @@ func (z *zone) closestEncloser(name string) string {
 	return name
 }
 
-// isGlue says whether a host lies at or below a cut of the zone: only then a referral needs its addresses.
-func (z *zone) isGlue(host string) bool {
-	for _, name := range z.path(host)[1:] {
-		if n := z.nodes[name]; n != nil && n.sets[dns.TypeNS] != nil {
-			return true
-		}
-	}
-	return false
-}
-
 // canonical is a name in lower case with one way to write each octet.
 func canonical(name string) string {
 	wire := make([]byte, 256)
