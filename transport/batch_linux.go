@@ -9,14 +9,16 @@ import (
 
 // serve receives a batch, answers it into the send batch, sends that, and waits when the socket is empty. Both ways of
 // waiting were measured, as CPU time for one answer of a program that only flips QR (one CPU for the server, the other for
-// dnsperf, loopback, kernel 6.18; microseconds at 20,000 and 80,000 queries a second and at saturation, about 190,000):
+// dnsperf, loopback, kernel 6.18; microseconds at 20,000 and 80,000 queries a second and at saturation, 120,000 to 200,000).
+// Medians of few runs of 2 to 4 seconds, the number of runs in brackets; at saturation the runs of one variant lay up to a
+// quarter apart, so that differences below a tenth in that column mean nothing:
 //
-//	goroutine parked in the Go poller            13.4   5.1   4.2-4.4
-//	locked thread, parked in the Go poller       17.0   5.7   4.5
-//	locked thread, blocking recvmmsg             19.8   6.9   4.2-4.3
-//	  and sendmmsg through Syscall                            4.5-4.8
-//	locked thread, ppoll, then recvmmsg          20.6         4.8
-//	own epoll set, nested in the Go poller       13.6         4.3-4.5
+//	goroutine parked in the Go poller            13.7 (4)   5.1 (2)   4.5 (8)
+//	own epoll set, nested in the Go poller       14.5 (2)             4.6 (6)
+//	locked thread, parked in the Go poller       17.5 (2)   5.8 (2)   4.6 (2)
+//	locked thread, blocking recvmmsg             20.2 (4)   6.9 (2)   4.3 (8)
+//	  the same, sendmmsg not called raw          20.6 (2)             4.7 (6)
+//	locked thread, ppoll, then recvmmsg          20.7 (2)             4.8 (1)
 //
 // Under load the socket is seldom empty and all are alike; when it often is, a goroutine's switch is cheaper than a thread's
 // (and the scheduler's monitor taking the processor from a blocked thread each time). So loops park in the Go poller, which
