@@ -14,8 +14,9 @@
 // What the RFCs leave open is decided so:
 //   - A quoted string may span lines (RFC 1035 §5.1, "text literals can contain
 //     CRLF within the text"). A closing quote is followed by a blank, a line's
-//     end, a parenthesis or a comment; so a forgotten quote is found where the
-//     next string opens, and reported where it stands.
+//     end, a parenthesis, a comment or, on one line, the next string; so a
+//     forgotten quote is found where the next string opens, and reported where it
+//     stands.
 //   - Parentheses do not nest. One that is never closed is reported where it
 //     opens, and reading goes on at the next line with something in column one.
 //   - A line ends with LF or CR LF; a CR alone is an error, since programs

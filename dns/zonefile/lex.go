@@ -348,7 +348,8 @@ func (x *lexer) quoted() (more, ok bool) {
 		x.giveUp(start)
 		return false, true
 	}
-	if i+1 < len(b) && joins(b[i+1]) {
+	// "x""y" are two strings to everybody, but "say "x" to y" is a mistake.
+	if i+1 < len(b) && b[i+1] != '"' && joins(b[i+1]) {
 		x.note(i+1, "text right behind a quoted string", "a blank behind the closing quote")
 	}
 	x.token(b[start+1:i], start, true)
