@@ -1,0 +1,196 @@
+package main
+
+import (
+	"bufio"
+	"errors"
+	"math/rand/v2"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"sync"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/rogpeppe/go-internal/testscript"
+)
+
+func TestMain(m *testing.M) {
+	testscript.Main(m, map[string]func(){"onoma": main})
+}
+
+// TestScripts runs the command line as people do: each file of testdata is one
+// story. Besides the usual commands of testscript there are:
+//
+//	exits STATUS COMMAND...   run it, and expect this exit status
+//	start NAME COMMAND...     run it in the background, and go on when it logs "ready";
+//	                          $NAME is the address in its log
+//	hup NAME TEXT             send it SIGHUP, and go on when it logs TEXT
+//	stop NAME                 send it SIGTERM, and expect exit status 0; its log is the file NAME.log
+func TestScripts(t *testing.T) {
+	testscript.Run(t, testscript.Params{
+		Dir:                 "testdata",
+		RequireExplicitExec: true,
+		RequireUniqueNames:  true,
+		Setup:               setUp,
+		Cmds: map[string]func(*testscript.TestScript, bool, []string){
+			"exits": exits, "start": startServer, "hup": hup, "stop": stop,
+		},
+	})
+}
+
+// servers are the background programs of one script.
+type servers map[string]*server
+
+type serversKey struct{}
+
+func setUp(env *testscript.Env) error {
+	// An own address each, so that scripts at the same time are not in each other's way.
+	host := "127." + strconv.Itoa(160+rand.IntN(80)) + "." + strconv.Itoa(rand.IntN(256)) + "." + strconv.Itoa(1+rand.IntN(250))
+	env.Setenv("HOST", host)
+	env.Setenv("LABPORT", strconv.Itoa(20000+rand.IntN(10000)))
+	shared := os.Getenv("ONOMA_SHARED")
+	if shared == "" {
+		shared = filepath.Join("..", "..", "..", "shared")
+	}
+	if abs, err := filepath.Abs(shared); err == nil {
+		env.Setenv("SHARED", abs)
+	}
+	running := servers{}
+	env.Values[serversKey{}] = running
+	env.Defer(func() {
+		for _, s := range running {
+			_ = s.cmd.Process.Kill()
+			<-s.ended
+		}
+	})
+	return nil
+}
+
+func exits(ts *testscript.TestScript, neg bool, args []string) {
+	want, err := strconv.Atoi(args[0])
+	if neg || err != nil || len(args) < 2 {
+		ts.Fatalf("usage: exits STATUS COMMAND...")
+	}
+	got := 0
+	var exit *exec.ExitError
+	if err := ts.Exec(args[1], args[2:]...); errors.As(err, &exit) {
+		got = exit.ExitCode()
+	} else if err != nil {
+		ts.Fatalf("%v", err)
+	}
+	if got != want {
+		ts.Fatalf("exit status %d, expected %d", got, want)
+	}
+}
+
+// server is a background program and its log, which is standard error.
+type server struct {
+	cmd    *exec.Cmd
+	stdout strings.Builder
+	ended  chan struct{} // closed when it has ended
+	err    error         // of ending
+
+	mu   sync.Mutex
+	log  strings.Builder
+	line chan struct{} // has something after a line came
+}
+
+func startServer(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) < 2 {
+		ts.Fatalf("usage: start NAME COMMAND...")
+	}
+	path, err := exec.LookPath(args[1])
+	ts.Check(err)
+	s := &server{cmd: exec.Command(path, args[2:]...), ended: make(chan struct{}), line: make(chan struct{}, 1)}
+	s.cmd.Dir = ts.Getenv("WORK")
+	s.cmd.Stdout = &s.stdout
+	pipe, err := s.cmd.StderrPipe()
+	ts.Check(err)
+	ts.Check(s.cmd.Start())
+	ts.Value(serversKey{}).(servers)[args[0]] = s
+	go func() {
+		for lines := bufio.NewScanner(pipe); lines.Scan(); {
+			s.mu.Lock()
+			s.log.WriteString(lines.Text() + "\n")
+			s.mu.Unlock()
+			select {
+			case s.line <- struct{}{}:
+			default:
+			}
+		}
+		s.err = s.cmd.Wait()
+		close(s.ended)
+	}()
+	line := s.await(ts, 0, "msg=ready")
+	for word := range strings.FieldsSeq(line) {
+		for _, key := range []string{"addresses=", "resolver="} {
+			if addr, ok := strings.CutPrefix(word, key); ok {
+				ts.Setenv(args[0], addr)
+			}
+		}
+	}
+}
+
+// await returns the first line behind the log's first skip octets that has text in it.
+func (s *server) await(ts *testscript.TestScript, skip int, text string) string {
+	timeout := time.After(30 * time.Second)
+	for {
+		s.mu.Lock()
+		log := s.log.String()
+		s.mu.Unlock()
+		for line := range strings.Lines(log[skip:]) {
+			if strings.Contains(line, text) {
+				return line
+			}
+		}
+		select {
+		case <-s.line:
+		case <-s.ended:
+			ts.Fatalf("it ended (%v) without logging %q:\n%s", s.err, text, log)
+		case <-timeout:
+			ts.Fatalf("it does not log %q:\n%s", text, log)
+		}
+	}
+}
+
+func running(ts *testscript.TestScript, name string) *server {
+	s := ts.Value(serversKey{}).(servers)[name]
+	if s == nil {
+		ts.Fatalf("%s was not started", name)
+	}
+	return s
+}
+
+func hup(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) != 2 {
+		ts.Fatalf("usage: hup NAME TEXT")
+	}
+	s := running(ts, args[0])
+	s.mu.Lock()
+	skip := s.log.Len()
+	s.mu.Unlock()
+	ts.Check(s.cmd.Process.Signal(syscall.SIGHUP))
+	s.await(ts, skip, args[1])
+}
+
+func stop(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) != 1 {
+		ts.Fatalf("usage: stop NAME")
+	}
+	s := running(ts, args[0])
+	ts.Check(s.cmd.Process.Signal(syscall.SIGTERM))
+	select {
+	case <-s.ended:
+	case <-time.After(20 * time.Second):
+		ts.Fatalf("%s goes on 20 s after SIGTERM", args[0])
+	}
+	if s.err != nil {
+		ts.Fatalf("%s ended with %v, expected exit status 0:\n%s", args[0], s.err, s.log.String())
+	}
+	ts.Check(os.WriteFile(ts.MkAbs(args[0]+".log"), []byte(s.log.String()), 0o644))
+	ts.Check(os.WriteFile(ts.MkAbs(args[0]+".out"), []byte(s.stdout.String()), 0o644))
+	delete(ts.Value(serversKey{}).(servers), args[0])
+}
