@@ -201,7 +201,7 @@ func TestQuestionsNotLookedUp(t *testing.T) {
 		expect(t, "NXNAME", ask("example.com.", dns.TypeNXNAME, dns.ClassIN), "FORMERR qr,rd,ra EDE30:no record can have this type")
 		expect(t, "MAILA", ask("example.com.", dns.TypeMAILA, dns.ClassIN), "NOTIMP qr,rd,ra EDE30:no record can have this type")
 		expect(t, "class HS", ask("example.com.", dns.TypeA, dns.ClassHS), "REFUSED qr,rd,ra EDE21:only class IN is looked up")
-		expect(t, "id.server", ask("ID.server.", dns.TypeTXT, dns.ClassCH), `NOERROR qr,aa,rd ID.server. 0 CH TXT "ns1.lab";`)
+		expect(t, "id.server", ask("ID.server.", dns.TypeTXT, dns.ClassCH), `NOERROR qr,aa,rd,ra ID.server. 0 CH TXT "ns1.lab";`)
 		expect(t, "version.bind", ask("version.bind.", dns.TypeTXT, dns.ClassCH), "REFUSED qr,rd,ra EDE21:only class IN is looked up")
 		m := query("example.com.", dns.TypeA, 0, false)
 		m.Flags = m.Flags.WithOpcode(dns.OpcodeUpdate)

@@ -190,7 +190,7 @@ func (w *worker) otherClass(dst []byte, tq *transport.Query) []byte {
 	w.b.Question(w.q.Name, w.q.Type, w.q.Class)
 	w.b.RecordAt(dns.SectionAnswer, dns.HeaderLen, dns.TypeTXT, dns.ClassCH, 0, append([]byte{byte(len(text))}, text...))
 	dst = w.b.Finish()
-	putHeader(dst[start:], &w.q, dns.FlagQR|dns.FlagAA, [3]uint16{1})
+	putHeader(dst[start:], &w.q, dns.FlagQR|dns.FlagAA|dns.FlagRA, [3]uint16{1})
 	return w.r.finish(dst, start, &w.q, tq.Proto, nil)
 }
 

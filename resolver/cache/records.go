@@ -35,7 +35,7 @@ type Entry struct {
 	Trust  Trust
 	Zone   dns.Name // the zone whose server said so: provenance
 	Expire uint32   // min(TTL, lease of the zone)
-	Sets   []RRset  // the RRset; or, of an absence, the SOA and the proof
+	Sets   []RRset  // the RRset, behind the DNAME if it was made from one; or, of an absence, the SOA and the proof
 }
 
 // Delegation is a zone cut as its parent describes it. Nothing but the parent
@@ -102,6 +102,11 @@ func (r *Records) PutRRset(set *RRset, trust Trust, zone dns.Name, now, expire u
 		return false
 	}
 	return r.putEntry(kindRRset, set.Name, set.Type, Entry{trust, zone, expire, []RRset{*set}}, now)
+}
+
+// PutSynthetic remembers a CNAME that was made from a DNAME, and the DNAME with it.
+func (r *Records) PutSynthetic(dname, cname *RRset, trust Trust, zone dns.Name, now, expire uint32) bool {
+	return r.putEntry(kindRRset, cname.Name, cname.Type, Entry{trust, zone, expire, []RRset{*dname, *cname}}, now)
 }
 
 // PutNoData remembers that name has no records of type t.

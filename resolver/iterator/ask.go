@@ -71,13 +71,29 @@ func (s *search) try(c *candidate, q dns.Question, wait time.Duration) (*reply, 
 	case r.recursive && r.outcome != OutcomeReferral:
 		// It offers recursion and claims no authority: perhaps only a cache
 		// speaks. Some broken authorities do that; their word is better than none.
-		c.out = true
-		if s.spare == nil {
-			s.spare = r
+		return s.doubt(c, r), nil
+	case r.hollow():
+		if s.spare != nil && s.spare.hollow() {
+			return r, nil // a second server says the same
 		}
-		return nil, nil
+		return s.doubt(c, r), nil
 	}
 	return r, nil
+}
+
+// doubt keeps a reply that may do if no server says better.
+func (s *search) doubt(c *candidate, r *reply) *reply {
+	c.out = true
+	if s.spare == nil {
+		s.spare = r
+	}
+	return nil
+}
+
+// hollow reports whether the reply is NODATA with nothing to show for it: some
+// servers say that of zones that they have lost.
+func (r *reply) hollow() bool {
+	return r.outcome == OutcomeNoData && len(r.authority) == 0 && len(r.chain) == 0
 }
 
 // noReply notes why no reply came; it returns an error where that ends the step.
@@ -129,9 +145,7 @@ func (s *search) converse(c *candidate, q dns.Question, wait time.Duration) (*re
 	}
 	if err == nil && r.outcome == OutcomeTruncated || err != nil && exchangeKind(err) == transport.Spoofed {
 		x.proto, x.wait = transport.TCP, max(2*wait, unknownRTO) // two round trips
-		if r, err = t.send(&x); err == nil && r.outcome == OutcomeTruncated {
-			r.reason = "truncated over TCP"
-		}
+		r, err = t.send(&x)
 	}
 	return r, err
 }
@@ -203,9 +217,10 @@ func (it *Iterator) query(q dns.Question, edns bool) []byte {
 // read parses a reply and checks that it replies to sent.
 func (it *Iterator) read(x *exchange, sent dns.Question, raw []byte) *reply {
 	h, ok := dns.ParseHeader(raw)
-	if ok && x.proto == transport.UDP && h.Flags.Has(dns.FlagQR|dns.FlagTC) {
-		// RFC 2181 §9: what was cut short is not used, not even if it can be read.
-		return &reply{outcome: OutcomeTruncated, rcode: h.Flags.RCode()}
+	if ok && h.Flags.Has(dns.FlagQR|dns.FlagTC) {
+		// RFC 2181 §9: what was cut short is not used, not even if it can be read,
+		// and not even over TCP, where it makes no sense.
+		return &reply{outcome: OutcomeTruncated, rcode: h.Flags.RCode(), reason: "truncated"}
 	}
 	m, err := dns.ParseMessage(raw)
 	if err != nil {

@@ -51,12 +51,31 @@ func (t *task) newSearch(zone *cache.Delegation) *search {
 				known = s.add(ns.Name, addresses(e.Sets[0], t.it.Limits.Addresses)) || known
 			}
 		}
+		known = known || s.add(ns.Name, t.knownGlue(ns.Name))
 		// A name within the zone cannot be found without the zone's servers.
 		if !known && !ns.Name.IsSubdomainOf(zone.Zone) {
 			s.pending = append(s.pending, ns.Name)
 		}
 	}
 	return s
+}
+
+// knownGlue returns the glue that a parent gave for a server, whichever zone it
+// was for: it is good enough to ask there, and saves asking for its address.
+func (t *task) knownGlue(name dns.Name) []netip.Addr {
+	now := t.it.now()
+	for zone := name; !zone.IsRoot(); zone = zone.Parent() {
+		d, ok := t.it.Cache.Delegation(zone, now)
+		if !ok {
+			continue
+		}
+		for _, s := range d.Servers {
+			if s.Name.Equal(name) {
+				return s.Addrs
+			}
+		}
+	}
+	return nil
 }
 
 // add takes addresses as candidates, each once: many names for one machine do
@@ -191,6 +210,7 @@ func (s *search) lookUpServer() (bool, error) {
 			break // one family will do: the other is found when it is asked for
 		}
 	}
+	found = found || s.add(name, t.knownGlue(name)) // learnt on the way, and better than nothing
 	if !found {
 		s.note(name.String() + " has no usable address")
 	}

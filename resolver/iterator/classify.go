@@ -138,7 +138,7 @@ func (r *reply) negative(zone dns.Name, q dns.Question, name dns.Name, authority
 	case !ok && len(r.chain) > 0 && r.rcode != dns.RCodeNXDomain:
 		r.outcome, r.target = OutcomeAlias, name
 		return
-	case !ok && !r.aa:
+	case !ok && (!r.aa || upward(zone, r.msg.Authority)):
 		r.outcome, r.reason = OutcomeLame, lameReason(zone, authority)
 		return
 	}
@@ -164,6 +164,17 @@ func soaFor(zone, name dns.Name, authority *sections) (cache.RRset, bool) {
 		}
 	}
 	return cache.RRset{}, false
+}
+
+// upward reports whether the authority section refers to above the zone: what
+// some servers say of zones that they do not have, AA or not.
+func upward(zone dns.Name, authority []dns.Record) bool {
+	for _, r := range authority {
+		if r.Type == dns.TypeNS && zone.IsSubdomainOf(r.Name) && !zone.Equal(r.Name) {
+			return true
+		}
+	}
+	return false
 }
 
 func lameReason(zone dns.Name, authority *sections) string {

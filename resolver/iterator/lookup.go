@@ -3,6 +3,7 @@ package iterator
 import (
 	"context"
 	"errors"
+	"slices"
 	"strings"
 
 	"onoma/dns"
@@ -61,8 +62,19 @@ func (t *task) lookup(q dns.Question) (*Answer, error) {
 }
 
 func (a *Answer) append(chain, authority []cache.RRset, rcode dns.RCode, ttl uint32) {
-	a.Chain = append(a.Chain, chain...)
+	for _, set := range chain {
+		if !a.has(set) {
+			a.Chain = append(a.Chain, set)
+		}
+	}
 	a.Authority, a.RCode, a.TTL = authority, rcode, min(a.TTL, ttl)
+}
+
+// has reports whether a DNAME is in the chain already: one may serve twice.
+func (a *Answer) has(set cache.RRset) bool {
+	return set.Type == dns.TypeDNAME && slices.ContainsFunc(a.Chain, func(s cache.RRset) bool {
+		return s.Type == dns.TypeDNAME && s.Name.Equal(set.Name)
+	})
 }
 
 // countAliases charges the budget for each alias and notices a name that comes
@@ -144,7 +156,9 @@ func (t *task) inProgress(q dns.Question) bool {
 	return false
 }
 
-// cached returns what the cache knows of q.
+// cached returns what the cache knows of q. A DNAME answers the names that it
+// was seen with and no others: unsigned, a single forged one could take away a
+// whole tree (CVE-2025-40778), and RFC 6672 §3.4 does not ask for more.
 func (t *task) cached(q dns.Question) (*finding, bool) {
 	c, now := t.it.Cache, t.it.now()
 	if e, ok := c.RRset(q.Name, q.Type, now); ok {
@@ -152,7 +166,7 @@ func (t *task) cached(q dns.Question) (*finding, bool) {
 	}
 	if q.Type != dns.TypeCNAME {
 		if e, ok := c.RRset(q.Name, dns.TypeCNAME, now); ok {
-			target, _ := nameOf(e.Sets[0].Data[0])
+			target, _ := nameOf(e.Sets[len(e.Sets)-1].Data[0])
 			return &finding{outcome: OutcomeAlias, chain: e.Sets, target: target, ttl: e.Expire - now}, true
 		}
 	}
@@ -161,23 +175,6 @@ func (t *task) cached(q dns.Question) (*finding, bool) {
 	}
 	if e, ok := c.NoData(q.Name, q.Type, now); ok {
 		return &finding{outcome: OutcomeNoData, authority: e.Sets, ttl: e.Expire - now}, true
-	}
-	return t.cachedDName(q, now)
-}
-
-// cachedDName answers a name below a DNAME that is known (RFC 6672 §3.4).
-func (t *task) cachedDName(q dns.Question, now uint32) (*finding, bool) {
-	for p := q.Name.Parent(); !p.IsZero() && !p.IsRoot(); p = p.Parent() {
-		e, ok := t.it.Cache.RRset(p, dns.TypeDNAME, now)
-		if !ok {
-			continue
-		}
-		ttl := e.Expire - now
-		cname, target, fits := synthesise(e.Sets[0], q.Name)
-		if !fits {
-			return &finding{outcome: OutcomeAnswer, rcode: dns.RCodeYXDomain, chain: e.Sets, ttl: ttl}, true
-		}
-		return &finding{outcome: OutcomeAlias, chain: append(e.Sets, cname), target: target, ttl: ttl}, true
 	}
 	return nil, false
 }

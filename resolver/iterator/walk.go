@@ -215,7 +215,11 @@ func (t *task) learn(zone *cache.Delegation, q dns.Question, r *reply) {
 	}
 	for i := range r.chain {
 		set := &r.chain[i]
-		if t.it.tooLarge(set) || t.synthetic(r, i) {
+		if t.it.tooLarge(set) {
+			continue
+		}
+		if r.synthetic(i) {
+			c.PutSynthetic(&r.chain[i-1], set, trust, zone.Zone, now, t.expire(zone, set.TTL, most))
 			continue
 		}
 		c.PutRRset(set, trust, zone.Zone, now, t.expire(zone, set.TTL, most))
@@ -243,7 +247,7 @@ func (t *task) learnNegative(zone *cache.Delegation, q dns.Question, r *reply, t
 }
 
 // synthetic reports whether set i of the chain is the CNAME made from a DNAME.
-func (t *task) synthetic(r *reply, i int) bool {
+func (r *reply) synthetic(i int) bool {
 	return i > 0 && r.chain[i].Type == dns.TypeCNAME && r.chain[i-1].Type == dns.TypeDNAME
 }
 

@@ -61,13 +61,24 @@ func TestGluelessServers(t *testing.T) {
 // passed over for one that answers.
 func TestLameServers(t *testing.T) {
 	for name, hook := range map[string]func(q, a *dns.Message, _ transport.Proto) *dns.Message{
-		"refused":         func(q, a *dns.Message, _ transport.Proto) *dns.Message { return with(q, a, dns.RCodeRefused) },
-		"servfail":        func(q, a *dns.Message, _ transport.Proto) *dns.Message { return with(q, a, dns.RCodeServFail) },
-		"empty":           func(q, a *dns.Message, _ transport.Proto) *dns.Message { return with(q, a, dns.RCodeNoError) },
-		"another opcode":  func(q, a *dns.Message, _ transport.Proto) *dns.Message { a.Flags |= 5 << 11; return a },
-		"upward referral": referTo("."),
-		"self referral":   referTo("example.com."),
-		"sideways":        referTo("example.net."),
+		"refused":  func(q, a *dns.Message, _ transport.Proto) *dns.Message { return with(q, a, dns.RCodeRefused) },
+		"servfail": func(q, a *dns.Message, _ transport.Proto) *dns.Message { return with(q, a, dns.RCodeServFail) },
+		"empty":    func(q, a *dns.Message, _ transport.Proto) *dns.Message { return with(q, a, dns.RCodeNoError) },
+		"hollow": func(q, a *dns.Message, _ transport.Proto) *dns.Message {
+			m := with(q, a, dns.RCodeNoError)
+			m.Flags |= dns.FlagAA
+			return m
+		},
+		"upward referral with AA": func(q, a *dns.Message, p transport.Proto) *dns.Message {
+			m := referTo(".")(q, a, p)
+			m.Flags |= dns.FlagAA
+			return m
+		},
+		"always truncated": func(_, a *dns.Message, _ transport.Proto) *dns.Message { a.Flags |= dns.FlagTC; return a },
+		"another opcode":   func(q, a *dns.Message, _ transport.Proto) *dns.Message { a.Flags |= 5 << 11; return a },
+		"upward referral":  referTo("."),
+		"self referral":    referTo("example.com."),
+		"sideways":         referTo("example.net."),
 		"other question": func(q, a *dns.Message, _ transport.Proto) *dns.Message {
 			a.Questions = []dns.Question{question("x.example.com.", dns.TypeA)}
 			return a
@@ -89,7 +100,7 @@ func TestLameServers(t *testing.T) {
 						bad++
 					}
 				}
-				if bad > 2 && name != "servfail" {
+				if spared := name == "servfail" || name == "hollow" || name == "always truncated"; bad > 2 && !spared {
 					t.Errorf("the lame server was asked %d times, expected it to be left alone", bad)
 				}
 			})
@@ -242,5 +253,32 @@ func TestReferralBesideSOA(t *testing.T) {
 			return a
 		}
 		expect(t, "NODATA", w.resolve("sub.example.com.", dns.TypeA), "NOERROR | example.com./300/SOA")
+	})
+}
+
+// TestKnownGlueIsUsed: the address of a server that serves many zones is known
+// from the first one's referral.
+func TestKnownGlueIsUsed(t *testing.T) {
+	inWorld(t, Config{}, func(t *testing.T, w *world) {
+		w.standard(exampleDelegation + "other.com. NS ns.example.com.")
+		w.Serve("192.0.2.3", fakenet.ParseZone("example.com.", "@ NS ns\nns A 192.0.2.3\nwww A 198.51.100.1"),
+			fakenet.ParseZone("other.com.", "www A 198.51.100.2"))
+		w.resolve("www.example.com.", dns.TypeA)
+		w.asked()
+		expect(t, "another zone", w.resolve("www.other.com.", dns.TypeA), "NOERROR www.other.com./3600/A=198.51.100.2")
+		expectList(t, "nobody is asked for the server's address", w.asked(), "192.0.2.2 other.com. A", "192.0.2.3 www.other.com. A")
+	})
+}
+
+// TestHollowAnswerOfAll: where every server says so, it is so.
+func TestHollowAnswerOfAll(t *testing.T) {
+	inWorld(t, Config{}, func(t *testing.T, w *world) {
+		server, _ := w.example("www A 198.51.100.1")
+		server.Hook = func(q, a *dns.Message, _ transport.Proto) *dns.Message {
+			m := with(q, a, dns.RCodeNoError)
+			m.Flags |= dns.FlagAA
+			return m
+		}
+		expect(t, "NODATA", w.resolve("www.example.com.", dns.TypeA), "NOERROR")
 	})
 }
