@@ -9,13 +9,14 @@ import (
 	"onoma/console"
 )
 
-// WriteGuide tells a person what runs where, and what to try.
-func (l *Lab) WriteGuide(w io.Writer) error {
+// WriteGuide tells a person what runs where, and what to try. command is how
+// they call onoma, and dir what they call the lab's directory.
+func (l *Lab) WriteGuide(w io.Writer, command, dir string) error {
 	s := l.State()
 	var b strings.Builder
 	b.WriteString("The whole DNS is running on this machine.\n\n")
 	writeServers(&b, l.Topology(), s)
-	writeHints(&b, s, l.dir)
+	writeHints(&b, s, command, dir)
 	_, err := io.WriteString(w, b.String())
 	return err
 }
@@ -75,22 +76,27 @@ func count(n int, what string) string {
 }
 
 // writeHints writes command lines that work as they stand.
-func writeHints(b *strings.Builder, s State, dir string) {
-	port, at := "", s.Resolver.String()
-	if s.Port == 53 {
-		at = s.Resolver.Addr().String()
-	} else {
-		port = fmt.Sprintf(" -p %d", s.Port)
+func writeHints(b *strings.Builder, s State, command, dir string) {
+	say := func(format string, args ...any) { fmt.Fprintf(b, format+"\n", args...) }
+	dig, at := "dig", s.Resolver.Addr().String()
+	if s.Port != 53 {
+		dig, at = fmt.Sprintf("dig -p %d", s.Port), s.Resolver.String()
 	}
-	b.WriteString("\nAsk the resolver, which walks from the root:\n")
-	fmt.Fprintf(b, "  dig%s @%s www.thedns.guru\n", port, s.Resolver.Addr())
-	fmt.Fprintf(b, "  dig%s @%s www.palettepalapp.com\n", port, s.Resolver.Addr())
-	fmt.Fprintf(b, "  onoma query @%s www.thedns.guru\n", at)
-	b.WriteString("\nWalk by hand:\n")
-	fmt.Fprintf(b, "  dig%s @%s +norecurse www.thedns.guru\n", port, s.Roots["a"])
-	fmt.Fprintf(b, "  onoma trace www.thedns.guru --lab %s\n", dir)
-	b.WriteString("\nChange it, and ask again:\n")
-	fmt.Fprintf(b, "  onoma lab register example.guru --ns ns1.acropolis-dns.net,ns2.acropolis-dns.org --dir %s\n", dir)
-	fmt.Fprintf(b, "  onoma lab record www.example.guru A 198.18.1.99 --dir %s\n", dir)
-	fmt.Fprintf(b, "\nZone files to read and edit are in %s/zones, addresses in %s/lab.json.\n", dir, dir)
+	in := ""
+	if dir != DefaultDir {
+		in = " --dir " + dir
+	}
+	say("\nAsk the resolver, which walks from the root:")
+	say("  %s @%s www.thedns.guru", dig, s.Resolver.Addr())
+	say("  %s @%s www.palettepalapp.com", dig, s.Resolver.Addr())
+	say("  %s query @%s papyrus.org MX", command, at)
+	say("\nWalk by hand:")
+	say("  %s @%s +norecurse www.thedns.guru", dig, s.Roots["a"])
+	say("  %s trace www.thedns.guru --lab %s", command, dir)
+	say("\nChange it, and ask again:")
+	say("  %s lab register example.guru --ns ns1.acropolis-dns.net,ns2.acropolis-dns.org%s", command, in)
+	say("  %s lab record www.example.guru A 198.18.1.99%s", command, in)
+	say("  %s @%s www.example.guru", dig, s.Resolver.Addr())
+	say("\nWatch it: %s", s.Console)
+	say("Zone files to read and edit are in %s/zones, all addresses in %s/lab.json.", dir, dir)
 }

@@ -21,6 +21,9 @@ import (
 	"onoma/transport"
 )
 
+// DefaultDir is where people keep their lab, below where they work.
+const DefaultDir = ".lab"
+
 // Config says where a lab runs. Dir must be set.
 type Config struct {
 	Dir   string // zone files, root.hints and lab.json; made if missing
@@ -106,7 +109,12 @@ func (l *Lab) openDir(dir string) (err error) {
 		return fmt.Errorf("locking the lab's directory: %w", err)
 	}
 	if err := syscall.Flock(int(l.lock.Fd()), syscall.LOCK_EX|syscall.LOCK_NB); err != nil {
+		l.lock.Close()
+		l.lock = nil // so that the end of this one leaves the other's files alone
 		return fmt.Errorf("another lab is running in %s", l.dir)
+	}
+	if err := l.removeState(); err != nil { // of a lab that was killed
+		return err
 	}
 	if err := unpack(l.dir, l.block); err != nil {
 		return err

@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"math/rand/v2"
+	"net/http"
 	"net/netip"
 	"os"
 	"path/filepath"
@@ -230,9 +231,19 @@ func TestSecondLabIsTold(t *testing.T) {
 	if err == nil || !strings.Contains(err.Error(), "another lab is running in "+dir) {
 		t.Errorf("in the same directory: %v", err)
 	}
-	_, err = Start(t.Context(), Config{Dir: t.TempDir(), Port: l.port, Octet: byte(l.block)})
+	if _, err := ReadState(dir); err != nil {
+		t.Errorf("the first lab's addresses are gone: %v", err)
+	}
+	other := t.TempDir()
+	if err := os.WriteFile(filepath.Join(other, "lab.json"), []byte("{}"), 0o644); err != nil { // of a lab that was killed
+		t.Fatal(err)
+	}
+	_, err = Start(t.Context(), Config{Dir: other, Port: l.port, Octet: byte(l.block)})
 	if err == nil || !strings.Contains(err.Error(), "another lab or server is in the way") {
 		t.Errorf("on the same addresses: %v", err)
+	}
+	if _, err := ReadState(other); err == nil {
+		t.Error("lab.json says that the second lab runs")
 	}
 	if got := l.resolve(t, "www.thedns.guru", "A"); !strings.Contains(got, "203.0.113.42") {
 		t.Errorf("the first lab now answers %q", got)
@@ -291,4 +302,36 @@ func TestEndsWithItsContext(t *testing.T) {
 func sorted(names []dns.Name) []dns.Name {
 	slices.SortFunc(names, dns.Name.Compare)
 	return names
+}
+
+// TestControlIsForTheLabsPeople: the page's API is not open to other sites or to floods.
+func TestControlIsForTheLabsPeople(t *testing.T) {
+	t.Parallel()
+	l := start(t, t.TempDir())
+	for _, c := range []struct {
+		what, typ, host, body string
+		want                  int
+	}{
+		{"a form of another site", "application/x-www-form-urlencoded", "", "{}", http.StatusUnsupportedMediaType},
+		{"another site's name", "application/json", "evil.example", "{}", http.StatusForbidden},
+		{"no JSON", "application/json", "", "name=x.guru", http.StatusBadRequest},
+		{"unknown fields", "application/json", "", `{"nam": "x.guru"}`, http.StatusBadRequest},
+		{"a flood", "application/json", "", `{"name": "` + strings.Repeat("x", 1<<20) + `"}`, http.StatusRequestEntityTooLarge},
+		{"nonsense", "application/json", "", `{"name": "x.guru"}`, http.StatusUnprocessableEntity},
+	} {
+		req, err := http.NewRequestWithContext(t.Context(), http.MethodPost, l.State().Console+"api/register", strings.NewReader(c.body))
+		if err != nil {
+			t.Fatal(err)
+		}
+		req.Header.Set("Content-Type", c.typ)
+		req.Host = c.host
+		res, err := http.DefaultClient.Do(req)
+		if err != nil {
+			t.Fatal(err)
+		}
+		res.Body.Close()
+		if res.StatusCode != c.want {
+			t.Errorf("%s: status %d, expected %d", c.what, res.StatusCode, c.want)
+		}
+	}
 }

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"os"
 	"os/signal"
+	"path/filepath"
 	"syscall"
 
 	"onoma/lab"
@@ -48,9 +49,12 @@ addresses, and is there while everything answers. SIGTERM or Ctrl-C ends the lab
 func (c *labStartCmd) Run(a *app) error {
 	l, err := lab.Start(a.ctx, lab.Config{Dir: c.Dir, Port: c.Port, Log: a.log})
 	if err != nil {
+		if a.ctx.Err() != nil {
+			return nil // told to end while it began
+		}
 		return hint(err, "onoma lab --help tells about ports and directories")
 	}
-	if err := l.WriteGuide(a.stdout); err != nil {
+	if err := l.WriteGuide(a.stdout, calledAs(), c.Dir); err != nil {
 		l.Close()
 		return err
 	}
@@ -72,6 +76,14 @@ func (c *labStartCmd) Run(a *app) error {
 			a.log.Info("zones reloaded")
 		}
 	}
+}
+
+// calledAs is what to type to call this program again from here.
+func calledAs() string {
+	if name := os.Args[0]; filepath.Base(name) != name && !filepath.IsAbs(name) {
+		return name
+	}
+	return "onoma"
 }
 
 type labRegisterCmd struct {

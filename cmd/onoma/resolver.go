@@ -15,7 +15,7 @@ type resolverCmd struct {
 	TrustAnchor  string         `default:"off" placeholder:"off" help:"Only \"off\": answers are not validated (DNSSEC). Their signatures reach clients that ask for them."`
 	UpstreamPort uint16         `default:"53" placeholder:"PORT" help:"Port that servers are asked on (${default})."`
 	Allow        []netip.Prefix `placeholder:"PREFIX" help:"Who may ask, as in 192.0.2.0/24; the flag again for more. Without it loopback and private networks."`
-	Hosts        string         `default:"/etc/hosts" placeholder:"FILE" help:"Answer from this hosts file first (${default}); \"off\" for none."`
+	Hosts        string         `placeholder:"FILE" help:"Answer from this hosts file first; without the flag from /etc/hosts if there is one, \"off\" for none."`
 }
 
 // Help is the long text of the verb.
@@ -34,9 +34,7 @@ func (c *resolverCmd) Run(a *app) error {
 		return hint(fmt.Errorf("--trust-anchor %s: this resolver does not validate, expected off", c.TrustAnchor), "leave the flag out")
 	}
 	cfg := resolver.Config{UpstreamPort: c.UpstreamPort, Allow: c.Allow, Log: a.log}
-	if c.Hosts != "off" {
-		cfg.HostsFile = c.Hosts
-	}
+	cfg.HostsFile = c.hostsFile()
 	if c.RootHints != "" {
 		hints, err := readHints(c.RootHints)
 		if err != nil {
@@ -50,6 +48,21 @@ func (c *resolverCmd) Run(a *app) error {
 	}
 	defer r.Close()
 	return c.serve(a, r, nil)
+}
+
+const systemHosts = "/etc/hosts"
+
+func (c *resolverCmd) hostsFile() string {
+	switch c.Hosts {
+	case "off":
+		return ""
+	case "":
+		if _, err := os.Stat(systemHosts); err != nil {
+			return ""
+		}
+		return systemHosts
+	}
+	return c.Hosts
 }
 
 func readHints(name string) ([]resolver.Hint, error) {
