@@ -25,9 +25,9 @@ type checker struct {
 	aboveName string // what it is: "delegation" or "DNAME"
 	reverse   bool   // the zone is below in-addr.arpa or ip6.arpa
 
-	// Shared NS sets of which all targets in the zone have addresses: a few
-	// slots are enough to look at most sets once.
-	fine [1024]uint32
+	// The references of shared NS sets in which nothing is wrong, a bit for each,
+	// so that each set is looked at once and not once per delegation.
+	fine []*[1024]uint64
 }
 
 func (fs *findings) check(v *Version) {

@@ -2,6 +2,7 @@ package zone
 
 import (
 	"net/netip"
+	"strings"
 
 	"onoma/dns"
 )
@@ -14,25 +15,43 @@ func (c *checker) ns(n Node, rel, slot []byte) {
 	if isWild(rel) {
 		c.report(Error, n, dns.TypeNS, "wildcard-ns", "a wildcard cannot be delegated (RFC 4592 §4.2)", "delegate each name")
 	}
-	ref := le.Uint32(slot[slotHead:])
-	known := &c.fine[ref%uint32(len(c.fine))]
-	if *known == ref {
+	fine, mask := c.fineAt(le.Uint32(slot[slotHead:]))
+	if *fine&mask != 0 {
 		return
 	}
 	clean := true
 	set := n.read(slot)
-	for target := range set.RData() {
+	for i, off := 0, 0; off < len(set.packed); i++ {
+		var target []byte
+		target, off = rdataAt(set.packed, off)
 		clean = c.hostTarget(n, dns.TypeNS, target) && clean
-		if c.v.has(target) {
+		if set.hosts == nil {
+			continue
+		}
+		id := le.Uint32(set.hosts[4*i:])
+		if _, ok := c.v.host(id); id != 0 && !ok {
 			clean = c.nsAddress(n, target) && clean
 		}
 	}
 	if clean {
-		*known = ref
+		*fine |= mask
 	}
 }
 
-// nsAddress checks a name server in the zone and reports whether it is in order.
+// fineAt returns the word and the bit of fine for the shared block at ref.
+func (c *checker) fineAt(ref uint32) (word *uint64, mask uint64) {
+	chunk, unit := int(ref>>16), ref&0xFFFF
+	for len(c.fine) <= chunk {
+		c.fine = append(c.fine, nil)
+	}
+	if c.fine[chunk] == nil {
+		c.fine[chunk] = new([1024]uint64)
+	}
+	return &c.fine[chunk][unit/64], 1 << (unit % 64)
+}
+
+// nsAddress says why a name server in the zone has no addresses under its own
+// name, and reports whether it is in order all the same.
 func (c *checker) nsAddress(n Node, target []byte) bool {
 	severity, inDomain := Warning, dns.IsSubdomain(target, n.AppendName(nil))
 	if n.IsApex() {
@@ -122,25 +141,18 @@ func (c *checker) hostTarget(n Node, t dns.Type, target []byte) bool {
 // looksLikeAddress reports whether name is an IPv4 address, as it stands or with
 // the origin that a missing final dot puts behind it.
 func (c *checker) looksLikeAddress(name []byte) bool {
+	if len(name) < 2 || name[1] < '0' || name[1] > '9' {
+		return false
+	}
 	if c.v.has(name) && !c.reverse {
 		name = c.v.relative(name)
-	}
-	labels, digits := 0, true
-	for i := 0; i < len(name) && name[i] != 0; i += int(name[i]) + 1 {
-		labels++
-		for _, ch := range name[i+1 : i+1+int(name[i])] {
-			digits = digits && '0' <= ch && ch <= '9'
-		}
-	}
-	if labels != 4 || !digits {
-		return false
 	}
 	var buf []byte
 	for i := 0; i < len(name) && name[i] != 0; i += int(name[i]) + 1 {
 		buf = append(append(buf, name[i+1:i+1+int(name[i])]...), '.')
 	}
-	_, err := netip.ParseAddr(string(buf[:len(buf)-1]))
-	return err == nil
+	addr, err := netip.ParseAddr(strings.TrimSuffix(string(buf), "."))
+	return err == nil && addr.Is4()
 }
 
 // hostOwner warns of addresses and mail at names that are not of hosts.
