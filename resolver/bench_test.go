@@ -1,6 +1,7 @@
 package resolver
 
 import (
+	"fmt"
 	"net/netip"
 	"testing"
 
@@ -37,5 +38,27 @@ func BenchmarkHit(b *testing.B) {
 		if len(w.Answer(dst, q)) == 0 {
 			b.Fatal("not a hit")
 		}
+	}
+}
+
+// BenchmarkCold is a look-up of a name in a known zone that is not in the cache,
+// the network taking no time.
+func BenchmarkCold(b *testing.B) {
+	net := fakenet.New(1)
+	net.Serve("192.0.2.1", fakenet.ParseZone(".", "@ NS a\na A 192.0.2.1\ncom NS ns.com\nns.com A 192.0.2.2")).RTT = 0
+	net.Serve("192.0.2.2", fakenet.ParseZone("com.", "@ NS ns\n*.example 300 A 198.51.100.1")).RTT = 0
+	r, err := New(Config{Env: net, Hints: []Hint{{Name: dns.MustName("a."), Addrs: []netip.Addr{netip.MustParseAddr("192.0.2.1")}}}})
+	if err != nil {
+		b.Fatal(err)
+	}
+	defer r.Close()
+	b.ReportAllocs()
+	i := 0
+	for b.Loop() {
+		q := dns.Question{Name: dns.MustName(fmt.Sprintf("n%d.example.com.", i)), Type: dns.TypeA, Class: dns.ClassIN}
+		if res, err := r.Resolve(b.Context(), q, Options{}); err != nil || len(res.Answer) != 1 {
+			b.Fatal(res, err)
+		}
+		i++
 	}
 }

@@ -210,7 +210,11 @@ func (t *task) failed(q dns.Question, err error) error {
 	if old.Expire+seconds(t.it.Limits.MaxFailureTTL) < now {
 		count = 0 // too long ago to be in succession
 	}
-	ttl := min(t.it.Limits.FailureTTL<<min(count, 12), t.it.Limits.MaxFailureTTL)
+	most := t.it.Limits.MaxFailureTTL
+	if f.silent {
+		most = min(most, deadMax) // perhaps it is our own link, and will be back
+	}
+	ttl := min(t.it.Limits.FailureTTL<<min(count, 12), most)
 	t.it.Cache.PutFailure(q.Name, q.Type, cache.Failure{
 		Count: min(count, 100) + 1, Code: f.EDE[0].Code, Text: f.EDE[0].Text, Expire: now + max(1, seconds(ttl)),
 	}, now)
@@ -237,6 +241,6 @@ func (t *task) spent() error {
 // wrong in the step that it was at.
 func (t *task) outOfTime(notes ...string) error {
 	f := exhausted("%s", strings.Join(append([]string{t.it.Limits.Time.String() + " of time"}, notes...), "; "))
-	f.EDE[0].Code = dns.EDENoReachableAuthority
+	f.EDE[0].Code, f.silent = dns.EDENoReachableAuthority, true
 	return f
 }
