@@ -122,7 +122,9 @@ func (w *worker) node(v *zone.Version, n zone.Node, proto transport.Proto, wild 
 	w.none(v, n, ok, wild)
 	if ok && set.Type() == dns.TypeNS && n.IsApex() {
 		w.proveWildcards()
-		w.glue(set) // RFC 9609 §3: what a resolver primes with
+		truncated := w.truncated
+		w.glue(set)             // RFC 9609 §3: what a resolver primes with
+		w.truncated = truncated // RFC 9609 §4.2: addresses that do not fit are no reason for TC
 	}
 	return alias && w.follow(set.First())
 }
@@ -239,13 +241,26 @@ func (w *worker) addresses(host zone.Node, required bool) {
 		if !ok {
 			continue
 		}
-		mark := w.b.Mark()
-		if w.records(dns.SectionAdditional, owner, set) {
+		if !w.addition(owner, set) {
+			w.truncated = w.truncated || required
 			continue
 		}
-		w.b.Rollback(mark)
-		w.truncated = w.truncated || required
+		// Addresses that are no glue are signed. Their signatures may stay away
+		// where they do not fit (RFC 4035 §3.1.1).
+		if sigs, there := set.Sigs(); there && w.q.DO {
+			w.addition(owner, sigs)
+		}
 	}
+}
+
+// addition adds an RRset to the additional section whole, or not at all.
+func (w *worker) addition(owner []byte, set zone.RRset) bool {
+	mark := w.b.Mark()
+	if w.records(dns.SectionAdditional, owner, set) {
+		return true
+	}
+	w.b.Rollback(mark)
+	return false
 }
 
 // soa adds the SOA record of a negative answer, to be kept for the lesser of

@@ -1,6 +1,9 @@
 package authority
 
 import (
+	"errors"
+	"time"
+
 	"onoma/dns"
 	"onoma/transport"
 	"onoma/zone"
@@ -48,6 +51,8 @@ func (w *worker) Answer(dst []byte, tq *transport.Query) []byte {
 		return w.bare(dst, flags, dns.RCodeNotImp)
 	case err != nil:
 		return w.bare(dst, flags, dns.RCodeFormErr)
+	case w.q.TSIGAt != 0:
+		return w.unknownKey(dst, tq.Msg, flags)
 	}
 	w.start(dst, tq, flags)
 	if w.q.EDNS && w.q.Vers != 0 {
@@ -69,6 +74,21 @@ func (w *worker) bare(dst []byte, flags dns.Flags, rcode dns.RCode) []byte {
 		w.b.OPT(w.server.opts.MaxUDP, rcode, 0, 0, nil)
 	}
 	return w.b.Finish()
+}
+
+// unknownKey answers a signed query. This server has no keys, so it cannot know
+// the client's: NOTAUTH with BADKEY, or FORMERR (RFC 8945 §5.2, §5.2.1).
+func (w *worker) unknownKey(dst, msg []byte, flags dns.Flags) []byte {
+	var bad *dns.TSIGError
+	if _, err := dns.VerifyTSIG(msg, dns.Keys(), time.Time{}); !errors.As(err, &bad) {
+		return w.bare(dst, flags, dns.RCodeServFail)
+	}
+	resp := w.bare(dst, flags, bad.RCode)[len(dst):]
+	signed, err := bad.Sign(resp, time.Time{}) // the time in it is the client's (§5.3.2)
+	if err != nil {
+		return w.bare(dst, flags, dns.RCodeServFail)
+	}
+	return append(dst, signed...)
 }
 
 // start begins the response, and keeps room for what finish adds.

@@ -79,6 +79,7 @@ func refusedBy(peer, set string) *refusal {
 }
 
 var refusedZones = []refusal{
+	{"onoma", "wild-ns", "NS at a wildcard is an error, as for BIND", "RFC 4592 §4.2 discourages it and leaves its meaning undefined"},
 	{"bind", "wild-ns", "BIND refuses NS at a wildcard", "RFC 4592 §4.2 discourages it and leaves its meaning undefined, and forbids nothing"},
 	{"nsd", "dname-occluded", "NSD refuses zones with names below a DNAME", "RFC 6672 §2.4 lets a server load them and hide them, as a dynamic update may make them"},
 	{"knot", "dname-occluded", "Knot refuses zones with names below a DNAME", "RFC 6672 §2.4 lets a server load them and hide them, as a dynamic update may make them"},

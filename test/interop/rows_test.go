@@ -17,14 +17,16 @@ var acceptedDifferences = slices.Concat(knotRows, bindRows, nsdRows, powerDNSRow
 // crossing are the sets in which an alias or a delegation leads from one zone of the server into another.
 const crossing = "cname-cross dname-cross dname-apex many-zones signed-cross parent-child signed-parent-child three-levels"
 
-// The two rows that the root zone needs as well.
+// The rows that the root zone needs as well.
 var (
 	bindAnswersNSEC = row{peer: "bind", sets: "nsec-* root", kinds: "aa answer authority additional", when: all(askedFor(dns.TypeNSEC), weRefer), reason: "NSEC of a cut is answered, not referred", rfc: "RFC 1034 §4.3.2 step 3b; RFC 4035 §3.1.4.1 excepts DS only"}
+	bindDropsGlue   = row{peer: "bind", sets: "deleg-large deleg-many root", kinds: "tc", when: onlyWeTruncate, reason: "in-domain glue that does not fit is left out without TC", rfc: "RFC 9471 §3.1: TC must be set"}
+	nsdDropsGlue    = row{peer: "nsd", sets: "deleg-large deleg-many root", kinds: "tc", when: onlyWeTruncate, reason: "in-domain glue that does not fit is left out without TC", rfc: "RFC 9471 §3.1: TC must be set"}
 	bindSendsGlue   = row{peer: "bind", sets: "*", kinds: "additional", when: all(weRefer, theirsIsPart, extraIsAddress), reason: "minimal-responses leaves out addresses that are not glue", rfc: "RFC 1034 §4.3.2 step 3b: whatever addresses are available"}
 )
 
 // rootDifferences is the table for the root zone.
-var rootDifferences = []*row{&bindAnswersNSEC, &bindSendsGlue}
+var rootDifferences = []*row{&bindAnswersNSEC, &bindSendsGlue, &bindDropsGlue, &nsdDropsGlue}
 
 var knotRows = []*row{
 	{peer: "knot", sets: "*", kinds: "answer", when: all(askedFor(dns.TypeANY), theirsIsPart), reason: "one RRset for ANY, also over TCP", rfc: "RFC 8482 §4.1 is for those who do not want to send all"},
@@ -36,7 +38,6 @@ var knotRows = []*row{
 	{peer: "knot", sets: "nsec*", kinds: "authority", when: all(inMode(do), theirsIsPart, nameHas(`(^|\.)\*\.`)), reason: "a wildcard that stands for a name with an asterisk comes without the proof that this name does not exist", rfc: "RFC 4035 §3.1.3.3, RFC 5155 §7.2.6"},
 	{peer: "knot", sets: "dname-long", kinds: "rcode authority", reason: "NXDOMAIN where the synthesised name is too long", rfc: "RFC 6672 §2.2: YXDOMAIN"},
 	{peer: "knot", sets: "wild-dname", kinds: "answer", reason: "DNAME at a wildcard is synthesised for names below it", rfc: "RFC 6672 §3.3"},
-	{peer: "knot", sets: "wild-ns", kinds: "aa answer authority", reason: "NS at a wildcard makes zone cuts", rfc: "RFC 4592 §4.2: a wildcard does not"},
 }
 
 var bindRows = []*row{
@@ -47,9 +48,11 @@ var bindRows = []*row{
 	&bindAnswersNSEC,
 	{peer: "bind", sets: "*", kinds: "answer", when: all(askedFor(dns.TypeANY), theirsIsPart), reason: "no DNSKEY for ANY in a zone that is not signed", rfc: "RFC 4035 §3.1: as any other RRset"},
 	&bindSendsGlue,
+	&bindDropsGlue,
 }
 
 var nsdRows = []*row{
+	&nsdDropsGlue,
 	{peer: "nsd", sets: "*", kinds: "answer", when: all(askedFor(dns.TypeANY), theirsIsPart), reason: "one RRset for ANY, also over TCP", rfc: "RFC 8482 §4.1 is for those who do not want to send all"},
 	{peer: "nsd", sets: "nsec3-* signed-parent-child3", kinds: "rcode answer authority", when: nameHas(hashedOwner), reason: "owners of NSEC3 count as names of the zone", rfc: "RFC 5155 §7.2.8: they do not"},
 	{peer: "nsd", sets: "nsec3-*", kinds: "rcode answer authority", when: all(askedFor(dns.TypeNSEC3), oursHas("CNAME")), reason: "an alias is not followed for NSEC3", rfc: "RFC 1034 §4.3.2 step 3a: for every QTYPE that does not match CNAME"},
@@ -72,7 +75,7 @@ var powerDNSRows = []*row{
 	{peer: "powerdns", sets: "nsec3-* signed-parent-child3", kinds: "answer", when: askedFor(dns.TypeNSEC3PARAM, dns.TypeANY), reason: "NSEC3PARAM gets another TTL than it has", rfc: "RFC 1035 §5.1: a record has the TTL of its entry"},
 	{peer: "powerdns", sets: "nsec3-optout", kinds: "authority", when: all(inMode(do), nameHas(`(^|\.)ent\.`)), reason: "the proof starts at an encloser that opt-out left without a record", rfc: "RFC 5155 §7.2.1: at the closest provable encloser"},
 	{peer: "powerdns", sets: "unknown-types", kinds: "rcode aa answer authority", reason: `neither blanks in the hexadecimal form nor \# for known types are read`, rfc: "RFC 3597 §5"},
-	{peer: "powerdns", sets: "rr-types svcb-https additional", kinds: "answer", when: askedFor(dns.TypeKX, dns.TypeLP, dns.TypeMINFO, dns.TypeHTTPS, dns.TypeSVCB, dns.TypeANY), reason: "relative names in these types are not completed", rfc: "RFC 1035 §5.1"},
+	{peer: "powerdns", sets: "rr-types svcb-https additional", kinds: "answer", when: askedFor(dns.TypeKX, dns.TypeLP, dns.TypeMINFO, dns.TypeNAPTR, dns.TypeRP, dns.TypeHTTPS, dns.TypeSVCB, dns.TypeANY), reason: "relative names in these types are not completed", rfc: "RFC 1035 §5.1"},
 }
 
 // all combines conditions.
@@ -115,15 +118,21 @@ func theirsIsPart(d *difference) bool { return len(d.missing) == 0 }
 // oursIsPart: we sent nothing that the peer did not send too.
 func oursIsPart(d *difference) bool { return len(d.extra) == 0 }
 
+// onlyWeTruncate: we set TC in a referral, and the peer did not.
+func onlyWeTruncate(d *difference) bool { return d.mine.tc && !d.other.tc && weRefer(d) }
+
 // theirsFail: the peer answered SERVFAIL.
 func theirsFail(d *difference) bool { return d.other.rcode == "SERVFAIL" }
 
 // weRefer: our answer is a referral.
 func weRefer(d *difference) bool { return !d.mine.aa && hasType(d.mine.authority, "NS") }
 
-// extraIsAddress: all that only we sent are addresses.
+// extraIsAddress: all that only we sent are addresses and their signatures.
 func extraIsAddress(d *difference) bool {
-	return !slices.ContainsFunc(d.extra, func(rr string) bool { return !hasType([]string{rr}, "A") && !hasType([]string{rr}, "AAAA") })
+	types := []string{"A", "AAAA", "RRSIG A", "RRSIG AAAA"}
+	return !slices.ContainsFunc(d.extra, func(rr string) bool {
+		return !slices.ContainsFunc(types, func(t string) bool { return hasType([]string{rr}, t) })
+	})
 }
 
 // hasType says whether a list of records in presentation form has one of a type.
