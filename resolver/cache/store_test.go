@@ -100,23 +100,25 @@ func TestStoreRefusesTheHuge(t *testing.T) {
 // writers do. Every value repeats its key and is filled with one octet.
 func TestStoreWhileWriting(t *testing.T) {
 	s := newStore(minShard)
+	s.shards[0].init(16 << 10) // a small ring, which writers go round often
+	s.max = 2048
 	var writers, readers sync.WaitGroup
 	stop := make(chan struct{})
-	const keys = 2000
+	const keys = 64
 	for g := range 2 {
 		writers.Go(func() {
 			r := rand.New(rand.NewPCG(uint64(g), 0))
-			for range 15_000 {
+			for range 20_000 {
 				n := r.Uint64N(keys)
 				key := binary.BigEndian.AppendUint64(nil, n)
-				value := bytes.Repeat([]byte{byte(r.Uint32())}, 1+r.IntN(60)*8)
+				value := bytes.Repeat([]byte{byte(r.Uint32())}, 1000+r.IntN(900))
 				value = append(value, key...)
 				s.put(s.hash(key), key, value, 0, 1)
 			}
 		})
 		readers.Go(func() {
 			r := rand.New(rand.NewPCG(uint64(g), 1))
-			buf := make([]byte, 0, 1024)
+			buf := make([]byte, 0, 4096)
 			for {
 				select {
 				case <-stop:

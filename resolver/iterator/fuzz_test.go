@@ -100,6 +100,7 @@ func FuzzReplies(f *testing.F) {
 	f.Add([]byte("\x80\x01\x02\x00\x06\x02\x00\x06\x00\x02\x81\x07\x0d\x03\x81\x09\x0d\x03"), false)
 	f.Add([]byte("\x03\x01\x84\x07\x00\x02\x84\x01\x00\x02"), false)
 	f.Add([]byte("\x80\x01\x03\x01\x07\x02\x02\x00\x06\x02"), false)
+	f.Add([]byte(" B\x81,00"), false) // an alias to the other zone
 	f.Add([]byte("\x81\x80\x00\x01\x00\x02\x00\x00\x00\x00\x03www\x07example\x03com\x00\x00\x01\x00\x01\xc0\x0c\x00\x01\x00\x01\x00\x00\x01\x00\x00\x04\x01\x02\x03\x04"), true)
 	f.Fuzz(func(t *testing.T, script []byte, raw bool) {
 		if len(script) > 2000 {
@@ -170,5 +171,7 @@ func (w *world) checkCache() {
 	if d, ok := w.it.Cache.Delegation(dns.MustName("example.com."), now); ok && !d.Parent.Equal(dns.MustName("com.")) {
 		w.t.Errorf("example.com delegated by %s", d.Parent)
 	}
-	expect(w.t, "another zone", w.resolve("www.other.com.", dns.TypeA), "NOERROR www.other.com./60/A=198.51.100.2")
+	if got := w.resolve("www.other.com.", dns.TypeA); !strings.HasPrefix(got, "NOERROR www.other.com./") || !strings.HasSuffix(got, "/A=198.51.100.2") {
+		w.t.Errorf("another zone: %s", got)
+	}
 }
