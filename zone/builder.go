@@ -64,7 +64,9 @@ func (b *Builder) add(owner []byte, t dns.Type, class dns.Class, ttl uint32, rda
 	if t == dns.TypeNSEC3 || t == dns.TypeRRSIG && dns.SigCovers(rdata) == dns.TypeNSEC3 {
 		d = &b.hashed
 	}
-	d.add(t, ttl, rdata)
+	if d.full = d.full || !d.hasRoom(t, rdata); !d.full {
+		d.add(t, ttl, rdata)
+	}
 	return b.w.Err()
 }
 
@@ -107,7 +109,7 @@ func (b *Builder) store(d *draft, rel []byte, to *fragments) {
 		return
 	}
 	d.tidy()
-	b.findings.mixedTTL(b.v, d, rel)
+	b.findings.draft(b.v, d, rel)
 	ref, flags := d.write(b.w, b.share, rel)
 	b.v.records += d.records()
 	d.reset()
@@ -173,10 +175,10 @@ func (b *Builder) join(parts []fragment) fragment {
 		d.load(&b.w.Space, f.ref)
 		b.garbage += entryLen(b.w.At(f.ref))
 	}
-	b.v.records -= d.records()
+	b.v.records -= d.records() + d.lost
 	d.tidy()
 	b.v.records += d.records()
-	b.findings.mixedTTL(b.v, d, name)
+	b.findings.draft(b.v, d, name)
 	ref, flags := d.write(b.w, b.share, name)
 	d.reset()
 	return fragment{parts[0].prefix, ref, flags}

@@ -3,7 +3,7 @@ package zone
 import "onoma/zone/qp"
 
 // slack is how much garbage a version may have besides a share of its size.
-const slack = 1 << 16
+const slack = 1 << 12
 
 // isWasteful reports whether more than a third of the octets in use are, or
 // could be, garbage: what edits replaced since all was last in order. The cost

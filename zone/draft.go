@@ -9,6 +9,8 @@ import (
 // and an Editor each keep one and use it again.
 type draft struct {
 	sets []draftSet // in no order
+	full bool       // a type was left out: there are maxTypes
+	lost int        // records that load left out for that
 	sort sorter
 }
 
@@ -23,7 +25,22 @@ type draftSet struct {
 
 func (s *draftSet) isEmpty() bool { return s.data.n == 0 && s.sigs.n == 0 }
 
-func (d *draft) reset() { d.sets = d.sets[:0] }
+func (d *draft) reset() { d.sets, d.full, d.lost = d.sets[:0], false, 0 }
+
+// maxTypes bounds the types of one name, since to find one we look at them one
+// after the other. Nobody has so many, other than to slow servers down.
+const maxTypes = 256
+
+// hasRoom reports whether a record of type t with such rdata can be added.
+func (d *draft) hasRoom(t dns.Type, rdata []byte) bool {
+	if len(d.sets) < maxTypes {
+		return true
+	}
+	if t == dns.TypeRRSIG {
+		t = dns.SigCovers(rdata)
+	}
+	return d.find(t) != nil
+}
 
 // records returns the number of records.
 func (d *draft) records() (n int) {
@@ -82,6 +99,12 @@ func (d *draft) add(t dns.Type, ttl uint32, rdata []byte) {
 func (d *draft) load(s *qp.Space, ref uint32) {
 	n, b := slots(s.At(ref))
 	for ; n > 0; n-- {
+		if len(d.sets) >= maxTypes && d.find(slotType(b)) == nil {
+			d.full = true
+			d.lost += slotRecords(s, b)
+			b = b[slotLen(b):]
+			continue
+		}
 		set, form := d.set(slotType(b)), b[2]
 		if form&formSigsOnly == 0 {
 			set.addBody(readSlotBody(s, b))
@@ -102,6 +125,20 @@ func readSlotBody(s *qp.Space, b []byte) body {
 	}
 	set, _ := readBody(b[slotHead:], b[2]&formWide != 0)
 	return set
+}
+
+// slotRecords returns the number of records of the slot b.
+func slotRecords(s *qp.Space, b []byte) (n int) {
+	form := b[2]
+	if form&formSigsOnly == 0 {
+		set := readSlotBody(s, b)
+		n += int(set.count)
+	}
+	if form&formSigned != 0 {
+		sigs, _ := readBody(b[sigsAt(b):], form&formWideSigs != 0)
+		n += int(sigs.count)
+	}
+	return n
 }
 
 // addBody adds records; the TTL that was there first stays.

@@ -13,6 +13,7 @@ var (
 	ErrOutOfZone = errors.New("name is not in the zone")
 	ErrMetaType  = errors.New("type exists in questions and messages only")
 	ErrClass     = errors.New("class is not that of the zone")
+	ErrTypes     = errors.New("name has records of too many types")
 	ErrNoSOA     = errors.New("zone has no SOA record")
 	ErrSpent     = errors.New("editor has been committed or discarded")
 )
@@ -78,7 +79,11 @@ func (e *Editor) Add(r dns.Record) (bool, error) {
 	if err := e.check(r); err != nil {
 		return false, fmt.Errorf("adding %s %s: %w", r.Name, r.Type, err)
 	}
-	p, ttl := e.openPart(r)
+	e.open(r.Name, isHashed(r.Type, r.Data))
+	if !e.cur.hasRoom(r.Type, r.Data) {
+		return false, fmt.Errorf("adding %s %s: %w", r.Name, r.Type, ErrTypes)
+	}
+	p, ttl := e.part(r)
 	at := p.find(r.Type, r.Data)
 	if at >= 0 && *ttl == r.TTL {
 		if rd, _ := rdataAt(p.buf, at); string(rd) == string(r.Data) {
@@ -119,7 +124,11 @@ func (e *Editor) Remove(r dns.Record) bool {
 	if e.check(dns.Record{Name: r.Name, Type: r.Type, Class: e.v.class, Data: r.Data}) != nil {
 		return false
 	}
-	p, _ := e.openPart(r)
+	e.open(r.Name, isHashed(r.Type, r.Data))
+	if !e.cur.hasRoom(r.Type, r.Data) {
+		return false
+	}
+	p, _ := e.part(r)
 	at := p.find(r.Type, r.Data)
 	if at < 0 {
 		return false
@@ -129,18 +138,13 @@ func (e *Editor) Remove(r dns.Record) bool {
 	return true
 }
 
-// openPart opens the name and returns where records of r's type with such rdata
-// belong.
-func (e *Editor) openPart(r dns.Record) (p *packed, ttl *uint32) {
-	t, hashed := r.Type, isHashed(r.Type, r.Data)
-	if t == dns.TypeRRSIG {
-		t = dns.SigCovers(r.Data)
-	}
-	e.open(r.Name, hashed)
-	s := e.cur.set(t)
+// part returns where in the open name records of r's type with such rdata belong.
+func (e *Editor) part(r dns.Record) (p *packed, ttl *uint32) {
 	if r.Type == dns.TypeRRSIG {
+		s := e.cur.set(dns.SigCovers(r.Data))
 		return &s.sigs, &s.sigTTL
 	}
+	s := e.cur.set(r.Type)
 	return &s.data, &s.ttl
 }
 

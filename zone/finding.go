@@ -82,9 +82,9 @@ func (fs *findings) sorted() []Finding {
 	return fs.list
 }
 
-// mixedTTL reports the RRsets of d whose records came with several TTLs (RFC
-// 2181 §5.2).
-func (fs *findings) mixedTTL(v *Version, d *draft, rel []byte) {
+// draft reports what got lost when a name was put together: TTLs where those of
+// an RRset were several (RFC 2181 §5.2), and types beyond maxTypes.
+func (fs *findings) draft(v *Version, d *draft, rel []byte) {
 	for i := range d.sets {
 		if s := &d.sets[i]; s.mixed {
 			fs.add(Finding{
@@ -93,6 +93,12 @@ func (fs *findings) mixedTTL(v *Version, d *draft, rel []byte) {
 				Cure: "give all records of the RRset one TTL",
 			})
 		}
+	}
+	if d.full {
+		fs.add(Finding{
+			Severity: Error, Code: "too-many-types", Name: v.fullName(rel),
+			Text: fmt.Sprintf("the name has records of more than %d types", maxTypes), Cure: "spread them over several names",
+		})
 	}
 }
 

@@ -21,12 +21,6 @@ func (p *packed) add(rdata []byte) {
 	p.n++
 }
 
-// set makes p the packed rdata of b.
-func (p *packed) set(b body) {
-	p.buf = append(p.buf[:0], b.packed...)
-	p.n = int(b.count)
-}
-
 // rdataAt returns the rdata whose length stands at off in packed rdata, and the
 // offset behind it.
 func rdataAt(packed []byte, off int) ([]byte, int) {

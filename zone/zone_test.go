@@ -327,3 +327,37 @@ func TestGarbageIsBounded(t *testing.T) {
 		t.Errorf("%d octets after 4,000 changes, %d at first", now, size)
 	}
 }
+
+// TestManyTypesAtOneName bounds what a question for that name costs.
+func TestManyTypesAtOneName(t *testing.T) {
+	var text strings.Builder
+	text.WriteString("$TTL 300\n" + checkTop)
+	for i := range 2000 {
+		fmt.Fprintf(&text, "a TYPE%d \\# 0\n", 10_000+i)
+		if i == 100 {
+			text.WriteString("b TXT x\n")
+		}
+	}
+	v, findings := parseZone(t, "example", text.String())
+	if len(findings) == 0 || findings[0].Code != "too-many-types" || findings[0].Severity != Error {
+		t.Errorf("findings: %v", findings)
+	}
+	count := func(v *Version) int { return len(slices.Collect(v.Find(wire("a.example")).RRsets())) }
+	if n := count(v); n != maxTypes {
+		t.Errorf("%d types, expected %d", n, maxTypes)
+	}
+	e := v.Edit()
+	r := dns.Record{Name: dns.MustName("a.example"), Type: 20_000, Class: dns.ClassIN, TTL: 300}
+	if _, err := e.Add(r); err == nil {
+		t.Error("one more type was added")
+	}
+	r.Type = 10_001
+	r.Data = dns.RData{1}
+	if changed, err := e.Add(r); !changed || err != nil {
+		t.Errorf("a record of a type that is there: %v, %v", changed, err)
+	}
+	v, err := e.Commit()
+	if err != nil || count(v) != maxTypes {
+		t.Errorf("%v, %d types", err, count(v))
+	}
+}
