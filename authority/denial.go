@@ -5,147 +5,115 @@ import (
 	"onoma/zone"
 )
 
-// prove adds a node's NSEC or NSEC3 record, once.
-func (w *worker) prove(n zone.Node, t dns.Type) {
-	if n.IsZero() || w.proven == len(w.proofs) {
+// proofKind says what has to be proved to a client that wants DNSSEC.
+type proofKind uint8
+
+const (
+	proofNoData         proofKind = iota // RFC 4035 §3.1.3.1, RFC 5155 §7.2.3-4
+	proofNoDS                            // RFC 4035 §3.1.4, RFC 5155 §7.2.7
+	proofNameError                       // RFC 4035 §3.1.3.2, RFC 5155 §7.2.2
+	proofWildcard                        // RFC 4035 §3.1.3.3, RFC 5155 §7.2.6
+	proofWildcardNoData                  // RFC 4035 §3.1.3.4, RFC 5155 §7.2.5
+)
+
+// proof is what one step of the chain still owes: the records stand in the
+// authority section, when the answer section is complete.
+type proof struct {
+	kind         proofKind
+	v            *zone.Version
+	name         []byte
+	node         zone.Node // name's own, that of the cut, or the wildcard
+	encloser     zone.Node
+	encloserAt   int // where these names begin in name
+	nextCloserAt int
+}
+
+// maxShown is how many records of denial an answer can have: at most three for
+// a step, and as many encloser proofs as DNAMEs.
+const maxShown = 4 * (maxLinks + 1)
+
+// owe notes a proof about what the last Lookup found.
+func (w *worker) owe(kind proofKind) {
+	if !w.q.DO || w.v.Denial() == zone.DenialNone {
 		return
 	}
-	for _, p := range w.proofs[:w.proven] {
-		if p.Equal(n) {
+	m := &w.m
+	p := &w.proof[w.proofs]
+	w.proofs++
+	p.kind, p.v, p.name = kind, w.v, w.sname
+	p.encloser, p.encloserAt, p.nextCloserAt = m.Encloser, m.EncloserAt, m.NextCloserAt
+	switch kind {
+	case proofNoData:
+		p.node = m.Node
+	case proofNoDS:
+		p.node = m.Cut
+	case proofNameError:
+		p.node = zone.Node{}
+	case proofWildcard, proofWildcardNoData:
+		p.node = m.Wildcard
+	}
+}
+
+// prove adds all proofs that are owed, the last step's first, which says more
+// about the question. It fails where a hash collision forbids a proof.
+func (w *worker) prove() bool {
+	for i := w.proofs - 1; i >= 0 && !w.full; i-- {
+		p := &w.proof[i]
+		if p.v.Denial() == zone.DenialNSEC {
+			w.proveNSEC(p)
+		} else if !w.proveNSEC3(p) {
+			return false
+		}
+	}
+	return true
+}
+
+func (w *worker) proveNSEC(p *proof) {
+	switch p.kind {
+	case proofNoData, proofNoDS:
+		if p.node.Has(dns.TypeNSEC) {
+			w.showNSEC(p.node)
 			return
 		}
-	}
-	w.proofs[w.proven] = n
-	w.proven++
-	if set, ok := n.RRset(t); ok {
-		w.add(dns.SectionAuthority, n.AppendName(w.owner[:0]), set)
-	}
-}
-
-// denial returns the kind of proof that is to be given, none without DO.
-func (w *worker) denial(v *zone.Version) zone.Denial {
-	if !w.q.DO {
-		return zone.DenialNone
-	}
-	return v.Denial()
-}
-
-// proveNoName proves that neither the name nor a wildcard for it exists.
-func (w *worker) proveNoName(v *zone.Version) {
-	switch w.denial(v) {
-	case zone.DenialNSEC: // RFC 4035 §3.1.3.2
-		w.prove(v.NSECCover(w.name), dns.TypeNSEC)
-		w.prove(v.NSECCover(w.wildcardName(w.m.EncloserAt)), dns.TypeNSEC)
-	case zone.DenialNSEC3: // RFC 5155 §7.2.2
-		encloser := w.proveEncloser(v, w.name, w.m.EncloserAt, w.m.NextCloserAt)
-		n, _ := v.NSEC3Name(w.wildcardName(encloser))
-		w.prove(n, dns.TypeNSEC3)
+		// An empty non-terminal has none of its own: the one before it spans it.
+		w.showNSEC(p.v.NSECCover(p.name[p.encloserAt:]))
+	case proofWildcard:
+		w.showNSEC(p.v.NSECCover(p.name))
+	case proofNameError, proofWildcardNoData:
+		// That sname does not exist; and that the wildcard does not either, or
+		// has no such type: one NSEC may do for both.
+		w.showNSEC(p.v.NSECCover(p.name))
+		w.showNSEC(p.v.NSECCover(w.wildcardOf(p.name[p.encloserAt:])))
 	}
 }
 
-// wildcardName returns the wildcard below an ancestor of the name. It uses w.owner.
-func (w *worker) wildcardName(encloser int) []byte {
-	return append(append(w.owner[:0], 1, '*'), w.name[encloser:]...)
+// wildcardOf returns the name *.encloser, good until the next use of w.owner.
+func (w *worker) wildcardOf(encloser []byte) []byte {
+	return append(append(w.owner[:0], 1, '*'), encloser...)
 }
 
-// proveEncloser is the closest encloser proof of RFC 5155 §7.2.1: a record that
-// matches the closest encloser, and one that covers the next closer name. Both
-// are given as where they begin in name; the encloser proven is returned.
-//
-// It goes up from an encloser that has no record of its own, as an empty
-// non-terminal has not that only opted-out names lie below: what is proven is
-// the "closest provable encloser".
-func (w *worker) proveEncloser(v *zone.Version, name []byte, encloser, next int) int {
-	apex := len(name) - v.Origin().Len()
-	for {
-		n, exact := v.NSEC3Name(name[encloser:])
-		if exact {
-			w.prove(n, dns.TypeNSEC3)
-			break
-		}
-		if encloser >= apex {
-			return encloser // a chain without the apex proves nothing
-		}
-		next, encloser = encloser, encloser+int(name[encloser])+1
-	}
-	if n, exact := v.NSEC3Name(name[next:]); !exact {
-		w.prove(n, dns.TypeNSEC3)
-	}
-	return encloser
-}
+func (w *worker) showNSEC(n zone.Node) { w.showSet(n, dns.TypeNSEC) }
 
-// proveNoData proves that n, the name itself, lacks the type.
-func (w *worker) proveNoData(v *zone.Version, n zone.Node) {
-	switch w.denial(v) {
-	case zone.DenialNSEC: // RFC 4035 §3.1.3.1; an empty non-terminal is covered, not matched
-		w.prove(v.NSECCover(w.name), dns.TypeNSEC)
-	case zone.DenialNSEC3: // RFC 5155 §7.2.3 and §7.2.4
-		w.proveNSEC3Type(v, n, w.name)
+// showSet adds a record of denial, unless it is there already.
+func (w *worker) showSet(n zone.Node, t dns.Type) {
+	set, ok := n.RRset(t)
+	if ok && w.show(n) {
+		w.need(dns.SectionAuthority, w.of(n), set)
 	}
 }
 
-// proveNSEC3Type adds the record that matches the name, or where it was opted
-// out the closest provable encloser proof.
-func (w *worker) proveNSEC3Type(v *zone.Version, n zone.Node, name []byte) {
-	if match, exact := v.NSEC3For(n); exact {
-		w.prove(match, dns.TypeNSEC3)
-		return
-	}
-	w.proveEncloser(v, name, int(name[0])+1, 0)
-}
-
-// proveNoDS proves that a delegation is insecure (RFC 4035 §3.1.4, RFC 5155 §7.2.7).
-func (w *worker) proveNoDS(v *zone.Version, cut zone.Node) {
-	name := w.name[w.m.EncloserAt:]
-	if v.Denial() == zone.DenialNSEC {
-		w.prove(v.NSECCover(name), dns.TypeNSEC)
-		return
-	}
-	w.proveNSEC3Type(v, cut, name)
-}
-
-// expansion is a name that was answered from a wildcard: what is to be proven
-// once the answer section is complete.
-type expansion struct {
-	version *zone.Version
-	name    []byte
-	next    int // where the next closer name begins in name
-}
-
-// expanded remembers that w.name was answered from a wildcard.
-func (w *worker) expanded(v *zone.Version) {
-	if w.denial(v) != zone.DenialNone && w.wild < len(w.wilds) {
-		w.wilds[w.wild] = expansion{v, w.name, w.m.NextCloserAt}
-		w.wild++
-	}
-}
-
-// proveWildcards proves of each name answered from a wildcard that no closer
-// name exists. The authority section begins with it.
-func (w *worker) proveWildcards() {
-	for i := range w.wild {
-		x := w.wilds[i]
-		switch x.version.Denial() {
-		case zone.DenialNSEC: // RFC 4035 §3.1.3.3
-			w.prove(x.version.NSECCover(x.name), dns.TypeNSEC)
-		case zone.DenialNSEC3: // RFC 5155 §7.2.6
-			n, _ := x.version.NSEC3Name(x.name[x.next:])
-			w.prove(n, dns.TypeNSEC3)
+// show reports whether n's record is not in the message yet, and notes that it
+// now is.
+func (w *worker) show(n zone.Node) bool {
+	for _, m := range w.shown[:w.sent] {
+		if m.Equal(n) {
+			return false
 		}
 	}
-	w.wild = 0
-}
-
-// proveWildcardNoData proves that the wildcard which stands for the name lacks
-// the type.
-func (w *worker) proveWildcardNoData(v *zone.Version) {
-	switch w.denial(v) {
-	case zone.DenialNSEC: // RFC 4035 §3.1.3.4
-		w.prove(w.m.Wildcard, dns.TypeNSEC)
-		w.prove(v.NSECCover(w.name), dns.TypeNSEC)
-	case zone.DenialNSEC3: // RFC 5155 §7.2.5
-		w.proveEncloser(v, w.name, w.m.EncloserAt, w.m.NextCloserAt)
-		n, _ := v.NSEC3For(w.m.Wildcard)
-		w.prove(n, dns.TypeNSEC3)
+	if w.sent == len(w.shown) {
+		return false
 	}
+	w.shown[w.sent] = n
+	w.sent++
+	return true
 }

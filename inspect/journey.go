@@ -98,7 +98,7 @@ func (h Hop) Said() string {
 		if len(h.Records) == 0 {
 			return "an answer without records"
 		}
-		return fmt.Sprintf("%s %s is %s", h.Records[0].Name, h.Records[0].Type, listData(h.Records, 4))
+		return answered(h.Asked, h.Records)
 	case OutcomeNoData:
 		return fmt.Sprintf("%s exists, but has no %s", h.Asked.Name, h.Asked.Type)
 	case OutcomeNXDomain:
@@ -115,6 +115,16 @@ func printable(s string) string {
 		}
 		return r
 	}, s)
+}
+
+// answered tells of an answer that may begin with aliases.
+func answered(q dns.Question, rs []dns.Record) string {
+	first := rs[0]
+	i := slices.IndexFunc(rs, func(r dns.Record) bool { return r.Type == q.Type })
+	if i <= 0 {
+		return fmt.Sprintf("%s %s is %s", first.Name, first.Type, listData(rs, 4))
+	}
+	return fmt.Sprintf("%s is an alias of %s, whose %s is %s", first.Name, rs[i].Name, q.Type, listData(rs[i:], 4))
 }
 
 // listData joins the data of at most most records of the first one's type.

@@ -156,7 +156,7 @@ func (s *svg) cardText(h Hop, x, y, width float64, tone, said svgTone) {
 	s.text(x+192, y+30, `class="m" style="font-size:14px"`, clip(server, 70))
 	s.text(x+width-48, y+30, `class="s" text-anchor="end"`, Duration(h.RTT)+protoNote(h.Proto))
 
-	asked := fmt.Sprintf("%s %s ?", strings.TrimSuffix(h.Asked.Name.Unicode(), "."), h.Asked.Type)
+	asked := fmt.Sprintf("%s %s ?", bare(h.Asked.Name.Unicode()), h.Asked.Type)
 	if !h.Side.IsZero() {
 		asked += "   (to reach " + strings.TrimSuffix(h.Side.String(), ".") + ")"
 	}
@@ -180,6 +180,14 @@ func (s *svg) conclusion(j *Journey, y float64) {
 	s.text(svgMargin+24, y+47, fmt.Sprintf(`class="b" style="font-size:19px;fill:%s"`, tone.strong), clip(j.Conclusion(), 96))
 	s.text(svgWidth-svgMargin, y+102, `class="s" text-anchor="end"`,
 		fmt.Sprintf("%d questions, %s  ·  onoma trace", len(j.Hops), Duration(j.Elapsed)))
+}
+
+// bare drops the final dot of a name, for the eye; the root keeps it.
+func bare(name string) string {
+	if name == "." {
+		return name
+	}
+	return strings.TrimSuffix(name, ".")
 }
 
 // clip shortens words to at most most characters.

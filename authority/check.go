@@ -1,0 +1,86 @@
+package authority
+
+import (
+	"errors"
+	"time"
+
+	"onoma/dns"
+)
+
+// The extended errors that are given (RFC 8914), made once.
+var (
+	edeNotOurs     = &dns.EDE{Code: dns.EDENotAuthoritative, Text: "no zone of this server holds the name"}
+	edeClass       = &dns.EDE{Code: dns.EDENotAuthoritative, Text: "no zone of this class is served"}
+	edeChaos       = &dns.EDE{Code: dns.EDEProhibited, Text: "not told"}
+	edeNoData      = &dns.EDE{Code: dns.EDENotReady, Text: "the zone is not loaded or has expired"}
+	edeOpcode      = &dns.EDE{Code: dns.EDENotSupported, Text: "opcode not supported"}
+	edeTransfer    = &dns.EDE{Code: dns.EDENotSupported, Text: "zone transfers are not supported"}
+	edeType        = &dns.EDE{Code: dns.EDENotSupported, Text: "query type not supported"}
+	edeInvalidType = &dns.EDE{Code: dns.EDEInvalidQueryType}
+	edeCollision   = &dns.EDE{Code: dns.EDEOther, Text: "no NSEC3 record proves it"}
+)
+
+// check decides about everything but questions that zones answer, and reports
+// whether this is such a question.
+func (w *worker) check(msg []byte, err error) bool {
+	switch {
+	case w.q.Flags.Opcode() != dns.OpcodeQuery:
+		// Before the message's form: another opcode may have another one. NOTIFY
+		// and UPDATE are among these (RFC 1996 §3.1, RFC 2136 §3.9 allow it).
+		w.fail(dns.RCodeNotImp, edeOpcode)
+	case err != nil:
+		w.formErr(err)
+	case w.q.TSIGAt != 0:
+		w.signed(msg)
+	case w.q.EDNS && w.q.Vers > 0:
+		w.fail(dns.RCodeBadVers, nil) // RFC 6891 §6.1.3
+	default:
+		return w.checkQuestion()
+	}
+	return false
+}
+
+func (w *worker) checkQuestion() bool {
+	switch w.q.Class {
+	case dns.ClassIN, dns.ClassANY, dns.ClassCH:
+	default:
+		w.fail(dns.RCodeRefused, edeClass)
+		return false
+	}
+	switch t := w.q.Type; {
+	case !t.IsMeta() || t == dns.TypeANY:
+		return true
+	case t == dns.TypeAXFR || t == dns.TypeIXFR:
+		// RFC 5936 §2.2.1 gives RCODEs their usual meanings: REFUSED would say
+		// that some clients get the zone. Over UDP there is no AXFR (§4.2).
+		w.fail(dns.RCodeNotImp, edeTransfer)
+	case t == dns.TypeMAILA || t == dns.TypeMAILB || t == dns.TypeTKEY:
+		w.fail(dns.RCodeNotImp, edeType)
+	default:
+		// RFC 9824 §3.5 for NXNAME, and its extended error for all the others
+		// that can be nothing to ask for.
+		w.fail(dns.RCodeFormErr, edeInvalidType)
+	}
+	return false
+}
+
+// formErr answers what cannot be read. Where that is the question, the response
+// is a header, and OPT if the query seems to have had one (RFC 6891 §7).
+func (w *worker) formErr(err error) {
+	switch err {
+	case dns.ErrBadOPT, dns.ErrManyOPT, dns.ErrOPTPlace:
+		w.q.EDNS, w.q.Opts = true, nil
+	}
+	w.fail(dns.RCodeFormErr, nil)
+}
+
+// signed answers a query with a TSIG. RFC 8945 §5.2.1: nobody has a key with
+// us, so it is NOTAUTH with BADKEY, or FORMERR where the TSIG is malformed.
+func (w *worker) signed(msg []byte) {
+	_, err := dns.VerifyTSIG(msg, dns.Keys(), time.Time{})
+	if errors.As(err, &w.tsig) {
+		w.fail(w.tsig.RCode, nil)
+		return
+	}
+	w.fail(dns.RCodeFormErr, nil)
+}

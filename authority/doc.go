@@ -1,0 +1,20 @@
+// Package authority answers queries from zones: it is the name server of
+// RFC 1034 §4.3.2 for the zones that a [Server] is given.
+//
+// A Server is a table of zones and a transport.Handler. Each UDP loop and TCP
+// connection has a Worker of its own with all the scratch memory that an answer
+// takes. The table is immutable behind an atomic pointer, as are the versions
+// of the zones: a Worker takes no lock, allocates nothing and waits for nobody.
+//
+// What an answer consists of is decided in one place each: the algorithm in
+// answer.go, aliases in alias.go, delegations in referral.go, proofs of absence
+// in denial.go and nsec3.go, the limits of the message in reply.go, whatever is
+// not a question about a zone in check.go and chaos.go.
+//
+// Not served: zone transfers, NOTIFY and UPDATE (NOTIMP), recursion (RA clear).
+//
+// RFCs: 1034, 1035, 2181, 2308 (negative answers), 3225 and 4035 (DNSSEC), 3597,
+// 4592 (wildcards), 5001 (NSID), 5155 (NSEC3), 6604 (rcodes of chains), 6672
+// (DNAME), 6891 (EDNS), 8020, 8482 (ANY), 8914 (extended errors), 8945 (TSIG: no
+// keys yet), 9471 (glue), 9609 (priming), 9619 (one question).
+package authority

@@ -1,0 +1,180 @@
+package authority
+
+import (
+	"encoding/binary"
+	"time"
+
+	"onoma/dns"
+	"onoma/zone"
+)
+
+const optLen = 11 // of an OPT record without options
+
+// start begins the response: header, question, and room for OPT.
+func (w *worker) start(dst []byte) {
+	// Of the query's flags RD alone is copied (RFC 1035 §4.1.1). CD is not:
+	// RFC 4035 §3 says that a server MUST copy it, §3.1.6 that it SHOULD be
+	// cleared in an authoritative response; the section on exactly these wins.
+	// AD would claim a check that an authority does not make (§3.1.6).
+	flags := dns.FlagQR | w.q.Flags&dns.FlagRD
+	w.b.Start(dst, w.limit(), w.q.ID, flags.WithOpcode(w.q.Flags.Opcode()))
+	if w.q.EDNS {
+		w.b.Reserve(optLen + w.nsidLen())
+	}
+	if w.q.Name != nil {
+		w.b.Question(w.q.Name, w.q.Type, w.q.Class)
+	}
+}
+
+// limit is the most octets that the response may have (RFC 6891 §6.2.3-5).
+func (w *worker) limit() int {
+	switch {
+	case w.tcp:
+		return dns.MaxMessageLen
+	case !w.q.EDNS:
+		return minUDPSize
+	}
+	return min(max(int(w.q.Size), minUDPSize), w.srv.udpSize)
+}
+
+// nsidLen is the length of the NSID option that the client wants; 0: none.
+func (w *worker) nsidLen() int {
+	if w.srv.nsid == nil {
+		return 0
+	}
+	for rest := w.q.Opts; len(rest) > 0; {
+		var code dns.OptionCode
+		if code, _, rest = dns.NextOption(rest); code == dns.OptionNSID {
+			return len(w.srv.nsid)
+		}
+	}
+	return 0
+}
+
+// fail makes the response an error without records.
+func (w *worker) fail(code dns.RCode, why *dns.EDE) {
+	w.rcode, w.ede, w.aa = code, why, false
+}
+
+// restart takes everything back, to fail in the end.
+func (w *worker) restart(dst []byte) {
+	w.aa, w.full = false, false
+	w.start(dst)
+}
+
+// finish adds OPT and the header's last bits.
+func (w *worker) finish(dst []byte) []byte {
+	flags := w.b.Flags()
+	if w.aa {
+		flags |= dns.FlagAA
+	}
+	if w.full {
+		flags |= dns.FlagTC
+	}
+	w.b.SetFlags(flags.WithRCode(w.rcode))
+	if w.q.EDNS {
+		w.opt()
+	}
+	out := w.b.Finish()
+	if w.tsig != nil {
+		out = w.sign(out, len(dst))
+	}
+	return out
+}
+
+// opt adds the OPT record. RFC 6891 §6.1.1: in answer to OPT, and only then.
+// Options that do not fit are left out, the extended error first.
+func (w *worker) opt() {
+	var flags uint16
+	if w.q.DO {
+		flags = dns.EDNSFlagDO // RFC 3225 §3: copied
+	}
+	var buf [maxNSID + 256]byte
+	opts := append(buf[:0], w.srv.nsid[:w.nsidLen()]...)
+	plain := len(opts)
+	if w.ede != nil {
+		opts = w.ede.Append(opts)
+	}
+	size := uint16(w.srv.udpSize)
+	if !w.b.OPT(size, w.rcode, 0, flags, opts) {
+		w.b.OPT(size, w.rcode, 0, flags, opts[:plain])
+	}
+}
+
+// sign ends the answer to a query with a TSIG that is no good (RFC 8945 §5.2).
+// BADKEY, the only error without keys, is told in the client's own time.
+func (w *worker) sign(out []byte, start int) []byte {
+	signed, err := w.tsig.Sign(out[start:len(out):len(out)], time.Time{})
+	if err != nil || len(signed) > w.limit() {
+		return out
+	}
+	return append(out[:start], signed...)
+}
+
+// place is an owner name: where it stands in the message already, or itself.
+type place struct {
+	at   int
+	name []byte
+}
+
+// here is the place of the name that sname[off:] is.
+func (w *worker) here(off int) place {
+	if w.at == 0 || off >= len(w.sname)-1 { // the root is shorter than a pointer
+		return place{name: w.sname[off:]}
+	}
+	return place{at: w.at + off}
+}
+
+// of is the place of a node's own name.
+func (w *worker) of(n zone.Node) place { return place{name: n.AppendName(w.owner[:0])} }
+
+// put adds all records of set, and with DO its signatures (RFC 4035 §3.1.1), or
+// none of them: responses are cut at the borders of RRsets (RFC 2181 §9).
+func (w *worker) put(s dns.Section, p place, set zone.RRset, maxTTL uint32) bool {
+	m := w.b.Mark()
+	if !w.records(s, p, set, maxTTL) {
+		w.b.Rollback(m)
+		return false
+	}
+	if !w.q.DO {
+		return true
+	}
+	if sigs, ok := set.Sigs(); ok && !w.records(s, p, sigs, maxTTL) {
+		w.b.Rollback(m)
+		return false
+	}
+	return true
+}
+
+// need is put for what must not be missing: without it, the response is
+// truncated and nothing more is added to it.
+func (w *worker) need(s dns.Section, p place, set zone.RRset) bool {
+	return w.needTTL(s, p, set, dns.MaxTTL)
+}
+
+func (w *worker) needTTL(s dns.Section, p place, set zone.RRset, maxTTL uint32) bool {
+	if !w.full && !w.put(s, p, set, maxTTL) {
+		w.full = true
+	}
+	return !w.full
+}
+
+// records adds the records of set.
+func (w *worker) records(s dns.Section, p place, set zone.RRset, maxTTL uint32) bool {
+	t, ttl := set.Type(), min(set.TTL(), maxTTL)
+	for rest := set.Packed(); len(rest) > 0; {
+		end := 2 + int(binary.BigEndian.Uint16(rest))
+		if !w.record(s, p, t, ttl, rest[2:end]) {
+			return false
+		}
+		rest = rest[end:]
+	}
+	return true
+}
+
+func (w *worker) record(s dns.Section, p place, t dns.Type, ttl uint32, rdata []byte) bool {
+	if p.at != 0 {
+		return w.b.RecordAt(s, p.at, t, dns.ClassIN, ttl, rdata)
+	}
+	return w.b.Record(s, p.name, t, dns.ClassIN, ttl, rdata)
+}
