@@ -18,13 +18,13 @@ func (w *worker) cname(node zone.Node, synthesised bool) bool {
 }
 
 // dname answers with the DNAME above sname and the CNAME that follows from it
-// (RFC 6672 §3.2), and goes to where that leads, whatever the type asked for.
+// (RFC 6672 §3.2), and goes to where that leads.
 func (w *worker) dname() bool {
 	set, ok := w.m.DName.RRset(dns.TypeDNAME)
 	if !ok {
 		return false
 	}
-	if w.show(w.m.DName) && !w.need(dns.SectionAnswer, w.here(w.m.EncloserAt), set) {
+	if w.show(w.m.DName, dns.TypeDNAME) && !w.need(dns.SectionAnswer, w.here(w.m.EncloserAt), set) {
 		return false
 	}
 	target := set.First()
@@ -37,6 +37,10 @@ func (w *worker) dname() bool {
 	// RFC 6672 §3.1: with the DNAME's TTL, and never signed (§5.3.1).
 	if !w.record(dns.SectionAnswer, w.here(0), dns.TypeCNAME, set.TTL(), next) {
 		w.full = true
+		return false
+	}
+	if w.q.Type == dns.TypeCNAME {
+		w.fate = fateAnswer // the CNAME that is asked for (RFC 1034 §4.3.2 step 3a)
 		return false
 	}
 	return w.follow(next)

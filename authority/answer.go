@@ -5,30 +5,31 @@ import (
 	"onoma/zone"
 )
 
-// answer answers a question about our zones (RFC 1034 §4.3.2).
-func (w *worker) answer() {
+// answer answers a question about our zones (RFC 1034 §4.3.2). It reports
+// whether it could: not where NSEC3 cannot prove what must be proved.
+func (w *worker) answer() bool {
 	w.table = w.srv.zones.current.Load()
 	w.sname, w.at = w.q.Name, dns.HeaderLen
 	switch found := w.findZone(); {
 	case !found:
 		w.fail(dns.RCodeRefused, edeNotOurs)
-		return
+		return true
 	case w.v == nil:
 		w.fail(dns.RCodeServFail, edeNoData)
-		return
+		return true
 	}
 	w.aa = true
 	for w.step() {
 	}
 	if !w.prove() {
-		w.collide()
-		return
+		return false
 	}
 	w.addresses()
 	if w.q.Class == dns.ClassANY {
 		// RFC 1035 §6.2: never authoritative unless all classes are covered.
 		w.aa = false
 	}
+	return true
 }
 
 // findZone makes the zone that answers for sname the current one (step 2): the
@@ -127,7 +128,7 @@ func (w *worker) found(node zone.Node) bool {
 func (w *worker) any(node zone.Node, synthesised bool) {
 	none := true
 	for set := range node.RRsets() {
-		if set.Type() == dns.TypeDNAME && !w.show(node) {
+		if set.Type() == dns.TypeDNAME && !w.show(node, dns.TypeDNAME) {
 			none = false
 			continue // the chain has brought it
 		}

@@ -62,9 +62,7 @@ func play(t *testing.T, script string) string {
 		verb, rest, _ := strings.Cut(head, " ")
 		switch verb {
 		case "zone":
-			if err := s.AddZone(load(t, rest, body)); err != nil {
-				t.Fatal(err)
-			}
+			s.AddZone(load(t, rest, body))
 			out.WriteString(strings.TrimRight(body, "\n") + "\n\n")
 		case "ask":
 			proto := transport.UDP

@@ -5,7 +5,7 @@ import "onoma/dns"
 // The names in class CH that servers are asked about themselves.
 var (
 	versionNames  = [][]byte{wireName("version.bind"), wireName("version.server")}
-	identityNames = [][]byte{wireName("hostname.bind"), wireName("id.server")} // RFC 4892 §2
+	hostnameNames = [][]byte{wireName("hostname.bind"), wireName("id.server")} // RFC 4892 §2
 )
 
 func wireName(s string) []byte { return dns.MustName(s).Append(nil) }
@@ -29,8 +29,8 @@ func (w *worker) chaosText() []byte {
 		switch {
 		case dns.EqualNames(w.q.Name, versionNames[i]):
 			return w.srv.version
-		case dns.EqualNames(w.q.Name, identityNames[i]):
-			return w.srv.identity
+		case dns.EqualNames(w.q.Name, hostnameNames[i]):
+			return w.srv.hostname
 		}
 	}
 	return nil

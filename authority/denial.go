@@ -28,8 +28,14 @@ type proof struct {
 	nextCloserAt int
 }
 
-// maxShown is how many records of denial an answer can have: at most three for
-// a step, and as many encloser proofs as DNAMEs.
+// shown is an RRset that is in the message and must not be in it twice.
+type shown struct {
+	node zone.Node
+	typ  dns.Type
+}
+
+// maxShown is how many of them an answer can have: for each step three proofs
+// and a DNAME.
 const maxShown = 4 * (maxLinks + 1)
 
 // owe notes a proof about what the last Lookup found.
@@ -97,23 +103,23 @@ func (w *worker) showNSEC(n zone.Node) { w.showSet(n, dns.TypeNSEC) }
 // showSet adds a record of denial, unless it is there already.
 func (w *worker) showSet(n zone.Node, t dns.Type) {
 	set, ok := n.RRset(t)
-	if ok && w.show(n) {
+	if ok && w.show(n, t) {
 		w.need(dns.SectionAuthority, w.of(n), set)
 	}
 }
 
-// show reports whether n's record is not in the message yet, and notes that it
-// now is.
-func (w *worker) show(n zone.Node) bool {
-	for _, m := range w.shown[:w.sent] {
-		if m.Equal(n) {
+// show reports whether n's RRset of type t is not in the message yet, and notes
+// that it now is.
+func (w *worker) show(n zone.Node, t dns.Type) bool {
+	for i := range w.shown[:w.sent] {
+		if s := &w.shown[i]; s.typ == t && s.node.Equal(n) {
 			return false
 		}
 	}
 	if w.sent == len(w.shown) {
 		return false
 	}
-	w.shown[w.sent] = n
+	w.shown[w.sent] = shown{n, t}
 	w.sent++
 	return true
 }

@@ -19,7 +19,7 @@ func (w *worker) start(dst []byte) {
 	flags := dns.FlagQR | w.q.Flags&dns.FlagRD
 	w.b.Start(dst, w.limit(), w.q.ID, flags.WithOpcode(w.q.Flags.Opcode()))
 	if w.q.EDNS {
-		w.b.Reserve(optLen + w.nsidLen())
+		w.b.Reserve(optLen + len(w.nsid))
 	}
 	if w.q.Name != nil {
 		w.b.Question(w.q.Name, w.q.Type, w.q.Class)
@@ -32,23 +32,23 @@ func (w *worker) limit() int {
 	case w.tcp:
 		return dns.MaxMessageLen
 	case !w.q.EDNS:
-		return minUDPSize
+		return minUDP
 	}
-	return min(max(int(w.q.Size), minUDPSize), w.srv.udpSize)
+	return min(max(int(w.q.Size), minUDP), w.srv.maxUDP)
 }
 
-// nsidLen is the length of the NSID option that the client wants; 0: none.
-func (w *worker) nsidLen() int {
+// wantedNSID returns the NSID option if the client asks for it (RFC 5001 §2.1).
+func (w *worker) wantedNSID() []byte {
 	if w.srv.nsid == nil {
-		return 0
+		return nil
 	}
 	for rest := w.q.Opts; len(rest) > 0; {
 		var code dns.OptionCode
 		if code, _, rest = dns.NextOption(rest); code == dns.OptionNSID {
-			return len(w.srv.nsid)
+			return w.srv.nsid
 		}
 	}
-	return 0
+	return nil
 }
 
 // fail makes the response an error without records.
@@ -56,9 +56,9 @@ func (w *worker) fail(code dns.RCode, why *dns.EDE) {
 	w.rcode, w.ede, w.aa = code, why, false
 }
 
-// restart takes everything back, to fail in the end.
+// restart takes back all records.
 func (w *worker) restart(dst []byte) {
-	w.aa, w.full = false, false
+	w.full, w.fate = false, fateError
 	w.start(dst)
 }
 
@@ -90,12 +90,12 @@ func (w *worker) opt() {
 		flags = dns.EDNSFlagDO // RFC 3225 §3: copied
 	}
 	var buf [maxNSID + 256]byte
-	opts := append(buf[:0], w.srv.nsid[:w.nsidLen()]...)
+	opts := append(buf[:0], w.nsid...)
 	plain := len(opts)
 	if w.ede != nil {
 		opts = w.ede.Append(opts)
 	}
-	size := uint16(w.srv.udpSize)
+	size := uint16(w.srv.maxUDP)
 	if !w.b.OPT(size, w.rcode, 0, flags, opts) {
 		w.b.OPT(size, w.rcode, 0, flags, opts[:plain])
 	}

@@ -7,23 +7,23 @@ import (
 
 // Options say how a Server behaves towards everybody. The zero Options are good.
 type Options struct {
-	// UDPSize is the most octets of a response over UDP, however much more the
+	// MaxUDP is the most octets of a response over UDP, however much more the
 	// client can take, and what it is told to send at most. 0 means 1232, which
 	// no path fragments (RFC 9715 §3.2); less than 512 means 512.
-	UDPSize int
+	MaxUDP uint16
 	// NSID is this server's identifier, told to who asks for it (RFC 5001);
 	// empty: nobody is told. At most 128 octets of it are.
 	NSID []byte
-	// Version is the answer to version.bind and version.server, and Identity
+	// Version is the answer to version.bind and version.server, and Hostname
 	// that to hostname.bind and id.server (RFC 4892), in class CH. Empty: refused.
 	Version  string
-	Identity string
+	Hostname string
 }
 
 const (
-	defaultUDPSize = 1232
-	minUDPSize     = 512 // RFC 1035 §2.3.4, RFC 6891 §6.2.3
-	maxNSID        = 128 // leaves room for the longest question in 512 octets
+	defaultMaxUDP = 1232
+	minUDP        = 512 // RFC 1035 §2.3.4, RFC 6891 §6.2.3
+	maxNSID       = 128 // leaves room for the longest question in 512 octets
 )
 
 // Server answers from zones. It may be used by any number of goroutines.
@@ -31,23 +31,22 @@ type Server struct {
 	zones   zones
 	workers workers
 
-	udpSize  int
+	maxUDP   int
 	nsid     []byte // as an option in wire form, nil: none
 	version  []byte // as rdata of a TXT record, nil: refused
-	identity []byte
+	hostname []byte
 }
 
 // New returns a Server without zones.
 func New(o Options) *Server {
 	s := &Server{
-		udpSize:  o.UDPSize,
+		maxUDP:   max(int(o.MaxUDP), minUDP),
 		version:  txtOrNil(o.Version),
-		identity: txtOrNil(o.Identity),
+		hostname: txtOrNil(o.Hostname),
 	}
-	if s.udpSize == 0 {
-		s.udpSize = defaultUDPSize
+	if o.MaxUDP == 0 {
+		s.maxUDP = defaultMaxUDP
 	}
-	s.udpSize = min(max(s.udpSize, minUDPSize), dns.MaxMessageLen)
 	if len(o.NSID) > 0 {
 		s.nsid = dns.AppendOption(nil, dns.OptionNSID, o.NSID[:min(len(o.NSID), maxNSID)])
 	}

@@ -36,6 +36,7 @@ type reply struct {
 	aa    bool
 	full  bool // something did not fit that had to: TC
 	ede   *dns.EDE
+	nsid  []byte     // the NSID option, where it was asked for
 	hosts zone.RRset // NS set whose addresses are wanted
 	cut   bool       // hosts are those of a delegation
 	fate  fate
@@ -55,7 +56,7 @@ type chain struct {
 	proofs int
 	proof  [maxLinks + 1]proof
 	sent   int
-	shown  [maxShown]zone.Node // owners of NSEC, NSEC3 and DNAME in the message
+	shown  [maxShown]shown
 }
 
 // Answer appends the response to dst, or nothing where there must be none.
@@ -72,8 +73,9 @@ func (w *worker) Answer(dst []byte, tq *transport.Query) []byte {
 	case !w.check(tq.Msg, err):
 	case w.q.Class == dns.ClassCH:
 		w.chaos()
-	default:
-		w.answer()
+	case !w.answer():
+		w.restart(dst)
+		w.fail(dns.RCodeServFail, edeCollision)
 	}
 	out := w.finish(dst)
 	w.count()
@@ -85,6 +87,7 @@ func (w *worker) Answer(dst []byte, tq *transport.Query) []byte {
 func (w *worker) reset(tq *transport.Query) {
 	w.reply = reply{}
 	w.tsig = nil
+	w.nsid = w.wantedNSID()
 	w.tcp = tq.Proto != transport.UDP
 	w.links, w.proofs, w.sent = 0, 0, 0
 	w.zone, w.v = nil, nil
