@@ -80,7 +80,7 @@ func play(t *testing.T, script string) string {
 // show prints an answer: rcode and flags, then the sections that have records.
 func show(m *dns.Message) string {
 	var b strings.Builder
-	fmt.Fprintf(&b, "%s %s\n", m.RCode, strings.TrimSpace(strings.TrimPrefix(m.Flags.String(), "qr")))
+	b.WriteString(strings.TrimSpace(m.RCode.String()+strings.TrimPrefix(m.Flags.String(), "qr")) + "\n")
 	for s := dns.SectionAnswer; s <= dns.SectionAdditional; s++ {
 		for _, r := range m.Section(s) {
 			text := strings.Join(strings.Fields(r.String()), " ")
