@@ -2,6 +2,7 @@ package lab
 
 import (
 	"bytes"
+	"errors"
 	"os"
 	"path/filepath"
 	"strings"
@@ -163,7 +164,8 @@ func TestSampleZonesAreAsGiven(t *testing.T) {
 	}
 }
 
-func TestUnpackKeepsEditedFiles(t *testing.T) {
+// TestUnpackOnce: edited files stay, and removed ones stay away.
+func TestUnpackOnce(t *testing.T) {
 	dir := t.TempDir()
 	if err := unpack(dir, 77); err != nil {
 		t.Fatal(err)
@@ -176,7 +178,8 @@ func TestUnpackKeepsEditedFiles(t *testing.T) {
 	if !strings.Contains(string(text), "127.77.1.9") || strings.Contains(string(text), "127.53.") {
 		t.Errorf("a lab in 127.77.0.0/16 has this zone:\n%s", text)
 	}
-	if err := os.WriteFile(file, []byte("mine"), 0o644); err != nil {
+	removed := filepath.Join(dir, "zones", "acropolis", "half-lame.org.zone")
+	if err := errors.Join(os.WriteFile(file, []byte("mine"), 0o644), os.Remove(removed)); err != nil {
 		t.Fatal(err)
 	}
 	if err := unpack(dir, 77); err != nil {
@@ -184,6 +187,9 @@ func TestUnpackKeepsEditedFiles(t *testing.T) {
 	}
 	if text, _ := os.ReadFile(file); string(text) != "mine" {
 		t.Errorf("an edited file was replaced by:\n%s", text)
+	}
+	if _, err := os.Stat(removed); err == nil {
+		t.Errorf("%s is there again", removed)
 	}
 }
 

@@ -27,27 +27,56 @@ const (
 	rootFile   = "root.zone"
 )
 
-// unpack writes the shipped zone files to dir/zones, except those that are
-// there: they may have been edited.
+// unpack makes dir/zones with the shipped zone files. Where it exists it is left
+// as it is: files in it may have been edited, added and removed.
 func unpack(dir string, b block) error {
-	err := fs.WalkDir(shipped, "data/zones", func(name string, d fs.DirEntry, err error) error {
-		if err != nil || d.IsDir() {
-			return err
-		}
-		text, err := shipped.ReadFile(name)
-		if err != nil {
-			return err
-		}
-		to := filepath.Join(dir, filepath.FromSlash(strings.TrimPrefix(name, "data/")))
-		return writeNew(to, func() ([]byte, error) { return relocate(text, b), nil })
-	})
-	if err == nil {
-		err = writeNew(filepath.Join(dir, "zones", "root", rootFile), func() ([]byte, error) { return rootZone(b) })
+	zones := filepath.Join(dir, "zones")
+	if _, err := os.Stat(zones); !errors.Is(err, fs.ErrNotExist) {
+		return err
 	}
+	// All files or none, whatever happens in between.
+	begun, err := os.MkdirTemp(dir, ".zones-*")
 	if err != nil {
 		return fmt.Errorf("writing the zone files: %w", err)
 	}
+	err = errors.Join(unpackTo(begun, b), os.Chmod(begun, 0o755))
+	if err == nil {
+		err = os.Rename(begun, zones)
+	}
+	if err != nil {
+		os.RemoveAll(begun)
+		return fmt.Errorf("writing the zone files: %w", err)
+	}
 	return nil
+}
+
+func unpackTo(dir string, b block) error {
+	shippedZones, err := fs.Sub(shipped, "data/zones")
+	if err != nil {
+		return err
+	}
+	err = fs.WalkDir(shippedZones, ".", func(name string, d fs.DirEntry, err error) error {
+		to := filepath.Join(dir, filepath.FromSlash(name))
+		switch {
+		case err != nil:
+			return err
+		case d.IsDir():
+			return os.MkdirAll(to, 0o755)
+		}
+		text, err := fs.ReadFile(shippedZones, name)
+		if err != nil {
+			return err
+		}
+		return os.WriteFile(to, relocate(text, b), 0o644)
+	})
+	if err != nil {
+		return err
+	}
+	root, err := rootZone(b)
+	if err != nil {
+		return err
+	}
+	return os.WriteFile(filepath.Join(dir, "root", rootFile), root, 0o644)
 }
 
 // relocate moves the addresses in a shipped file to the lab's block.
@@ -56,21 +85,6 @@ func relocate(text []byte, b block) []byte {
 		return text
 	}
 	return bytes.ReplaceAll(text, fmt.Appendf(nil, "127.%d.", standardBlock), fmt.Appendf(nil, "127.%d.", b))
-}
-
-// writeNew writes a file that does not exist yet.
-func writeNew(name string, content func() ([]byte, error)) error {
-	if _, err := os.Stat(name); !errors.Is(err, fs.ErrNotExist) {
-		return err
-	}
-	text, err := content()
-	if err != nil {
-		return err
-	}
-	if err := os.MkdirAll(filepath.Dir(name), 0o755); err != nil {
-		return err
-	}
-	return writeFile(name, text)
 }
 
 // writeFile replaces a file so that whoever reads it, after a crash too, finds

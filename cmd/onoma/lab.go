@@ -23,7 +23,7 @@ func (labCmd) Help() string {
 all of it, and a page to watch it: every server at a loopback address of its own, for dig and all its friends. No root
 rights are needed; without them the port is 5300 instead of 53. Nothing is sent to the world outside.
 
-    onoma lab
+    onoma lab                                       (as "onoma lab start": --dir DIR, --port PORT)
     dig -p 5300 @127.53.0.53 www.thedns.guru
     onoma lab register example.guru --ns ns1.acropolis-dns.net,ns2.acropolis-dns.org
     onoma lab record www.example.guru A 198.18.1.99`
