@@ -2,9 +2,11 @@ package zone
 
 import (
 	"slices"
+	"strings"
 	"testing"
 
 	"onoma/dns"
+	"onoma/dns/zonefile"
 )
 
 // FuzzNames puts names of any octets into a zone and looks each up: names come
@@ -61,6 +63,59 @@ func FuzzNames(f *testing.F) {
 		}
 		if got := m.Encloser.Name().NumLabels(); got != depth {
 			t.Fatalf("the encloser of %s has %d labels, expected %d", q, got, depth)
+		}
+	})
+}
+
+// FuzzLoad takes any text for a zone: whatever is in it must be found, checked
+// and edited away without a panic.
+func FuzzLoad(f *testing.F) {
+	for _, z := range badZones {
+		f.Add("$TTL 300\n" + z.text)
+	}
+	f.Fuzz(func(t *testing.T, text string) {
+		origin := dns.MustName("example")
+		v, _, err := Load(zonefile.NewReader(strings.NewReader(text), zonefile.Options{Origin: origin, MaxGenerate: 100}), origin)
+		if err != nil || v == nil {
+			return
+		}
+		v.Check()
+		records := slices.Collect(v.Records())
+		if len(records) != v.Stats().Records {
+			t.Fatalf("%d records, Stats says %d", len(records), v.Stats().Records)
+		}
+		var m Match
+		for _, r := range records {
+			name := []byte(r.Name.Wire())
+			v.Lookup(&m, name)
+			v.NSECCover(name)
+			v.NSEC3Name(name)
+			if n := v.Find(name); !n.IsZero() {
+				v.NSEC3For(n)
+				for set := range n.RRsets() {
+					for range set.Glue() {
+					}
+				}
+			} else if r.Type != dns.TypeNSEC3 && r.Type != dns.TypeRRSIG {
+				t.Fatalf("%s is not found", r)
+			}
+		}
+		e := v.Edit()
+		for _, r := range records {
+			if (r.Type != dns.TypeSOA || !r.Name.Equal(origin)) && !e.Remove(r) {
+				t.Fatalf("%s cannot be removed", r)
+			}
+		}
+		w, err := e.Commit()
+		if err != nil {
+			t.Fatal(err)
+		}
+		soa := v.SOA()
+		if s := w.Stats(); s.Records != soa.Count() || s.Names != 1 {
+			t.Fatalf("all but the SOA is gone: %d records of %d names are left", s.Records, s.Names)
+		}
+		if d := Diff(v, w); len(d.Removed) != len(records)-soa.Count() || len(d.Added) != 0 {
+			t.Fatalf("difference of %d records: %d removed, %d added", len(records), len(d.Removed), len(d.Added))
 		}
 	})
 }
