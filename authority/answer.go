@@ -110,8 +110,8 @@ func (w *worker) found(node zone.Node) bool {
 		if synthesised {
 			w.owe(proofWildcard)
 		}
-		if set.Type() == dns.TypeNS && node.IsApex() {
-			w.hosts = set // RFC 9609 §4: what priming resolvers come for
+		if set.Type() == dns.TypeNS && len(w.sname) == 1 {
+			w.hosts = set // of the root, RFC 9609 §4: what priming resolvers come for
 		}
 		return false
 	}
