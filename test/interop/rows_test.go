@@ -29,6 +29,7 @@ var (
 var rootDifferences = []*row{&bindAnswersNSEC, &bindSendsGlue, &bindDropsGlue, &nsdDropsGlue}
 
 var knotRows = []*row{
+	grandchildDS("knot"),
 	{peer: "knot", sets: "*", kinds: "answer", when: all(askedFor(dns.TypeANY), theirsIsPart), reason: "one RRset for ANY, also over TCP", rfc: "RFC 8482 §4.1 is for those who do not want to send all"},
 	{peer: "knot", sets: "*", kinds: anyKind, when: all(askedFor(dns.TypeNSEC), oursHas("CNAME")), reason: "an alias is not followed for NSEC", rfc: "RFC 1034 §4.3.2 step 3a: for every QTYPE that does not match CNAME"},
 	{peer: "knot", sets: crossing, kinds: anyKind, when: oursHas("CNAME"), reason: "an alias is followed inside its zone only", rfc: "RFC 1034 §4.3.2 step 3a goes back to step 1, so to any zone"},
@@ -41,6 +42,7 @@ var knotRows = []*row{
 }
 
 var bindRows = []*row{
+	grandchildDS("bind"),
 	{peer: "bind", sets: "*", kinds: anyKind, when: all(askedFor(dns.TypeNSEC), oursHas("CNAME")), reason: "an alias is not followed for NSEC", rfc: "RFC 1034 §4.3.2 step 3a: for every QTYPE that does not match CNAME"},
 	{peer: "bind", sets: crossing, kinds: anyKind, when: oursHas("CNAME"), reason: "an alias is followed inside its zone only", rfc: "RFC 1034 §4.3.2 step 3a goes back to step 1, so to any zone"},
 	{peer: "bind", sets: "cname-loop cname-self wild-cname-loop dname-self", kinds: "rcode answer", when: theirsFail, reason: "SERVFAIL for an endless chain", rfc: "RFC 1034 §3.6.2: the records are the answer; who follows the loop signals it (§5.2.2)"},
@@ -52,6 +54,7 @@ var bindRows = []*row{
 }
 
 var nsdRows = []*row{
+	grandchildDS("nsd"),
 	&nsdDropsGlue,
 	{peer: "nsd", sets: "*", kinds: "answer", when: all(askedFor(dns.TypeANY), theirsIsPart), reason: "one RRset for ANY, also over TCP", rfc: "RFC 8482 §4.1 is for those who do not want to send all"},
 	{peer: "nsd", sets: "nsec3-* signed-parent-child3", kinds: "rcode answer authority", when: nameHas(hashedOwner), reason: "owners of NSEC3 count as names of the zone", rfc: "RFC 5155 §7.2.8: they do not"},
@@ -64,6 +67,7 @@ var nsdRows = []*row{
 }
 
 var powerDNSRows = []*row{
+	grandchildDS("powerdns"),
 	{peer: "powerdns", sets: "*", kinds: anyKind, when: all(askedFor(dns.TypeANY), either(oursHas("CNAME"), oursHas("DNAME"))), reason: "aliases are followed for ANY, though what is found there is not always told", rfc: "RFC 1034 §4.3.2 step 3a: ANY matches CNAME"},
 	{peer: "powerdns", sets: "*", kinds: "answer", when: all(askedFor(dns.TypeANY), theirsIsPart), reason: "no NSEC and RRSIG for ANY", rfc: "RFC 4035 §3.1: as any other RRset"},
 	{peer: "powerdns", sets: "wild-ent wild-middle", kinds: "answer authority", when: askedFor(dns.TypeANY), reason: "ANY at a wildcard without data is answered by a record of type 0", rfc: "RFC 4592 §4.9: NODATA"},
@@ -76,6 +80,11 @@ var powerDNSRows = []*row{
 	{peer: "powerdns", sets: "nsec3-optout", kinds: "authority", when: all(inMode(do), nameHas(`(^|\.)ent\.`)), reason: "the proof starts at an encloser that opt-out left without a record", rfc: "RFC 5155 §7.2.1: at the closest provable encloser"},
 	{peer: "powerdns", sets: "unknown-types", kinds: "rcode aa answer authority", reason: `neither blanks in the hexadecimal form nor \# for known types are read`, rfc: "RFC 3597 §5"},
 	{peer: "powerdns", sets: "rr-types svcb-https additional", kinds: "answer", when: askedFor(dns.TypeKX, dns.TypeLP, dns.TypeMINFO, dns.TypeNAPTR, dns.TypeRP, dns.TypeHTTPS, dns.TypeSVCB, dns.TypeANY), reason: "relative names in these types are not completed", rfc: "RFC 1035 §5.1"},
+}
+
+// grandchildDS is a row that every peer needs.
+func grandchildDS(peer string) *row {
+	return &row{peer: peer, sets: "grandchild", kinds: "aa authority", when: askedFor(dns.TypeDS), reason: "a grandparent without the parent refers to the parent for DS", rfc: "RFC 4035 §3.1.4.1: a server with the child and without the parent answers NODATA from the child"}
 }
 
 // all combines conditions.

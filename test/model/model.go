@@ -46,10 +46,10 @@ func (s *Server) Answer(question dns.Question, do bool) *dns.Msg {
 		a.zone, a.msg.Authoritative = z, a.msg.Authoritative || hop == 0
 		next, alias := a.look(qname)
 		// A loop or a long chain ends with what was found (RFC 1034 §3.6.2).
-		if !alias || a.seen[next] || hop == MaxChain {
+		a.seen[qname] = true
+		if !alias || a.seen[next] || hop+1 == MaxChain {
 			break
 		}
-		a.seen[qname] = true
 		qname = next
 	}
 	return &a.msg
@@ -59,7 +59,7 @@ func (s *Server) Answer(question dns.Question, do bool) *dns.Msg {
 func (s *Server) zoneFor(qname string, qtype uint16) *zone {
 	name := qname
 	if _, apex := s.zones[name]; apex && qtype == dns.TypeDS && name != "." {
-		if z := s.zoneFor(parent(name), 0); z != nil {
+		if z := s.zoneFor(parent(name), 0); z != nil && z.isParentOf(name) {
 			return z
 		}
 	}
@@ -156,7 +156,7 @@ func (a *answer) redirect(n *node, qname string) (next string, alias bool) {
 	}
 	header := dns.RR_Header{Name: qname, Rrtype: dns.TypeCNAME, Class: dns.ClassINET, Ttl: dname.Hdr.Ttl}
 	a.append(&a.msg.Answer, &dns.CNAME{Hdr: header, Target: next})
-	return next, a.qtype != dns.TypeCNAME // the CNAME is the answer then
+	return next, a.qtype != dns.TypeCNAME // which the CNAME matches, as in step 3a
 }
 
 // refer is step 3b: name servers, their glue, and DS or the proof that there is none (RFC 4035 §3.1.4).

@@ -113,6 +113,18 @@ func (z *zone) closestEncloser(name string) string {
 	return name
 }
 
+// isParentOf says whether no zone lies between this one and another's origin, as far as it knows: a server that
+// has the child and not the parent answers for DS from the child (RFC 4035 §3.1.4.1).
+func (z *zone) isParentOf(origin string) bool {
+	path := z.path(origin)
+	for _, name := range path[1 : len(path)-1] {
+		if n := z.nodes[name]; n != nil && n.sets[dns.TypeNS] != nil {
+			return false
+		}
+	}
+	return true
+}
+
 // canonical is a name in lower case with one way to write each octet.
 func canonical(name string) string {
 	wire := make([]byte, 256)
