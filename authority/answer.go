@@ -100,13 +100,20 @@ func (w *worker) step() bool {
 // found answers from node, which is sname's own or the wildcard that matches it.
 func (w *worker) found(node zone.Node) bool {
 	synthesised := w.m.Node.IsZero()
-	if w.q.Type == dns.TypeANY {
+	switch w.q.Type {
+	case dns.TypeANY:
 		w.any(node, synthesised)
 		return false
+	case dns.TypeRRSIG:
+		if w.signatures(node, synthesised) {
+			return false
+		}
 	}
 	if set, ok := node.RRset(w.q.Type); ok {
 		w.fate = fateAnswer
-		w.need(dns.SectionAnswer, w.here(0), set)
+		if w.q.Type != dns.TypeDNAME || w.show(node, dns.TypeDNAME) { // the chain may have brought it
+			w.need(dns.SectionAnswer, w.here(0), set)
+		}
 		if synthesised {
 			w.owe(proofWildcard)
 		}
@@ -128,11 +135,8 @@ func (w *worker) found(node zone.Node) bool {
 func (w *worker) any(node zone.Node, synthesised bool) {
 	none := true
 	for set := range node.RRsets() {
-		if set.Type() == dns.TypeDNAME && !w.show(node, dns.TypeDNAME) {
-			none = false
-			continue // the chain has brought it
-		}
-		if none = false; !w.need(dns.SectionAnswer, w.here(0), set) {
+		brought := set.Type() == dns.TypeDNAME && !w.show(node, dns.TypeDNAME) // by the chain
+		if none = false; !brought && !w.need(dns.SectionAnswer, w.here(0), set) {
 			break
 		}
 		if !w.tcp {
@@ -151,6 +155,26 @@ func (w *worker) any(node zone.Node, synthesised bool) {
 		w.owe(proofWildcard)
 	}
 	w.fate = fateAnswer
+}
+
+// signatures answers QTYPE RRSIG, and reports whether there is anything to
+// answer. RFC 4034 §3: each signature has the TTL of what it covers, so that
+// these are not one RRset in the sense of RFC 2181 §5.2.
+func (w *worker) signatures(node zone.Node, synthesised bool) bool {
+	some := false
+	for set := range node.RRsets() {
+		if sigs, ok := set.Sigs(); ok {
+			some = true
+			w.need(dns.SectionAnswer, w.here(0), sigs)
+		}
+	}
+	if some {
+		w.fate = fateAnswer
+	}
+	if some && synthesised {
+		w.owe(proofWildcard)
+	}
+	return some
 }
 
 // nodata answers that the name exists, and the type does not.
