@@ -6,9 +6,8 @@ import (
 	"onoma/transport"
 )
 
-// mixed is a zone with something of everything.
-const mixed = `$ORIGIN example.
-$TTL 3600
+// mixed is a zone with something of everything, whatever its name.
+const mixed = `$TTL 3600
 @ SOA ns1 hostmaster 1 7200 900 1209600 300
 @ NS ns1
 @ NS ns2.elsewhere.

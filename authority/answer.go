@@ -111,7 +111,7 @@ func (w *worker) found(node zone.Node) bool {
 	}
 	if set, ok := node.RRset(w.q.Type); ok {
 		w.fate = fateAnswer
-		if w.q.Type != dns.TypeDNAME || w.show(node, dns.TypeDNAME) { // the chain may have brought it
+		if synthesised || w.q.Type != dns.TypeDNAME || w.show(node, dns.TypeDNAME) { // the chain may have brought it
 			w.need(dns.SectionAnswer, w.here(0), set)
 		}
 		if synthesised {
@@ -135,7 +135,7 @@ func (w *worker) found(node zone.Node) bool {
 func (w *worker) any(node zone.Node, synthesised bool) {
 	none := true
 	for set := range node.RRsets() {
-		brought := set.Type() == dns.TypeDNAME && !w.show(node, dns.TypeDNAME) // by the chain
+		brought := !synthesised && set.Type() == dns.TypeDNAME && !w.show(node, dns.TypeDNAME) // by the chain
 		if none = false; !brought && !w.need(dns.SectionAnswer, w.here(0), set) {
 			break
 		}

@@ -48,7 +48,7 @@ func publish(t testing.TB, origin string, records []dns.Record) *zone.Zone {
 	}
 	v, findings := b.Build()
 	if v == nil {
-		t.Fatalf("zone %s: %v", origin, findings)
+		t.Fatalf("zone %s: %v", origin, findings[0])
 	}
 	z := zone.New(name)
 	z.Publish(v)
