@@ -131,7 +131,9 @@ func (s *zoneSet) questions() []question {
 	types := slices.Clone(baseTypes)
 	names := make(map[string]bool) // true: of the set itself; false: a neighbour
 	for origin, records := range s.records {
-		names[parentOf(origin)] = false
+		if above := parentOf(origin); !names[above] {
+			names[above] = false
+		}
 		for _, rr := range records {
 			types = append(types, rr.Header().Rrtype)
 			for name := rr.Header().Name; dns.IsSubDomain(origin, name); name = parentOf(name) {

@@ -20,18 +20,15 @@ func (a *answer) proveNoName(qname, encloser string) {
 		a.cover(wildcardOf(encloser))
 		return
 	}
-	// Opt-out may leave the closest encloser without a record; the proof then starts at the closest provable
-	// one, and that one's wildcard is what a validator wants covered.
-	for !a.hasHash(encloser) && encloser != a.zone.origin {
-		encloser = parent(encloser)
-	}
+	// The closest provable encloser's wildcard is what a validator wants covered.
+	encloser = a.provable(encloser)
 	a.proveEncloser(qname, encloser)
 	a.coverHash(wildcardOf(encloser))
 }
 
 func wildcardOf(encloser string) string { return "*." + strings.TrimPrefix(encloser, ".") }
 
-// proveNoType: the name (or the wildcard that stands for it, see proveExpansion) lacks the type
+// proveNoType: the name, or the wildcard that stands for it, lacks the type
 // (RFC 4035 §3.1.3.1 and §3.1.3.4, RFC 5155 §7.2.3 to §7.2.5).
 func (a *answer) proveNoType(n *node, qname string) {
 	if !a.proves() {
@@ -43,10 +40,13 @@ func (a *answer) proveNoType(n *node, qname string) {
 		} else {
 			a.cover(n.name) // an empty non-terminal
 		}
+		if n.name != qname {
+			a.cover(qname)
+		}
 		return
 	}
 	if n.name != qname {
-		a.proveEncloser(qname, parent(n.name))
+		a.proveEncloser(qname, a.provable(parent(n.name)))
 	}
 	if !a.matchHash(n.name) {
 		a.proveOptOut(n.name)
@@ -80,7 +80,7 @@ func (a *answer) cover(name string) {
 	if len(list) == 0 {
 		return
 	}
-	i, found := slices.BinarySearchFunc(list, name, func(n *node, name string) int { return compare(n.name, name) })
+	i, found := slices.BinarySearchFunc(list, name, func(n *node, name string) int { return Compare(n.name, name) })
 	if !found {
 		i--
 	}
@@ -97,11 +97,16 @@ func (a *answer) proveEncloser(qname, encloser string) {
 // proveOptOut is the proof for a name without a record of its own: the closest provable encloser
 // (RFC 5155 §7.2.4 and §7.2.7), below which an opt-out span covers the name.
 func (a *answer) proveOptOut(name string) {
-	provable := parent(name)
-	for !a.hasHash(provable) && provable != a.zone.origin {
-		provable = parent(provable)
+	a.proveEncloser(name, a.provable(parent(name)))
+}
+
+// provable is the longest ancestor of a name, or the name itself, that has a record: opt-out leaves those without
+// one that only insecure delegations need.
+func (a *answer) provable(name string) string {
+	for !a.hasHash(name) && name != a.zone.origin {
+		name = parent(name)
 	}
-	a.proveEncloser(name, provable)
+	return name
 }
 
 // nextCloser is the name one label longer than the encloser, on the way to the name.

@@ -106,8 +106,11 @@ func (a *answer) look(qname string) (next string, alias bool) {
 	}
 	encloser := z.closestEncloser(qname)
 	if wildcard := z.nodes[wildcardOf(encloser)]; wildcard != nil {
+		before := len(a.msg.Answer)
 		next, alias := a.answerFrom(wildcard, qname)
-		a.proveExpansion(qname, encloser)
+		if len(a.msg.Answer) > before {
+			a.proveExpansion(qname, encloser)
+		}
 		return next, alias
 	}
 	a.msg.Rcode = dns.RcodeNameError

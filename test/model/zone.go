@@ -50,7 +50,7 @@ func newZone(origin string, records []dns.RR) *zone {
 			z.param = params[0].(*dns.NSEC3PARAM)
 		}
 	}
-	slices.SortFunc(z.nsec, func(a, b *node) int { return compare(a.name, b.name) })
+	slices.SortFunc(z.nsec, func(a, b *node) int { return Compare(a.name, b.name) })
 	z.nsec3 = slices.SortedFunc(maps.Values(hashed), func(a, b *node) int { return strings.Compare(a.name, b.name) })
 	return z
 }
@@ -153,8 +153,8 @@ func parent(name string) string {
 	return name[next:]
 }
 
-// compare is the canonical order of names (RFC 4034 §6.1).
-func compare(a, b string) int { return slices.CompareFunc(labels(a), labels(b), strings.Compare) }
+// Compare is the canonical order of names (RFC 4034 §6.1).
+func Compare(a, b string) int { return slices.CompareFunc(labels(a), labels(b), strings.Compare) }
 
 // labels are a name's labels in wire form, the topmost first.
 func labels(name string) []string {
