@@ -111,7 +111,7 @@ func (w *worker) found(node zone.Node) bool {
 	}
 	if set, ok := node.RRset(w.q.Type); ok {
 		w.fate = fateAnswer
-		if synthesised || w.q.Type != dns.TypeDNAME || w.show(node, dns.TypeDNAME) { // the chain may have brought it
+		if !w.brought(node, set, synthesised) {
 			w.need(dns.SectionAnswer, w.here(0), set)
 		}
 		if synthesised {
@@ -129,17 +129,23 @@ func (w *worker) found(node zone.Node) bool {
 	return false
 }
 
+// brought reports whether the chain has put set into the answer section before:
+// a DNAME that leads to its own owner. A synthesised one has another owner.
+func (w *worker) brought(node zone.Node, set zone.RRset, synthesised bool) bool {
+	return set.Type() == dns.TypeDNAME && !synthesised && !w.show(node, dns.TypeDNAME)
+}
+
 // any answers QTYPE ANY: over UDP with one RRset, which is enough for a client
 // that has lost its way and little for one that never sent the question (RFC
 // 8482 §4.1, §4.4); over TCP with all of them.
 func (w *worker) any(node zone.Node, synthesised bool) {
 	none := true
 	for set := range node.RRsets() {
-		brought := !synthesised && set.Type() == dns.TypeDNAME && !w.show(node, dns.TypeDNAME) // by the chain
-		if none = false; !brought && !w.need(dns.SectionAnswer, w.here(0), set) {
-			break
+		none = false
+		if !w.brought(node, set, synthesised) {
+			w.need(dns.SectionAnswer, w.here(0), set)
 		}
-		if !w.tcp {
+		if w.full || !w.tcp {
 			break
 		}
 		if sigs, ok := set.Sigs(); ok && !w.q.DO {

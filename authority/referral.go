@@ -53,12 +53,18 @@ func (w *worker) addresses() {
 }
 
 // hostAddresses adds the addresses of one host, and reports whether all fitted.
+// Those that are no glue are signed; signatures that do not fit stay away
+// without TC (RFC 4035 §3.1.1).
 func (w *worker) hostAddresses(host zone.Node) bool {
 	p := w.of(host)
 	all := true
 	for _, t := range [...]dns.Type{dns.TypeA, dns.TypeAAAA} {
 		if set, ok := host.RRset(t); ok {
-			all = w.put(dns.SectionAdditional, p, set, dns.MaxTTL) && all
+			if w.putPlain(dns.SectionAdditional, p, set, dns.MaxTTL) {
+				w.putSigs(dns.SectionAdditional, p, set, dns.MaxTTL)
+			} else {
+				all = false
+			}
 		}
 	}
 	return all

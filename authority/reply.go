@@ -132,16 +132,33 @@ func (w *worker) of(n zone.Node) place { return place{name: n.AppendName(w.owner
 // none of them: responses are cut at the borders of RRsets (RFC 2181 §9).
 func (w *worker) put(s dns.Section, p place, set zone.RRset, maxTTL uint32) bool {
 	m := w.b.Mark()
-	if !w.records(s, p, set, maxTTL) {
-		w.b.Rollback(m)
-		return false
+	if w.putPlain(s, p, set, maxTTL) && w.putSigs(s, p, set, maxTTL) {
+		return true
 	}
+	w.b.Rollback(m)
+	return false
+}
+
+// putSigs adds the signatures of set, if there are any and they are wanted.
+func (w *worker) putSigs(s dns.Section, p place, set zone.RRset, maxTTL uint32) bool {
 	if !w.q.DO {
 		return true
 	}
-	if sigs, ok := set.Sigs(); ok && !w.records(s, p, sigs, maxTTL) {
-		w.b.Rollback(m)
-		return false
+	sigs, ok := set.Sigs()
+	return !ok || w.putPlain(s, p, sigs, maxTTL)
+}
+
+// putPlain adds all records of set or none.
+func (w *worker) putPlain(s dns.Section, p place, set zone.RRset, maxTTL uint32) bool {
+	m := w.b.Mark()
+	t, ttl := set.Type(), min(set.TTL(), maxTTL)
+	for rest := set.Packed(); len(rest) > 0; {
+		end := 2 + int(binary.BigEndian.Uint16(rest))
+		if !w.record(s, p, t, ttl, rest[2:end]) {
+			w.b.Rollback(m)
+			return false
+		}
+		rest = rest[end:]
 	}
 	return true
 }
@@ -157,19 +174,6 @@ func (w *worker) needTTL(s dns.Section, p place, set zone.RRset, maxTTL uint32) 
 		w.full = true
 	}
 	return !w.full
-}
-
-// records adds the records of set.
-func (w *worker) records(s dns.Section, p place, set zone.RRset, maxTTL uint32) bool {
-	t, ttl := set.Type(), min(set.TTL(), maxTTL)
-	for rest := set.Packed(); len(rest) > 0; {
-		end := 2 + int(binary.BigEndian.Uint16(rest))
-		if !w.record(s, p, t, ttl, rest[2:end]) {
-			return false
-		}
-		rest = rest[end:]
-	}
-	return true
 }
 
 func (w *worker) record(s dns.Section, p place, t dns.Type, ttl uint32, rdata []byte) bool {
