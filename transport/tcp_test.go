@@ -254,7 +254,12 @@ func TestTCPConnLimit(t *testing.T) {
 	}
 	busy := ask("later")
 	p := d.next(t)
-	old, young := ask("now"), ask("now")
+	// An answer arrives a moment before its connection counts as idle again, so
+	// each step waits for that: the order is what is tested.
+	old := ask("now")
+	eventually(t, "the first is idle", func() bool { return idleConns(s) == 1 })
+	young := ask("now")
+	eventually(t, "the second is idle", func() bool { return idleConns(s) == 2 })
 	send(t, old, message(2, "now")) // the elder is now the one that was idle last
 	receive(t, old)
 	eventually(t, "both are idle", func() bool { return idleConns(s) == 2 })
