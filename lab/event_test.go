@@ -108,6 +108,8 @@ func TestSlowWatcherHoldsUpNobody(t *testing.T) {
 	for range slow {
 		kept++
 	}
+	for range quick { // until it has left too
+	}
 	if seen != n || kept != subscriberBuffer {
 		t.Errorf("the quick one saw %d of %d, the slow one %d: expected all, and what its buffer holds (%d)", seen, n, kept, subscriberBuffer)
 	}
