@@ -123,7 +123,7 @@ func TestAPI(t *testing.T) {
 			}
 		})
 	}
-	if lab.register.NS[0] != "ns1.p0.net" || lab.record.TTL != 60 {
+	if lab.register.NS[0] != "ns1.p0.net" || lab.record.TTL == nil || *lab.record.TTL != 60 {
 		t.Errorf("the lab got %+v and %+v", lab.register, lab.record)
 	}
 }

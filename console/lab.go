@@ -105,11 +105,11 @@ type Registration struct {
 // RecordChange puts a record in the place of all of its name and type, or adds
 // it to them, or deletes it; without Data, it deletes them all.
 type RecordChange struct {
-	Name      string `json:"name"`
-	Type      string `json:"type"`
-	Data      string `json:"data"` // in presentation form; names are complete, with or without a final dot
-	TTL       uint32 `json:"ttl"`  // seconds; 0: as before, or the zone's default
-	Add       bool   `json:"add"`
-	Delete    bool   `json:"delete"`
-	KeepCache bool   `json:"keep_cache"` // as in Registration
+	Name      string  `json:"name"`
+	Type      string  `json:"type"`
+	Data      string  `json:"data"`          // in presentation form; names are complete, with or without a final dot
+	TTL       *uint32 `json:"ttl,omitempty"` // seconds; absent: as before, or the zone's default
+	Add       bool    `json:"add"`
+	Delete    bool    `json:"delete"`
+	KeepCache bool    `json:"keep_cache"` // as in Registration
 }

@@ -49,7 +49,7 @@ func TestRegisteredNameIsSeenAtOnce(t *testing.T) {
 	see("www.example.guru", "A", "A 198.18.1.97")
 	must(t)(l.Record(ctx, RecordChange{Name: "www.example.guru", Type: "A", Delete: true}))
 	see("www.example.guru", "A", "NXDOMAIN")
-	must(t)(l.Record(ctx, RecordChange{Name: "example.guru", Type: "TXT", Data: `"two words" more`, TTL: 7}))
+	must(t)(l.Record(ctx, RecordChange{Name: "example.guru", Type: "TXT", Data: `"two words" more`, TTL: new(uint32(7))}))
 	see("example.guru", "TXT", `TXT "two words" "more"`)
 
 	must(t)(l.Register(ctx, Registration{Name: "example.guru", Delete: true}))
@@ -254,7 +254,7 @@ func TestRefusedChanges(t *testing.T) {
 		{RecordChange{Name: "thedns.guru", Type: "SOA", Data: "a b 1 2 3 4 5"}, "counts its serial"},
 		{RecordChange{Name: "thedns.guru", Type: "AXFR", Data: "x"}, "questions only"},
 		{RecordChange{Name: "thedns.guru", Type: "OPT", Data: "x"}, "questions only"},
-		{RecordChange{Name: "thedns.guru", Type: "A", Data: "192.0.2.1", TTL: 1 << 31}, "at most"},
+		{RecordChange{Name: "thedns.guru", Type: "A", Data: "192.0.2.1", TTL: new(uint32(1 << 31))}, "at most"},
 		{RecordChange{Name: "thedns.guru", Type: "A", Data: "192.0.2.1", Add: true, Delete: true}, "at once"},
 		{RecordChange{Name: "www.thedns.guru", Type: "A", Data: "192.0.2.1"}, "CNAME"},
 		{RecordChange{Name: "thedns.guru", Type: "CNAME", Data: "example.com"}, "CNAME"},

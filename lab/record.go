@@ -52,7 +52,7 @@ type recordChange struct {
 	name        dns.Name
 	typ         dns.Type
 	data        dns.RData // nil: delete all
-	ttl         uint32
+	ttl         *uint32   // nil: as before
 	add, delete bool
 	done        string // by apply: what was done
 }
@@ -72,8 +72,8 @@ func parseRecord(c RecordChange) (*recordChange, error) {
 		return nil, fmt.Errorf("%s exists in questions only: expected a type that a zone can hold", typ)
 	case typ == dns.TypeSOA:
 		return nil, fmt.Errorf("the SOA record is kept by the provider, who counts its serial")
-	case c.TTL > dns.MaxTTL:
-		return nil, fmt.Errorf("a TTL of %d seconds: expected at most %d", c.TTL, dns.MaxTTL)
+	case c.TTL != nil && *c.TTL > dns.MaxTTL:
+		return nil, fmt.Errorf("a TTL of %d seconds: expected at most %d", *c.TTL, dns.MaxTTL)
 	case c.Add && c.Delete:
 		return nil, fmt.Errorf("a record cannot be added and deleted at once")
 	case strings.ContainsFunc(c.Data, unicode.IsControl):
@@ -97,8 +97,8 @@ func (rc *recordChange) apply(records []dns.Record) ([]dns.Record, error) {
 			ttl, before = r.TTL, before+1
 		}
 	}
-	if rc.ttl != 0 {
-		ttl = rc.ttl
+	if rc.ttl != nil {
+		ttl = *rc.ttl
 	}
 	if rc.delete {
 		return rc.remove(records)

@@ -12,7 +12,7 @@ type labRecordCmd struct {
 	Name      string   `arg:"" help:"Whose record it is, as in www.example.guru."`
 	Type      string   `arg:"" help:"The type of the record, as in A, MX or TXT."`
 	Data      []string `arg:"" optional:"" help:"Its data, as in 10 mx1.hermes-mail.com; names are complete, with or without a final dot."`
-	TTL       uint32   `name:"ttl" placeholder:"SECONDS" help:"How long resolvers may remember it; without it as before, or as the zone's others."`
+	TTL       *uint32  `name:"ttl" placeholder:"SECONDS" help:"How long resolvers may remember it; without it as before, or as the zone's others."`
 	Add       bool     `xor:"what" help:"Add it beside those that are there, instead of putting it in their place."`
 	Delete    bool     `xor:"what" help:"Delete it; without data, all of the type."`
 	KeepCache bool     `help:"Let the lab's resolver remember what it knew, as resolvers in the world do."`

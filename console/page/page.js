@@ -101,7 +101,7 @@ byId("record").addEventListener("submit", (e) => {
   e.preventDefault();
   const f = new FormData(e.target), remove = e.submitter?.name === "delete";
   submit(e.target, e.target.querySelector("output"), async () => {
-    const v = await call("api/record", { name: f.get("name").trim(), type: f.get("type").trim(), data: f.get("data").trim(), ttl: 0, delete: remove });
+    const v = await call("api/record", { name: f.get("name").trim(), type: f.get("type").trim(), data: f.get("data").trim(), delete: remove });
     loadTopology();
     return v.done;
   });
