@@ -13,7 +13,7 @@ TAGS        := invariants
 
 .PHONY: help
 help: ## List the targets
-	@awk 'BEGIN {FS = ":.*## "} /^[a-z-]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk 'BEGIN {FS = ":.*## "} /^[a-z-]+:.*## / {printf "  make %-9s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 .PHONY: up
 up: build ## Build, start the lab (the global DNS on this machine) and leave it running
@@ -22,6 +22,10 @@ up: build ## Build, start the lab (the global DNS on this machine) and leave it 
 .PHONY: down
 down: ## Stop the lab that `make up` started
 	@scripts/lab down $(LAB_DIR)
+
+.PHONY: lab-shell
+lab-shell: build ## Open a shell in which every program resolves names in a lab of its own, on port 53
+	@scripts/lab-shell
 
 .PHONY: build
 build: ## Build bin/onoma, one static binary

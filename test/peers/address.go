@@ -5,6 +5,8 @@ import (
 	"net/netip"
 	"os"
 	"os/exec"
+	"path/filepath"
+	"regexp"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -69,14 +71,15 @@ const ownNetwork = "ONOMA_TEST_OWN_NETWORK"
 //		return
 //	}
 //
-// It runs the test again, alone, in a child with a new network namespace, and returns true in that child. In the
-// parent it returns false with the child's verdict. It skips the test where namespaces may not be made.
+// It runs the test again, alone, in a child with new network and mount namespaces, and returns true in that child. In
+// the parent it returns false with the child's verdict, and skips by name the subtests that the child skipped. It skips
+// the test where namespaces may not be made.
 func InOwnNetwork(t *testing.T) bool {
 	t.Helper()
 	if os.Getenv(ownNetwork) == t.Name() {
 		return true
 	}
-	unshare := []string{"--net", "--"}
+	unshare := []string{"--net", "--mount", "--"}
 	if os.Geteuid() != 0 {
 		unshare = append([]string{"--user", "--map-root-user"}, unshare...)
 	}
@@ -94,10 +97,32 @@ func InOwnNetwork(t *testing.T) bool {
 		t.Fatalf("in its own network: %v\n%s", err, out)
 	}
 	t.Logf("in its own network:\n%s", out)
-	if strings.Contains(string(out), "--- SKIP: "+t.Name()) {
+	if strings.Contains(string(out), "--- SKIP: "+t.Name()+" (") {
 		t.Skip("skipped in its own network: see above")
 	}
+	for _, skipped := range regexp.MustCompile(`--- SKIP: `+t.Name()+`/(\S+) \(`).FindAllSubmatch(out, -1) {
+		t.Run(string(skipped[1]), func(t *testing.T) { t.Skip("skipped in its own network: see above") })
+	}
 	return false
+}
+
+// AskResolver makes resolver the one that programs of this machine ask, by a resolv.conf that only a test in its own
+// network (see InOwnNetwork) and its children see.
+func AskResolver(t testing.TB, resolver netip.Addr) {
+	t.Helper()
+	Need(t, "mount")
+	conf := filepath.Join(tempDir(t, "resolv"), "resolv.conf")
+	if err := os.WriteFile(conf, []byte("nameserver "+resolver.String()+"\n"), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	if out, err := exec.Command("mount", "--bind", conf, "/etc/resolv.conf").CombinedOutput(); err != nil {
+		t.Skipf("/etc/resolv.conf cannot be covered here: %v: %s", err, out)
+	}
+	t.Cleanup(func() {
+		if out, err := exec.Command("umount", "/etc/resolv.conf").CombinedOutput(); err != nil {
+			t.Errorf("uncovering /etc/resolv.conf: %v: %s", err, out)
+		}
+	})
 }
 
 // At parses an address with a port, for a test in its own network.
