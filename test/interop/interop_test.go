@@ -51,12 +51,9 @@ func TestDifferential(t *testing.T) {
 	c.report(t, servers)
 }
 
-// startAll starts the reference first, then every peer that is installed; without any peer the test is skipped.
+// startAll starts the reference first, then every peer that is installed. Without any, onoma is compared with the model.
 func startAll(t *testing.T, zones peers.Zones, others ...*peers.Peer) []*peers.Server {
 	t.Helper()
-	if !slices.ContainsFunc(others, (*peers.Peer).Available) {
-		t.Skip("no other name server is installed (scripts/test-deps installs nsd, knot, bind9 and pdns-server)")
-	}
 	var servers []*peers.Server
 	if *reference == "onoma" {
 		servers = append(servers, peers.Onoma(t, zones, peers.Addr(t)))
