@@ -86,7 +86,8 @@ type server struct {
 }
 
 func startServer(ctx context.Context, k serverKind, binary string, p profile, dir string) (*server, error) {
-	s := &server{addr: "127.0.53.1", port: 15353, log: filepath.Join(dir, "log")}
+	// BIND listens on addresses that an interface has: of 127.0.0.0/8 that is one.
+	s := &server{addr: "127.0.0.1", port: 15353, log: filepath.Join(dir, "log")}
 	args, err := k.args(p, s.addr, s.port, dir)
 	if err != nil {
 		return nil, err
