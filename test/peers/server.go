@@ -5,6 +5,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"runtime"
 	"strings"
 	"syscall"
 	"testing"
@@ -43,13 +44,9 @@ func start(t testing.TB, name, dir string, addr netip.AddrPort, binary string, a
 	s.cmd = exec.Command(unconfined(t, dir, binary), args...)
 	s.cmd.Dir = dir
 	s.cmd.Stdout, s.cmd.Stderr = log, log
-	if err := s.cmd.Start(); err != nil {
+	if err := s.run(); err != nil {
 		t.Fatalf("starting %s: %v", name, err)
 	}
-	go func() {
-		_ = s.cmd.Wait() // how it ended is told by its log
-		close(s.done)
-	}()
 	t.Cleanup(func() {
 		s.Stop()
 		if t.Failed() {
@@ -57,6 +54,23 @@ func start(t testing.TB, name, dir string, addr netip.AddrPort, binary string, a
 		}
 	})
 	return s
+}
+
+// run starts the child from a thread of its own, which lives as long as the child does: see dieWithUs.
+func (s *Server) run() error {
+	dieWithUs(s.cmd)
+	started := make(chan error)
+	go func() {
+		runtime.LockOSThread()
+		defer runtime.UnlockOSThread()
+		err := s.cmd.Start()
+		started <- err
+		if err == nil {
+			_ = s.cmd.Wait() // how it ended is told by its log
+			close(s.done)
+		}
+	}()
+	return <-started
 }
 
 // unconfined returns a binary that no AppArmor profile holds: Ubuntu's profiles attach to a path
