@@ -97,6 +97,8 @@ var explained = []struct {
 	{"does not apply $TTL to $GENERATE, has no nibbles; TestBIND has it", regexp.MustCompile(`(?i)\$GENERATE`)},
 	{"joins words that only a parenthesis, or a line end within them, parts",
 		regexp.MustCompile(`\S[()]|[()]\S|\((?s:.*)\S\r?\n\S`)},
+	{"gives an ISDN record without a subaddress an empty one (RFC 1183 §3.2: it may be left out)",
+		regexp.MustCompile(`(?i)\b(ISDN|TYPE0*20)\b`)},
 	{"takes a byte order mark for a part of the owner", regexp.MustCompile("^\xEF\xBB\xBF")},
 }
 
