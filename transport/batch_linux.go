@@ -42,7 +42,7 @@ func (s *batchSocket) serve(st *seat, counts *counters) error {
 			time.Sleep(receiveRetry)
 			continue
 		}
-		b.n = n
+		b.n, st.q.Now = n, st.log.now().UnixNano()
 		b.answer()
 		b.send()
 		b.rearm()

@@ -3,6 +3,7 @@ package transport
 import (
 	"fmt"
 	"net/netip"
+	"time"
 )
 
 // MaxMessage is the largest DNS message: TCP's length field has two bytes (RFC 1035 §4.2.2).
@@ -11,15 +12,21 @@ const MaxMessage = 65535
 // headerLen is the fixed part of every message (RFC 1035 §4.1.1); whatever is shorter is not DNS.
 const headerLen = 12
 
-// Proto says how a message travels.
+// Proto says how a message travels. AF_XDP is UDP.
 type Proto uint8
 
 const (
-	UDP Proto = iota
-	TCP
+	UDP   Proto = iota
+	TCP         // RFC 7766
+	TLS         // RFC 7858
+	QUIC        // RFC 9250
+	HTTPS       // RFC 8484
 )
 
-var protoNames = [...]string{UDP: "udp", TCP: "tcp"}
+var protoNames = [...]string{UDP: "udp", TCP: "tcp", TLS: "tls", QUIC: "quic", HTTPS: "https"}
+
+// IsEncrypted reports that nobody on the way can read the message.
+func (p Proto) IsEncrypted() bool { return p >= TLS && p <= HTTPS }
 
 // String returns the name in lower case, as in "udp".
 func (p Proto) String() string {
@@ -35,6 +42,12 @@ type Query struct {
 	Client netip.AddrPort // who asked
 	Local  netip.AddrPort // the address that was asked, also behind a socket bound to a wildcard address
 	Proto  Proto
+
+	// Now is when the query's batch came in, in Unix nanoseconds; 0 where nobody has looked at the clock.
+	Now int64
+	// Idle is how long a client may keep the connection open without a query, to be told by edns-tcp-keepalive (RFC 7828);
+	// 0 where there is no connection, or none to tell about.
+	Idle time.Duration
 
 	from source
 }

@@ -255,7 +255,7 @@ func (c *tcpConn) returnSeat() {
 func (c *tcpConn) answer(msg []byte) {
 	s := c.seat
 	defer s.recovered()
-	s.q.Msg = msg
+	s.q.Msg, s.q.Now, s.q.Idle = msg, c.srv.now().UnixNano(), c.srv.limits.IdleTimeout
 	s.out = slices.Grow(s.out, lengthLen+udpSlot)
 	body := append(s.out, 0, 0)
 	dst := body[len(body):]

@@ -85,7 +85,7 @@ func (l *plainLoop) handle(msg []byte, client netip.AddrPort, oob []byte) {
 		return
 	}
 	client = netip.AddrPortFrom(client.Addr().Unmap(), client.Port())
-	st.q = Query{Msg: msg, Client: client, Local: l.sock.asked(oob), Proto: UDP, from: l.sock}
+	st.q = Query{Msg: msg, Client: client, Local: l.sock.asked(oob), Proto: UDP, Now: st.log.now().UnixNano(), from: l.sock}
 	answer := st.answer(l.out[:0])
 	if !st.sendable(answer) {
 		return
