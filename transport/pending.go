@@ -32,10 +32,7 @@ const pooledMsg = 4096
 func (q *Query) Detach() *Pending {
 	p := pendings.Get().(*Pending)
 	p.Msg = append(p.Msg[:0], q.Msg...)
-	p.Client, p.Local, p.Proto, p.from = q.Client, q.Local, q.Proto, q.from
-	if p.from == nil {
-		p.from = inProcess(nil)
-	}
+	p.Client, p.Local, p.Proto, p.from = q.Client, q.Local, q.Proto, q.source()
 	p.from.detached()
 	p.live.Store(true)
 	return p

@@ -50,6 +50,7 @@ type Query struct {
 	Idle time.Duration
 
 	from source
+	tap  Tap // nil: none
 }
 
 // source is where a query came from and where a detached answer goes.
