@@ -1,6 +1,7 @@
 package transport
 
 import (
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -23,8 +24,13 @@ type Config struct {
 	ReadBuffer  int // bytes of socket buffer, each UDP socket: 1 MiB
 	WriteBuffer int // likewise
 	TCP         TCPLimits
-	Grace       time.Duration // how long Serve lets answers in flight finish when its context ends: 5 s
-	Log         *slog.Logger  // nil: discard
+
+	TLSAddrs  []netip.AddrPort // DNS over TLS on each (RFC 7858)
+	TLSConfig *tls.Config      // the certificates; versions, ALPN and tickets are seen to here
+	TLS       TCPLimits        // of TLS connections, which are counted apart from TCP's
+
+	Grace time.Duration // how long Serve lets answers in flight finish when its context ends: 5 s
+	Log   *slog.Logger  // nil: discard
 
 	plain bool // the portable UDP loop also where there is a better one (tests)
 	now   func() time.Time
@@ -35,6 +41,7 @@ type TCPLimits struct {
 	MaxConns          int           // open at once: 2000
 	MaxConnsPerClient int           // for one IPv4 address or one IPv6 /64: 200
 	IdleTimeout       time.Duration // between messages (RFC 7766 §6.2.3): 10 s
+	HandshakeTimeout  time.Duration // from accepting to the end of the TLS handshake: 5 s
 	MessageTimeout    time.Duration // from a message's first byte to its last: 5 s
 	WriteTimeout      time.Duration // for a client to take what was written: 5 s
 	MaxPipelined      int           // detached queries in flight on one connection: 64
@@ -45,13 +52,8 @@ func (c Config) withDefaults() Config {
 	orInt(&c.Threads, 1)
 	orInt(&c.ReadBuffer, 1<<20)
 	orInt(&c.WriteBuffer, 1<<20)
-	orInt(&c.TCP.MaxConns, 2000)
-	orInt(&c.TCP.MaxConnsPerClient, 200)
-	orInt(&c.TCP.MaxPipelined, 64)
-	orInt(&c.TCP.MaxMessage, MaxMessage)
-	orDuration(&c.TCP.IdleTimeout, 10*time.Second)
-	orDuration(&c.TCP.MessageTimeout, 5*time.Second)
-	orDuration(&c.TCP.WriteTimeout, 5*time.Second)
+	c.TCP.setDefaults()
+	c.TLS.setDefaults()
 	orDuration(&c.Grace, 5*time.Second)
 	if c.Log == nil {
 		c.Log = slog.New(slog.DiscardHandler)
@@ -60,6 +62,17 @@ func (c Config) withDefaults() Config {
 		c.now = time.Now
 	}
 	return c
+}
+
+func (l *TCPLimits) setDefaults() {
+	orInt(&l.MaxConns, 2000)
+	orInt(&l.MaxConnsPerClient, 200)
+	orInt(&l.MaxPipelined, 64)
+	orInt(&l.MaxMessage, MaxMessage)
+	orDuration(&l.IdleTimeout, 10*time.Second)
+	orDuration(&l.HandshakeTimeout, 5*time.Second)
+	orDuration(&l.MessageTimeout, 5*time.Second)
+	orDuration(&l.WriteTimeout, 5*time.Second)
 }
 
 func orInt(v *int, def int) {
@@ -79,23 +92,35 @@ func (c *Config) check() error {
 	switch {
 	case c.Handler == nil:
 		return errors.New("listening: no handler is given")
-	case len(c.Addrs) == 0:
+	case len(c.Addrs)+len(c.TLSAddrs) == 0:
 		return errors.New("listening: no address is given")
+	case len(c.TLSAddrs) > 0 && c.TLSConfig == nil:
+		return errors.New("listening: TLS needs a certificate")
 	case c.Threads < 0 || c.Threads > maxThreads:
 		return fmt.Errorf("listening: %d threads are wanted, 1 to %d are possible", c.Threads, maxThreads)
 	case c.Pin && !canPin:
 		return errors.New("listening: threads can be pinned to CPUs only on Linux")
-	case c.TCP.MaxMessage < headerLen || c.TCP.MaxMessage > MaxMessage:
-		return fmt.Errorf("listening: TCP messages of up to %d bytes are wanted, %d to %d are possible", c.TCP.MaxMessage, headerLen, MaxMessage)
-	case c.TCP.MaxConns < 0 || c.TCP.MaxConnsPerClient < 0 || c.TCP.MaxPipelined < 0:
-		return errors.New("listening: a limit on TCP connections or queries is negative")
 	}
-	return c.checkAddrs()
+	if err := errors.Join(c.TCP.check(TCP), c.TLS.check(TLS)); err != nil {
+		return err
+	}
+	return checkAddrs(append(c.Addrs[:len(c.Addrs):len(c.Addrs)], c.TLSAddrs...))
 }
 
-func (c *Config) checkAddrs() error {
+func (l *TCPLimits) check(p Proto) error {
+	switch {
+	case l.MaxMessage < headerLen || l.MaxMessage > MaxMessage:
+		return fmt.Errorf("listening over %v: messages of up to %d bytes are wanted, %d to %d are possible", p, l.MaxMessage, headerLen, MaxMessage)
+	case l.MaxConns < 0 || l.MaxConnsPerClient < 0 || l.MaxPipelined < 0:
+		return fmt.Errorf("listening over %v: a limit on connections or queries is negative", p)
+	}
+	return nil
+}
+
+// checkAddrs refuses what is no address, or is there twice: TLS cannot share a port with TCP.
+func checkAddrs(addrs []netip.AddrPort) error {
 	seen := make(map[netip.AddrPort]bool)
-	for _, a := range c.Addrs {
+	for _, a := range addrs {
 		if !a.Addr().IsValid() {
 			return fmt.Errorf("listening: %v is not an address", a)
 		}

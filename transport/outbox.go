@@ -103,7 +103,7 @@ func (c *tcpConn) writeQueue() {
 func (c *tcpConn) writeLocked(b []byte) {
 	c.mu.Unlock()
 	c.nc.SetWriteDeadline(c.srv.now().Add(c.srv.limits.WriteTimeout))
-	_, err := c.nc.Write(b)
+	err := c.write(b)
 	c.mu.Lock()
 	if err == nil || c.failed != nil {
 		return
@@ -113,4 +113,13 @@ func (c *tcpConn) writeLocked(b []byte) {
 	}
 	c.failed = err
 	c.nc.Close()
+}
+
+func (c *tcpConn) write(b []byte) (err error) {
+	if c.tls != nil {
+		_, err = c.tls.conn.Write(b)
+	} else {
+		_, err = c.nc.Write(b)
+	}
+	return err
 }

@@ -13,7 +13,8 @@ type Server struct {
 	socks []udpSocket
 	loops []*udpLoop
 	tcp   *tcpServer
-	late  *inflight // detached UDP queries
+	tls   *tcpServer // without listeners where there is no TLS
+	late  *inflight  // detached UDP queries
 	log   *logLimit
 
 	mu      sync.Mutex
@@ -38,7 +39,8 @@ func Listen(cfg Config) (*Server, error) {
 		cfg: cfg, late: newInflight(), log: newLogLimit(cfg.Log, cfg.now),
 		stopping: make(chan struct{}), force: make(chan struct{}), finished: make(chan struct{}),
 	}
-	s.tcp = newTCPServer(&s.cfg, s.log)
+	s.tcp = newTCPServer(TCP, &s.cfg, s.log)
+	s.tls = newTCPServer(TLS, &s.cfg, s.log)
 	for _, a := range cfg.Addrs {
 		b, err := bind(a, &s.cfg)
 		if err != nil {
@@ -47,7 +49,22 @@ func Listen(cfg Config) (*Server, error) {
 		}
 		s.adopt(b)
 	}
+	if err := s.listenTLS(); err != nil {
+		s.closeSockets()
+		return nil, err
+	}
 	return s, nil
+}
+
+func (s *Server) listenTLS() error {
+	for _, a := range s.cfg.TLSAddrs {
+		l, err := listenTCP(a)
+		if err != nil {
+			return &BindError{a, TLS, err}
+		}
+		s.tls.listeners = append(s.tls.listeners, l)
+	}
+	return nil
 }
 
 func (s *Server) adopt(b *bound) {
@@ -63,6 +80,15 @@ func (s *Server) adopt(b *bound) {
 
 // Addrs returns the addresses listened on, in the order of Config.Addrs, with the ports that were chosen for port 0.
 func (s *Server) Addrs() []netip.AddrPort { return append([]netip.AddrPort(nil), s.addrs...) }
+
+// TLSAddrs returns the addresses listened on for DNS over TLS, in the order of Config.TLSAddrs.
+func (s *Server) TLSAddrs() []netip.AddrPort {
+	addrs := make([]netip.AddrPort, len(s.tls.listeners))
+	for i, l := range s.tls.listeners {
+		addrs[i] = addrPort(l.Addr())
+	}
+	return addrs
+}
 
 // Serve answers until ctx ends, and then shuts down within Config.Grace, or until Shutdown or Close are called. It returns
 // when every goroutine of the server has ended: nil, or the error that ended a loop, or ErrClosed where there was nothing
@@ -95,8 +121,10 @@ func (s *Server) start() bool {
 	for _, l := range s.loops {
 		s.wg.Go(func() { s.failed(l.run(s.cfg.Handler, s.log)) })
 	}
-	for _, l := range s.tcp.listeners {
-		s.wg.Go(func() { s.failed(s.tcp.accept(l, s.stopping)) })
+	for _, t := range []*tcpServer{s.tcp, s.tls} {
+		for _, l := range t.listeners {
+			s.wg.Go(func() { s.failed(t.accept(l, s.stopping)) })
+		}
 	}
 	return true
 }
@@ -151,14 +179,18 @@ func (s *Server) begin() {
 func (s *Server) tearDown() {
 	defer close(s.finished)
 	s.tcp.stopAccepting()
+	s.tls.stopAccepting()
 	for _, sock := range s.socks {
 		sock.stop()
 	}
 	s.wg.Wait()
 	s.tcp.drain()
+	s.tls.drain()
 	s.wait(s.late.drain())
 	s.wait(s.tcp.drained())
+	s.wait(s.tls.drained())
 	s.tcp.cut()
+	s.tls.cut()
 	s.closeSockets()
 }
 
@@ -172,6 +204,7 @@ func (s *Server) wait(done <-chan struct{}) {
 
 func (s *Server) closeSockets() {
 	s.tcp.stopAccepting()
+	s.tls.stopAccepting()
 	for _, sock := range s.socks {
 		sock.close()
 	}

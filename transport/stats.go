@@ -18,13 +18,13 @@ type Counts struct {
 
 // Stats is the sum over all loops and connections, read while they run: each number is right, but not all at one instant.
 type Stats struct {
-	UDP, TCP    Counts
-	Loops       []Counts // one for each UDP loop, address by address, thread by thread; without detached answers
-	KernelDrops uint64   // UDP packets that found a receive buffer full (Linux)
-	Conns       ConnStats
+	UDP, TCP, TLS   Counts
+	Loops           []Counts // one for each UDP loop, address by address, thread by thread; without detached answers
+	KernelDrops     uint64   // UDP packets that found a receive buffer full (Linux)
+	Conns, TLSConns ConnStats
 }
 
-// ConnStats is what became of TCP connections.
+// ConnStats is what became of TCP connections, or of TLS connections.
 type ConnStats struct {
 	Open     uint64 // now
 	Accepted uint64
@@ -32,6 +32,10 @@ type ConnStats struct {
 	Evicted  uint64 // idle, closed to make room
 	Idle     uint64 // closed after the idle time-out
 	Stalled  uint64 // closed in the middle of a message, or while not reading its answers
+
+	Handshakes  uint64 // completed, of TLS
+	Resumed     uint64 // of them, with a session ticket
+	Unencrypted uint64 // closed without a completed handshake
 }
 
 // The counters, in the order of the fields of Counts.
@@ -86,6 +90,7 @@ func (s *Counts) fields() [nCounters]*uint64 {
 // connCounters are written once or twice in a connection's life.
 type connCounters struct {
 	accepted, refused, evicted, idle, stalled atomic.Uint64
+	handshakes, resumed, unencrypted          atomic.Uint64
 }
 
 // Stats sums the counters of all loops and connections.
@@ -101,6 +106,7 @@ func (s *Server) Stats() Stats {
 		sock.late().addTo(&st.UDP)
 		st.KernelDrops += sock.kernelDrops()
 	}
-	s.tcp.addTo(&st)
+	s.tcp.addTo(&st.TCP, &st.Conns)
+	s.tls.addTo(&st.TLS, &st.TLSConns)
 	return st
 }

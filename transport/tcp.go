@@ -1,6 +1,7 @@
 package transport
 
 import (
+	"crypto/tls"
 	"errors"
 	"net"
 	"net/netip"
@@ -9,8 +10,10 @@ import (
 	"time"
 )
 
-// tcpServer accepts connections and holds what they share.
+// tcpServer accepts connections, of TCP or of TLS, and holds what they share.
 type tcpServer struct {
+	proto     Proto
+	tls       *tls.Config // nil over TCP
 	limits    TCPLimits
 	listeners []*net.TCPListener
 	table     *connTable
@@ -29,9 +32,15 @@ type tcpSeat struct {
 	out []byte // answers, each with its length field, not yet written
 }
 
-func newTCPServer(cfg *Config, log *logLimit) *tcpServer {
-	t := &tcpServer{limits: cfg.TCP, log: log, now: cfg.now}
-	t.table = newConnTable(cfg.TCP.MaxConns, cfg.TCP.MaxConnsPerClient)
+func newTCPServer(p Proto, cfg *Config, log *logLimit) *tcpServer {
+	t := &tcpServer{proto: p, limits: cfg.TCP, log: log, now: cfg.now}
+	if p == TLS {
+		t.limits = cfg.TLS
+		if cfg.TLSConfig != nil {
+			t.tls = dotConfig(cfg.TLSConfig)
+		}
+	}
+	t.table = newConnTable(t.limits.MaxConns, t.limits.MaxConnsPerClient)
 	handler := cfg.Handler
 	t.seats.New = func() any { return &tcpSeat{seat: &seat{handler: handler, log: log}} }
 	return t
@@ -51,7 +60,7 @@ func (t *tcpServer) accept(l *net.TCPListener, stopping <-chan struct{}) error {
 			return nil
 		case errors.Is(err, syscall.ECONNABORTED): // gone before it was accepted
 		default:
-			t.log.warn("accepting over TCP failed", "error", err)
+			t.log.warn("accepting a connection failed", "proto", t.proto.String(), "error", err)
 			t.makeRoomFor(err)
 			select {
 			case <-stopping:
@@ -68,7 +77,7 @@ func (t *tcpServer) makeRoomFor(err error) {
 	}
 	if c := t.table.oldestIdle(); c != nil {
 		t.conns.evicted.Add(1)
-		c.fail(errEvicted)
+		c.evict()
 	}
 }
 
@@ -78,7 +87,7 @@ func (t *tcpServer) admit(nc *net.TCPConn, seq int) {
 	evicted, ok := t.table.admit(c)
 	if evicted != nil {
 		t.conns.evicted.Add(1)
-		evicted.fail(errEvicted)
+		evicted.evict()
 	}
 	if !ok {
 		t.conns.refused.Add(1)
@@ -113,13 +122,14 @@ func (t *tcpServer) cut() {
 	t.wg.Wait()
 }
 
-func (t *tcpServer) addTo(s *Stats) {
+func (t *tcpServer) addTo(msgs *Counts, conns *ConnStats) {
 	for i := range t.shards {
-		t.shards[i].addTo(&s.TCP)
+		t.shards[i].addTo(msgs)
 	}
-	s.Conns = ConnStats{
+	*conns = ConnStats{
 		Open: uint64(t.table.open()), Accepted: t.conns.accepted.Load(), Refused: t.conns.refused.Load(),
 		Evicted: t.conns.evicted.Load(), Idle: t.conns.idle.Load(), Stalled: t.conns.stalled.Load(),
+		Handshakes: t.conns.handshakes.Load(), Resumed: t.conns.resumed.Load(), Unencrypted: t.conns.unencrypted.Load(),
 	}
 }
 

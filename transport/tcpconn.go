@@ -18,12 +18,13 @@ var (
 	errDrained = errors.New("server is shutting down")
 )
 
-// tcpConn is one connection. Its goroutine reads, answers what the Worker answers at once, in order and without another
+// tcpConn is one connection, of TCP or with TLS on top. Its goroutine reads, answers what the Worker answers at once, in order and without another
 // goroutine, and writes those answers when no further whole query is buffered, several in one go. Detached answers come in
 // from other goroutines through the outbox, in whatever order they are ready (RFC 7766 §6.2.1.1).
 type tcpConn struct {
 	srv           *tcpServer
 	nc            *net.TCPConn
+	tls           *tlsLayer // nil over TCP
 	client, local netip.AddrPort
 	counts        *counters
 	frames        frames    // the goroutine's
@@ -47,13 +48,19 @@ func newTCPConn(t *tcpServer, nc *net.TCPConn, counts *counters) *tcpConn {
 	c := &tcpConn{srv: t, nc: nc, counts: counts, client: addrPort(nc.RemoteAddr()), local: addrPort(nc.LocalAddr())}
 	c.changed.L = &c.mu
 	c.frames.init(t.limits.MaxMessage)
+	if t.tls != nil {
+		c.tls = newTLSLayer(c)
+	}
 	return c
 }
 
 // serve reads until something ends it. What is then in flight is still answered: a client may have closed its sending side
 // after its last query.
 func (c *tcpConn) serve() {
-	err := c.readAll()
+	err := c.handshake()
+	if err == nil {
+		err = c.readAll()
+	}
 	c.returnSeat()
 	switch err {
 	case io.EOF, errDrained:
@@ -63,8 +70,22 @@ func (c *tcpConn) serve() {
 	case errStalled:
 		c.srv.conns.stalled.Add(1)
 	}
+	c.sayGoodbye()
 	c.fail(ErrClosed)
 	c.srv.table.remove(c)
+}
+
+// evict closes a connection that had been idle, to make room. Its goroutine does that, and takes leave as TLS wants it;
+// only where another one is writing to it meanwhile it is broken off.
+func (c *tcpConn) evict() {
+	c.mu.Lock()
+	writing := c.writing || c.inFlight > 0
+	c.mu.Unlock()
+	if writing {
+		c.fail(errEvicted)
+		return
+	}
+	c.drain()
 }
 
 func (c *tcpConn) readAll() error {
@@ -78,6 +99,8 @@ func (c *tcpConn) readAll() error {
 		if ok {
 			c.msgDeadline = time.Time{}
 			err = c.handle(msg)
+		} else if c.tls.buffered() {
+			err = c.readBuffered()
 		} else if err = c.flush(); err == nil {
 			c.returnSeat()
 			err = c.fill()
@@ -127,11 +150,18 @@ func (c *tcpConn) read(deadline time.Time) error {
 	}
 	c.nc.SetReadDeadline(deadline)
 	c.mu.Unlock()
-	err := c.frames.read(c.nc)
+	err := c.frames.read(c.reader())
 	if err != nil && c.isDraining() {
 		return errDrained
 	}
 	return err
+}
+
+func (c *tcpConn) reader() io.Reader {
+	if c.tls != nil {
+		return c.tls
+	}
+	return c.nc
 }
 
 func (c *tcpConn) isDraining() bool {
@@ -237,7 +267,7 @@ func (c *tcpConn) awaitTurn() error {
 func (c *tcpConn) takeSeat() {
 	if c.seat == nil {
 		c.seat = c.srv.seats.Get().(*tcpSeat)
-		c.seat.q.Client, c.seat.q.Local, c.seat.q.Proto, c.seat.q.from = c.client, c.local, TCP, c
+		c.seat.q.Client, c.seat.q.Local, c.seat.q.Proto, c.seat.q.from = c.client, c.local, c.srv.proto, c
 	}
 }
 
