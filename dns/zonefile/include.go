@@ -28,6 +28,7 @@ func (z *Reader) include() *fault {
 	child.origin = origin
 	child.owner.inherit(z.owner)
 	child.buf, z.spare = z.spare, nil
+	z.files = append(z.files, File{child.name, child.info})
 	z.included++
 	z.parents = append(z.parents, z.src)
 	z.src, z.owner = child, &child.owner

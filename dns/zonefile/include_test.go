@@ -133,3 +133,27 @@ func TestErrorsCanBeTold(t *testing.T) {
 		t.Errorf("opening a file that is not there: %v", err)
 	}
 }
+
+// TestFiles: who keeps something made from a zone must know all of its files.
+func TestFiles(t *testing.T) {
+	dir := t.TempDir()
+	db := filepath.Join(dir, "db")
+	writeFile(t, db, "$INCLUDE one\n$INCLUDE one\na. 60 TXT x\n")
+	writeFile(t, filepath.Join(dir, "one"), "$INCLUDE two\n")
+	writeFile(t, filepath.Join(dir, "two"), "b. 60 TXT some text\n")
+	z, err := Open(db, Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := z.ReadAll(); err != nil {
+		t.Fatal(err)
+	}
+	var got []string
+	for _, f := range z.Files() {
+		got = append(got, fmt.Sprint(filepath.Base(f.Name), " ", f.Info.Size()))
+	}
+	want := "db 38, one 13, two 20, one 13, two 20"
+	if text := strings.Join(got, ", "); text != want {
+		t.Errorf("read %s, expected %s", text, want)
+	}
+}

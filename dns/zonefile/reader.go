@@ -80,6 +80,7 @@ type Reader struct {
 	data  []byte
 	name  dns.Name // the owner that Next gave last
 
+	files                  []File
 	included, made, errors int // against the limits of opts
 	done                   bool
 }
@@ -92,6 +93,7 @@ func NewReader(r io.Reader, opts Options) *Reader {
 		src.info, _ = f.Stat() // unknown is fine: it only helps to name a cycle
 	}
 	z := &Reader{opts: opts, src: src, owner: &src.owner}
+	z.files = append(z.files, File{src.name, src.info})
 	if opts.DefaultTTL != 0 {
 		z.ttl.setDefault(opts.DefaultTTL)
 	}
@@ -116,6 +118,16 @@ func Open(name string, opts Options) (*Reader, error) {
 	z.src.closer = f
 	return z, nil
 }
+
+// File is a file that a Reader reads.
+type File struct {
+	Name string
+	Info fs.FileInfo // from before its text was read; nil where the text is no file
+}
+
+// Files returns the files that have been opened so far, the first one first and
+// then those that $INCLUDE named. It may be called after Close.
+func (z *Reader) Files() []File { return z.files }
 
 // Close closes the files that the reader opened. It need not be called after a
 // NewReader that was read to its end.
