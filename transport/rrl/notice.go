@@ -1,0 +1,24 @@
+package rrl
+
+import (
+	"net/netip"
+	"sync/atomic"
+	"time"
+)
+
+// notice lets one event a second through.
+type notice struct {
+	tell func(Event)
+	last atomic.Int64
+}
+
+func (n *notice) limited(client netip.Addr, class Class, wide bool, now int64) {
+	if n.tell == nil {
+		return
+	}
+	last := n.last.Load()
+	if now-last < int64(time.Second) && now >= last || !n.last.CompareAndSwap(last, now) {
+		return
+	}
+	n.tell(Event{Network: network(client, wide), Class: class, Wide: wide})
+}
