@@ -61,6 +61,7 @@ func (c *tcpConn) serve() {
 	if err == nil {
 		err = c.readAll()
 	}
+	c.flush() // what was gathered before the end was seen
 	c.returnSeat()
 	switch err {
 	case io.EOF, errDrained:
