@@ -9,34 +9,55 @@ import (
 	"onoma/dns"
 )
 
-// endpoint is an ADDR:PORT of the command line; the port may be left out.
-type endpoint netip.AddrPort
+// endpoint is what --listen takes: ADDR:PORT, or SCHEME://ADDR:PORT. The port may be left out.
+type endpoint struct {
+	scheme string // "" is UDP and TCP
+	addr   netip.AddrPort
+}
 
-var errEndpoint = errors.New("expected ADDR:PORT, as in 127.0.0.1:53 or [::1]:53")
+// schemes are the transports beside UDP and TCP, with their ports (RFC 7858 §3.1).
+var schemes = map[string]uint16{"": 53, "tls": 853}
 
-// UnmarshalText reads an address for UDP and TCP.
+var errEndpoint = errors.New("expected ADDR:PORT, as in 127.0.0.1:53 or [::1]:53, or tls://ADDR:PORT")
+
+// UnmarshalText reads one.
 func (e *endpoint) UnmarshalText(text []byte) error {
 	s := string(text)
-	if scheme, _, ok := strings.Cut(s, "://"); ok {
-		return fmt.Errorf("%q: no transport %s here, only UDP and TCP: %w", s, scheme, errEndpoint)
+	scheme, rest, ok := strings.Cut(s, "://")
+	if !ok {
+		scheme, rest = "", s
 	}
-	if a, err := netip.ParseAddrPort(s); err == nil {
-		*e = endpoint(a)
-		return nil
+	port, ok := schemes[scheme]
+	if !ok {
+		return fmt.Errorf("%q: there is no transport %s: %w", s, scheme, errEndpoint)
 	}
-	a, err := netip.ParseAddr(strings.TrimSuffix(strings.TrimPrefix(s, "["), "]"))
-	if err != nil {
-		return fmt.Errorf("%q: %w", s, errEndpoint)
+	e.scheme = scheme
+	var err error
+	if e.addr, err = parseAddrPort(rest, port); err != nil {
+		return fmt.Errorf("%q: %w", s, err)
 	}
-	*e = endpoint(netip.AddrPortFrom(a, 53))
 	return nil
 }
 
-// addrPorts returns the endpoints as the packages below want them.
-func addrPorts(es []endpoint) []netip.AddrPort {
-	addrs := make([]netip.AddrPort, len(es))
-	for i, e := range es {
-		addrs[i] = netip.AddrPort(e)
+// parseAddrPort reads an address that may come with a port, or in brackets.
+func parseAddrPort(s string, port uint16) (netip.AddrPort, error) {
+	if a, err := netip.ParseAddrPort(s); err == nil {
+		return a, nil
+	}
+	a, err := netip.ParseAddr(strings.TrimSuffix(strings.TrimPrefix(s, "["), "]"))
+	if err != nil {
+		return netip.AddrPort{}, errEndpoint
+	}
+	return netip.AddrPortFrom(a, port), nil
+}
+
+// addrsOf returns the addresses of the endpoints with this scheme.
+func addrsOf(es []endpoint, scheme string) []netip.AddrPort {
+	var addrs []netip.AddrPort
+	for _, e := range es {
+		if e.scheme == scheme {
+			addrs = append(addrs, e.addr)
+		}
 	}
 	return addrs
 }

@@ -4,9 +4,11 @@ import (
 	"bufio"
 	"errors"
 	"math/rand/v2"
+	"net"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -26,7 +28,8 @@ func TestMain(m *testing.M) {
 //
 //	exits STATUS COMMAND...   run it, and expect this exit status
 //	start NAME COMMAND...     run it in the background, and go on when it logs "ready";
-//	                          $NAME is the address in its log
+//	                          $NAME is the address in its log; $NAME_udp, $NAME_tls and so on are
+//	                          the first of a transport, $NAME_tls_port its port
 //	hup NAME TEXT             send it SIGHUP, and go on when it logs TEXT
 //	stop NAME                 send it SIGTERM, and expect exit status 0; its log is the file NAME.log
 func TestScripts(t *testing.T) {
@@ -129,7 +132,23 @@ func startServer(ts *testscript.TestScript, neg bool, args []string) {
 		for _, key := range []string{"addresses=", "resolver="} {
 			if addr, ok := strings.CutPrefix(word, key); ok {
 				ts.Setenv(args[0], addr)
+				setAddresses(ts, args[0], addr)
 			}
+		}
+	}
+}
+
+// setAddresses makes a variable of the first address of each transport in a list.
+func setAddresses(ts *testscript.TestScript, name, list string) {
+	for _, addr := range slices.Backward(strings.Split(list, ",")) {
+		scheme, rest, ok := strings.Cut(addr, "://")
+		if !ok {
+			scheme, rest = "udp", addr
+		}
+		rest, _, _ = strings.Cut(rest, "/")
+		ts.Setenv(name+"_"+scheme, rest)
+		if _, port, err := net.SplitHostPort(rest); err == nil {
+			ts.Setenv(name+"_"+scheme+"_port", port)
 		}
 	}
 }

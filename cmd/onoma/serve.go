@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"fmt"
 	"net/netip"
 	"os"
@@ -8,23 +9,31 @@ import (
 	"strings"
 	"syscall"
 
+	"golang.org/x/sync/errgroup"
+
 	"onoma/transport"
 )
 
 // listening are the flags of every verb that serves.
 type listening struct {
-	Listen  []endpoint `required:"" placeholder:"ADDR:PORT" help:"Serve UDP and TCP on this address; several with commas, or the flag again."`
+	Listen  []endpoint `required:"" placeholder:"ADDR:PORT" help:"Serve UDP and TCP on this address, or DNS over TLS on tls://ADDR:PORT; several with commas, or the flag again."`
 	Threads int        `placeholder:"N" help:"UDP loops for each address, each tied to a CPU; for a machine that does nothing else. Without it one loop shares the CPUs with others."`
+	tlsFlags
+}
+
+// service is a set of listeners of one kind.
+type service struct {
+	run    func(context.Context) error
+	addrs  map[string][]netip.AddrPort // by scheme, in the order of the flags
+	reload func()                      // on SIGHUP; may be nil
 }
 
 // serve answers by h until the context ends. On SIGHUP it calls reload, if there is one.
-func (l listening) serve(a *app, h transport.Handler, reload func()) error {
+func (l *listening) serve(a *app, h transport.Handler, reload func()) error {
 	if l.Threads < 0 {
 		return fmt.Errorf("--threads %d: expected 1 or more", l.Threads)
 	}
-	server, err := transport.Listen(transport.Config{
-		Handler: h, Addrs: addrPorts(l.Listen), Threads: l.Threads, Pin: l.Threads > 0, Log: a.log,
-	})
+	s, err := l.open(a, h)
 	if err != nil {
 		return err
 	}
@@ -32,25 +41,77 @@ func (l listening) serve(a *app, h transport.Handler, reload func()) error {
 	signal.Notify(hangup, syscall.SIGHUP)
 	defer signal.Stop(hangup)
 	served := make(chan error, 1)
-	go func() { served <- server.Serve(a.ctx) }()
-	a.log.Info("ready", "addresses", list(server.Addrs()))
+	go func() { served <- s.run(a.ctx) }()
+	a.log.Info("ready", "addresses", l.list(s.addrs))
 	for {
 		select {
 		case err := <-served:
 			return err
 		case <-hangup:
-			if reload != nil {
-				reload()
+			for _, f := range []func(){s.reload, reload} {
+				if f != nil {
+					f()
+				}
 			}
 		}
 	}
 }
 
-// list writes addresses with commas between them.
-func list(addrs []netip.AddrPort) string {
-	texts := make([]string, len(addrs))
-	for i, a := range addrs {
-		texts[i] = a.String()
+// open binds everything that --listen names, or nothing.
+func (l *listening) open(a *app, h transport.Handler) (service, error) {
+	certs, err := l.certificatesFor(a)
+	if err != nil {
+		return service{}, err
+	}
+	server, err := transport.Listen(transport.Config{
+		Handler: h, Addrs: addrsOf(l.Listen, ""), Threads: l.Threads, Pin: l.Threads > 0, Log: a.log,
+		TLSAddrs: addrsOf(l.Listen, "tls"), TLSConfig: certs.config,
+	})
+	if err != nil {
+		return service{}, err
+	}
+	return service{
+		run:    together(server.Serve),
+		addrs:  map[string][]netip.AddrPort{"": server.Addrs(), "tls": server.TLSAddrs()},
+		reload: certs.reload,
+	}, nil
+}
+
+// certificatesFor is empty where nothing is encrypted.
+func (l *listening) certificatesFor(a *app) (certificates, error) {
+	var encrypted []netip.Addr
+	for _, e := range l.Listen {
+		if e.scheme != "" {
+			encrypted = append(encrypted, e.addr.Addr())
+		}
+	}
+	if len(encrypted) == 0 {
+		return certificates{}, nil
+	}
+	return l.certificates(a.log, encrypted)
+}
+
+// together serves all until the context ends, or until one of them fails and takes the others with it.
+func together(serves ...func(context.Context) error) func(context.Context) error {
+	return func(ctx context.Context) error {
+		g, ctx := errgroup.WithContext(ctx)
+		for _, serve := range serves {
+			g.Go(func() error { return serve(ctx) })
+		}
+		return g.Wait()
+	}
+}
+
+// list writes the addresses in the order of the flags, with commas between them.
+func (l *listening) list(bound map[string][]netip.AddrPort) string {
+	next := make(map[string]int)
+	texts := make([]string, len(l.Listen))
+	for i, e := range l.Listen {
+		texts[i] = bound[e.scheme][next[e.scheme]].String()
+		if e.scheme != "" {
+			texts[i] = e.scheme + "://" + texts[i]
+		}
+		next[e.scheme]++
 	}
 	return strings.Join(texts, ",")
 }

@@ -1,0 +1,49 @@
+package main
+
+import (
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net/netip"
+
+	"onoma/transport/certs"
+)
+
+// tlsFlags say where certificates come from.
+type tlsFlags struct {
+	TLSCert       []string `name:"tls-cert" placeholder:"FILE" help:"Certificate for tls://, https:// and quic:// (PEM, with its chain); the flag again for other names. Changed files are read again by themselves."`
+	TLSKey        []string `name:"tls-key" placeholder:"FILE" help:"The key of the certificate; as many as there are certificates, in their order."`
+	TLSSelfSigned bool     `name:"tls-self-signed" help:"Make up a certificate that nobody vouches for: for labs and tests."`
+}
+
+// certificates is what the encrypted listeners use, and what SIGHUP does to it (nothing, if nil).
+type certificates struct {
+	config *tls.Config
+	reload func()
+}
+
+// certificates finds the certificates that the flags speak of, for a server on these addresses.
+func (f *tlsFlags) certificates(log *slog.Logger, addrs []netip.Addr) (certificates, error) {
+	switch {
+	case len(f.TLSCert) != len(f.TLSKey):
+		return certificates{}, fmt.Errorf("--tls-cert is given %d times and --tls-key %d times: expected a key for each certificate", len(f.TLSCert), len(f.TLSKey))
+	case len(f.TLSCert) > 0 && f.TLSSelfSigned:
+		return certificates{}, errors.New("--tls-cert and --tls-self-signed: expected one of them")
+	case f.TLSSelfSigned:
+		cfg, err := certs.SelfSigned([]string{"localhost"}, addrs)
+		return certificates{config: cfg}, err
+	case len(f.TLSCert) == 0:
+		return certificates{}, hint(errors.New("an encrypted transport is listened on, and no certificate is given"),
+			"give --tls-cert FILE and --tls-key FILE, or --tls-self-signed for a lab")
+	}
+	pairs := make([]certs.Pair, len(f.TLSCert))
+	for i := range pairs {
+		pairs[i] = certs.Pair{Cert: f.TLSCert[i], Key: f.TLSKey[i]}
+	}
+	files, err := certs.Load(pairs, log)
+	if err != nil {
+		return certificates{}, err
+	}
+	return certificates{config: files.TLSConfig(), reload: files.Look}, nil
+}
