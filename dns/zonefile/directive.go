@@ -20,6 +20,8 @@ func (z *Reader) directive() *fault {
 		return z.setOrigin()
 	case bytes.EqualFold(text, []byte("$TTL")):
 		return z.setTTL()
+	case z.ahead: // whose turn has not come: limits and open files are of all the text
+		return faultAt(0, "directive in a piece", "")
 	case bytes.EqualFold(text, []byte("$INCLUDE")):
 		return z.include()
 	case bytes.EqualFold(text, []byte("$GENERATE")):

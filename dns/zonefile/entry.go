@@ -45,6 +45,9 @@ func (o *owner) inherit(p *owner) {
 type ttlState struct {
 	std, last         uint32 // $TTL, and the last one stated
 	haveStd, haveLast bool
+
+	stated  bool // last was stated in the text read by this Reader
+	guessed bool // last was used without that
 }
 
 func (s *ttlState) setDefault(ttl uint32) { s.std, s.haveStd = ttl, true }
@@ -55,6 +58,7 @@ func (s *ttlState) implied() (ttl uint32, ok bool) {
 	if s.haveStd {
 		return s.std, true
 	}
+	s.guessed = s.guessed || !s.stated
 	return s.last, s.haveLast
 }
 
@@ -231,7 +235,7 @@ func (z *Reader) fillEntry(o *owner, h *header, rdata []dns.Token) *fault {
 		z.ttl.setDefault(ttl)
 	}
 	if h.haveTTL {
-		z.ttl.last, z.ttl.haveLast = ttl, true
+		z.ttl.last, z.ttl.haveLast, z.ttl.stated = ttl, true, true
 	}
 	z.entry = Entry{
 		Owner: o.wire[:o.len],

@@ -83,6 +83,7 @@ type Reader struct {
 	files                  []File
 	included, made, errors int // against the limits of opts
 	done                   bool
+	ahead                  bool // it reads a piece of another Reader's text
 }
 
 // NewReader returns a Reader of the text of r. It reads ahead.

@@ -33,6 +33,7 @@ type source struct {
 
 	buf      []byte
 	pos, end int   // what is in the buffer and not yet consumed
+	read     int64 // offset in the file of what follows the buffer
 	used     int   // octets of the current entry, consumed by the next call
 	lines    int   // line ends in these
 	line     int   // line number at pos, which is at column one unless skip says otherwise
@@ -179,6 +180,7 @@ func (s *source) fill() {
 	for idle := 0; s.end < len(s.buf) && s.err == nil; {
 		n, err := s.in.Read(s.buf[s.end:])
 		s.end += n
+		s.read += int64(n)
 		s.err = err
 		if idle++; n > 0 {
 			idle = 0
