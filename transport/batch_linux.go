@@ -43,6 +43,7 @@ func (s *batchSocket) serve(st *seat, counts *counters) error {
 			continue
 		}
 		b.n, st.q.Now = n, st.log.now().UnixNano()
+		b.triage()
 		b.answer()
 		b.send()
 		b.rearm()
@@ -67,6 +68,7 @@ type batch struct {
 	out    []byte // answers one behind the other: those of a batch are seldom as long as their slots
 	used   int    // of out
 	queued int    // of tx
+	skip   uint64 // packets that are not answered, by their bits
 }
 
 func newBatch(s *batchSocket, st *seat) *batch {
@@ -121,6 +123,9 @@ func (b *batch) answerSome() {
 }
 
 func (b *batch) answerOne(i int) {
+	if b.skip>>i&1 != 0 {
+		return
+	}
 	m, st := &b.rx[i], b.seat
 	msg := b.in[i*udpSlot:][:m.Len:m.Len]
 	client := b.rxName[i].addrPort(b.zone)

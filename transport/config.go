@@ -21,6 +21,11 @@ type Config struct {
 	// else. Unpinned loops share the threads of the Go scheduler.
 	Pin bool
 
+	// NoTriage treats all UDP clients alike also when more comes in than can be answered. Otherwise known clients go first then,
+	// and those that Vouch vouches for, if it is given (Linux).
+	NoTriage bool
+	Vouch    Vouch
+
 	ReadBuffer  int // bytes of socket buffer, each UDP socket: 1 MiB
 	WriteBuffer int // likewise
 	TCP         TCPLimits

@@ -8,14 +8,15 @@ import (
 
 // Server is a set of bound sockets and the loops that serve them.
 type Server struct {
-	cfg   Config
-	addrs []netip.AddrPort
-	socks []udpSocket
-	loops []*udpLoop
-	tcp   *tcpServer
-	tls   *tcpServer // without listeners where there is no TLS
-	late  *inflight  // detached UDP queries
-	log   *logLimit
+	cfg      Config
+	addrs    []netip.AddrPort
+	socks    []udpSocket
+	loops    []*udpLoop
+	controls []*triageControl
+	tcp      *tcpServer
+	tls      *tcpServer // without listeners where there is no TLS
+	late     *inflight  // detached UDP queries
+	log      *logLimit
 
 	mu      sync.Mutex
 	started bool
@@ -71,6 +72,11 @@ func (s *Server) adopt(b *bound) {
 	s.addrs = append(s.addrs, b.addr)
 	s.tcp.listeners = append(s.tcp.listeners, b.listener)
 	s.socks = append(s.socks, b.socks...)
+	for _, sock := range b.socks {
+		if c := sock.watcher(s.log); c != nil {
+			s.controls = append(s.controls, c)
+		}
+	}
 	for i := range s.cfg.Threads {
 		sock := b.socks[i%len(b.socks)]
 		sock.countIn(s.late)
@@ -121,6 +127,7 @@ func (s *Server) start() bool {
 	for _, l := range s.loops {
 		s.wg.Go(func() { s.failed(l.run(s.cfg.Handler, s.log)) })
 	}
+	s.wg.Go(func() { watch(s.controls, s.stopping) })
 	for _, t := range []*tcpServer{s.tcp, s.tls} {
 		for _, l := range t.listeners {
 			s.wg.Go(func() { s.failed(t.accept(l, s.stopping)) })

@@ -2,6 +2,7 @@ package transport
 
 import (
 	"fmt"
+	"math/rand/v2"
 	"net"
 	"net/netip"
 	"os"
@@ -21,6 +22,8 @@ type batchSocket struct {
 	cpus    []int // to pin to; nil: the socket waits in the Go poller
 	stopped atomic.Bool
 	drops   atomic.Uint32 // as last asked for
+	triage  *triage       // nil: not wanted
+	key     addrKey
 }
 
 // openUDP opens one socket for each thread.
@@ -84,6 +87,9 @@ func openBatch(addr netip.AddrPort, cfg *Config, cpus []int, share bool) (*batch
 	}
 	s := &batchSocket{file: os.NewFile(uintptr(fd), "udp "+addr.String()), cpus: cpus}
 	s.addr = addr
+	if !cfg.NoTriage {
+		s.triage, s.key = newTriage(cfg.Vouch, rand.Uint64()), addrKey{rand.Uint32() | 1, rand.Uint32() | 1}
+	}
 	timeout := unix.NsecToTimeval(int64(sendPatience))
 	err = unix.SetsockoptTimeval(fd, unix.SOL_SOCKET, unix.SO_SNDTIMEO, &timeout) // ignored where the socket does not block
 	if err == nil {
@@ -205,20 +211,19 @@ func (s *batchSocket) close() error {
 	return s.file.Close()
 }
 
-// kernelDrops asks for the ninth of the numbers that SO_MEMINFO gives (SK_MEMINFO_DROPS), and remembers it beyond the
-// socket's end.
+// kernelDrops remembers the number beyond the socket's end.
 func (s *batchSocket) kernelDrops() uint64 {
-	s.control(func(fd int) error {
-		var info [9]uint32
-		size := uint32(unsafe.Sizeof(info))
-		_, _, errno := unix.Syscall6(unix.SYS_GETSOCKOPT, uintptr(fd), unix.SOL_SOCKET, unix.SO_MEMINFO,
-			uintptr(unsafe.Pointer(&info)), uintptr(unsafe.Pointer(&size)), 0)
-		if errno == 0 {
-			s.drops.Store(info[8])
-		}
-		return nil
-	})
+	if info, ok := s.memInfo(); ok {
+		s.drops.Store(info[memDrops])
+	}
 	return uint64(s.drops.Load())
+}
+
+func (s *batchSocket) watcher(log *logLimit) *triageControl {
+	if s.triage == nil {
+		return nil
+	}
+	return newTriageControl(s.triage, s, s.key, log)
 }
 
 // reply sends one detached answer.

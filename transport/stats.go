@@ -14,6 +14,7 @@ type Counts struct {
 	Oversize   uint64 // dropped: query or answer larger than what the transport carries
 	Panics     uint64 // dropped: the Worker panicked
 	SendErrors uint64 // answers that the system refused to send
+	Shed       uint64 // UDP: dropped by triage after it was received
 }
 
 // Stats is the sum over all loops and connections, read while they run: each number is right, but not all at one instant.
@@ -21,6 +22,8 @@ type Stats struct {
 	UDP, TCP, TLS   Counts
 	Loops           []Counts // one for each UDP loop, address by address, thread by thread; without detached answers
 	KernelDrops     uint64   // UDP packets that found a receive buffer full (Linux)
+	Pressed         uint64   // UDP sockets that triage holds the door of now; the kernel drops what it turns away
+	Known           uint64   // sources that pass there before others, summed over those sockets
 	Conns, TLSConns ConnStats
 }
 
@@ -50,6 +53,7 @@ const (
 	nOversize
 	nPanics
 	nSendErrors
+	nShed
 	nCounters
 )
 
@@ -83,7 +87,7 @@ func (s *Counts) fields() [nCounters]*uint64 {
 	return [...]*uint64{
 		nQueries: &s.Queries, nAnswers: &s.Answers, nBytesIn: &s.BytesIn, nBytesOut: &s.BytesOut,
 		nShort: &s.Short, nResponses: &s.Responses, nPortZero: &s.PortZero, nOversize: &s.Oversize,
-		nPanics: &s.Panics, nSendErrors: &s.SendErrors,
+		nPanics: &s.Panics, nSendErrors: &s.SendErrors, nShed: &s.Shed,
 	}
 }
 
@@ -105,6 +109,12 @@ func (s *Server) Stats() Stats {
 	for _, sock := range s.socks {
 		sock.late().addTo(&st.UDP)
 		st.KernelDrops += sock.kernelDrops()
+	}
+	for _, c := range s.controls {
+		if c.pressed.Load() {
+			st.Pressed++
+			st.Known += uint64(c.guests.Load())
+		}
 	}
 	s.tcp.addTo(&st.TCP, &st.Conns)
 	s.tls.addTo(&st.TLS, &st.TLSConns)

@@ -29,6 +29,8 @@ type udpSocket interface {
 	// countIn says where detached queries are counted.
 	countIn(*inflight)
 	kernelDrops() uint64
+	// watcher returns what watches the socket for more than its loop can do; nil where nothing does.
+	watcher(*logLimit) *triageControl
 }
 
 // udpLoop is one goroutine that serves one socket.
@@ -62,6 +64,8 @@ func (u *udpSource) done()                { u.pending.done() }
 func (u *udpSource) wildcard() bool       { return u.addr.Addr().IsUnspecified() }
 func (u *udpSource) kernelDrops() uint64  { return 0 }
 func (u *udpSource) pin(thread int) error { return nil }
+
+func (u *udpSource) watcher(*logLimit) *triageControl { return nil }
 
 // sent counts one detached answer.
 func (u *udpSource) sent(n int, err error) error {

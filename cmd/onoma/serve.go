@@ -19,6 +19,7 @@ type listening struct {
 	Listen  []endpoint `required:"" placeholder:"ADDR:PORT" help:"Serve UDP and TCP on this address, or DNS over TLS on tls://ADDR:PORT; several with commas, or the flag again."`
 	Threads int        `placeholder:"N" help:"UDP loops for each address, each tied to a CPU; for a machine that does nothing else. Without it one loop shares the CPUs with others."`
 	tlsFlags
+	floodFlags
 }
 
 // service is a set of listeners of one kind.
@@ -65,7 +66,7 @@ func (l *listening) open(a *app, h transport.Handler) (service, error) {
 	}
 	server, err := transport.Listen(transport.Config{
 		Handler: h, Addrs: addrsOf(l.Listen, ""), Threads: l.Threads, Pin: l.Threads > 0, Log: a.log,
-		TLSAddrs: addrsOf(l.Listen, "tls"), TLSConfig: certs.config,
+		TLSAddrs: addrsOf(l.Listen, "tls"), TLSConfig: certs.config, NoTriage: !l.Triage,
 	})
 	if err != nil {
 		return service{}, err
