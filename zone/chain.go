@@ -95,8 +95,14 @@ func (v *Version) ownerHash(l qp.Leaf) (hash [dnssec.NSEC3HashLen]byte, ok bool)
 	return hash, ok && copy(hash[:], b) == len(b) && len(b) == len(hash)
 }
 
-// settle fills in what follows from a version that is otherwise complete.
+// settle ends a version that we have made.
 func (v *Version) settle() {
+	v.derive()
+	v.verify()
+}
+
+// derive fills in what follows from a version that is otherwise complete.
+func (v *Version) derive() {
 	c := &v.chain
 	c.denial, c.apex = DenialNone, qp.Leaf{}
 	switch {
@@ -108,7 +114,6 @@ func (v *Version) settle() {
 	case v.apex.Flags&flagNSEC != 0:
 		c.denial = DenialNSEC
 	}
-	v.verify()
 }
 
 // NSECCover returns the node whose NSEC record matches or covers name: the

@@ -18,7 +18,7 @@ func (v *Version) isWasteful() bool {
 func (v *Version) compact() *Version {
 	nv := &Version{
 		origin: v.origin, class: v.class, serial: v.serial, records: v.records,
-		chain: v.chain, number: v.number,
+		chain: v.chain, number: v.number, source: v.source,
 	}
 	e := &edit{
 		v: nv, w: qp.NewWriter(&qp.Space{}, false), share: newInterner(v.origin),

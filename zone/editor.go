@@ -44,6 +44,7 @@ type Editor struct {
 func (v *Version) Edit() *Editor {
 	e := &Editor{base: v}
 	nv := *v
+	nv.source = nil // what it will be is no file's
 	e.v = &nv
 	var extend bool
 	e.line, extend = v.line.take(v)
@@ -63,6 +64,10 @@ func (l *lineage) take(v *Version) (line *lineage, extend bool) {
 		return &lineage{share: newInterner(v.origin), taken: true}, false
 	}
 	l.taken = true
+	if l.share == nil {
+		l.share = v.interner(l.blocks)
+		l.blocks = nil
+	}
 	return l, true
 }
 

@@ -24,6 +24,20 @@ func newInterner(origin dns.Name) *interner {
 	return &interner{origin: []byte(origin.Wire()), seed: maphash.MakeSeed()}
 }
 
+// interner returns one that knows the given shared blocks of v.
+func (v *Version) interner(blocks []uint32) *interner {
+	in := newInterner(v.origin)
+	for _, ref := range blocks {
+		if 4*in.n >= 3*len(in.table) {
+			in.grow()
+		}
+		b, _, _ := readShared(v.sp.At(ref))
+		in.put(internSlot{in.hash(b), ref})
+		in.n++
+	}
+	return in
+}
+
 // intern returns the reference of the shared block with the NS set b.
 func (in *interner) intern(w *qp.Writer, b body) uint32 {
 	hash := in.hash(b)

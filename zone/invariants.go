@@ -9,6 +9,9 @@ import (
 	"onoma/zone/qp"
 )
 
+// invariants tells that the build checks itself.
+const invariants = true
+
 // verify panics where a version is not as it must be. It looks at every name.
 func (v *Version) verify() {
 	var (

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"time"
 
 	"onoma/dns"
 	"onoma/dns/zonefile"
@@ -41,10 +42,15 @@ func Load(r *zonefile.Reader, origin dns.Name) (*Version, []Finding, error) {
 // LoadFile reads the master file at path for the zone origin. $INCLUDE takes
 // files from path's directory and below.
 func LoadFile(path string, origin dns.Name) (*Version, []Finding, error) {
+	begun := time.Now()
 	r, err := zonefile.Open(path, zonefile.Options{Origin: origin})
 	if err != nil {
 		return nil, nil, err
 	}
 	defer r.Close()
-	return Load(r, origin)
+	v, found, err := Load(r, origin)
+	if v != nil {
+		v.source = sourceOf(r, begun)
+	}
+	return v, found, err
 }

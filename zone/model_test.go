@@ -388,6 +388,9 @@ func TestEditorAgainstModel(t *testing.T) {
 			if rapid.IntRange(0, 5).Draw(t, "compact") == 0 {
 				v = v.compact()
 			}
+			if rapid.IntRange(0, 3).Draw(t, "snapshot") == 0 {
+				v = throughSnapshot(t, v)
+			}
 			states = append(states, state{v, m})
 			sameDiff(t, base.v, v, base.m, m)
 		}

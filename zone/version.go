@@ -25,16 +25,19 @@ type Version struct {
 	records int
 	live    int // octets in use when the Space was last without garbage
 	line    *lineage
-	number  uint64 // within the lineage
+	number  uint64  // within the lineage
+	source  *Source // nil: not read from files
 }
 
 // lineage is what the versions made by one Editor after the other share: the
 // right to fill up the chunks of the last one.
 type lineage struct {
 	mu    sync.Mutex
-	last  uint64 // number of the version that may be extended
-	taken bool   // an Editor is at it
-	share *interner
+	last  uint64    // number of the version that may be extended
+	taken bool      // an Editor is at it
+	share *interner // nil until the first Editor needs it
+
+	blocks []uint32 // what share is to know at first
 }
 
 // Origin returns the zone's name.
@@ -45,6 +48,10 @@ func (v *Version) Class() dns.Class { return v.class }
 
 // Serial returns the serial number of the SOA record.
 func (v *Version) Serial() uint32 { return v.serial }
+
+// Source returns the files that the version was read from, nil where it came
+// from elsewhere or has been edited since.
+func (v *Version) Source() *Source { return v.source }
 
 // Apex returns the node of the origin.
 func (v *Version) Apex() Node { return Node{v, v.apex} }
