@@ -9,6 +9,7 @@ import (
 	"strconv"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 
@@ -23,7 +24,7 @@ var rewrite = flag.Bool("rewrite", false, "write the answers in testdata anew; r
 // with a comment that names the RFC, and goes on with commands, each on a line
 // that begins with "-- ":
 //
-//	options nsid=TEXT version=TEXT hostname=TEXT max-udp=N
+//	options nsid=TEXT version=TEXT hostname=TEXT max-udp=N agent=NAME
 //	zone NAME                   the zone, as a master file, follows
 //	zone NAME nsec|nsec3|optout likewise, to be signed (see sign_test.go)
 //	without NAME                a zone that has no version
@@ -110,6 +111,8 @@ func parseOptions(t *testing.T, words []string) (o Options) {
 			o.Version = value
 		case "hostname":
 			o.Hostname = value
+		case "agent":
+			o.ReportAgent = dns.MustName(value)
 		case "max-udp":
 			o.MaxUDP = uint16(number(t, value))
 		default:
@@ -147,7 +150,9 @@ func (s *script) zone(t *testing.T, words []string, text string) *zone.Zone {
 func (s *script) ask(t *testing.T, words []string) {
 	t.Helper()
 	msg, proto := message(t, words)
-	out := s.server.NewWorker().Answer(nil, transport.NewQuery(msg, clientAddr, serverAddr, proto, nil))
+	tq := transport.NewQuery(msg, clientAddr, serverAddr, proto, nil)
+	tq.Idle = 12345 * time.Millisecond
+	out := s.server.NewWorker().Answer(nil, tq)
 	if len(out) == 0 {
 		s.out.WriteString("no answer\n\n")
 		return
@@ -219,6 +224,11 @@ func showEDNS(e *dns.EDNS) string {
 		fmt.Fprintf(&b, " nsid %q", o.Data)
 	}
 	b.WriteString("\n")
+	for _, o := range e.Options {
+		if o.Code != dns.OptionNSID && o.Code != dns.OptionEDE {
+			fmt.Fprintf(&b, "  option %s: %s\n", o.Code, o.Value())
+		}
+	}
 	for _, x := range e.EDE() {
 		fmt.Fprintf(&b, "  extended error: %s\n", x)
 	}

@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"onoma/dns"
+	"onoma/transport/cookie"
 )
 
 // The extended errors that are given (RFC 8914), made once.
@@ -17,6 +18,7 @@ var (
 	edeTransfer    = &dns.EDE{Code: dns.EDENotSupported, Text: "zone transfers are not supported"}
 	edeType        = &dns.EDE{Code: dns.EDENotSupported, Text: "query type not supported"}
 	edeInvalidType = &dns.EDE{Code: dns.EDEInvalidQueryType}
+	edeOption      = &dns.EDE{Code: dns.EDEOther, Text: "malformed EDNS option"}
 	edeCollision   = &dns.EDE{Code: dns.EDEOther, Text: "no NSEC3 record proves it"}
 )
 
@@ -28,12 +30,18 @@ func (w *worker) check(msg []byte, err error) bool {
 		// Before the message's form: another opcode may have another one. NOTIFY
 		// and UPDATE are among these (RFC 1996 §3.1, RFC 2136 §3.9 allow it).
 		w.fail(dns.RCodeNotImp, edeOpcode)
+	case w.cookieQuery(err):
 	case err != nil:
 		w.formErr(err)
 	case w.q.TSIGAt != 0:
 		w.signed(msg)
 	case w.q.EDNS && w.q.Vers > 0:
 		w.fail(dns.RCodeBadVers, nil) // RFC 6891 §6.1.3
+	case w.malformed:
+		w.ignoreOptions()
+		w.fail(dns.RCodeFormErr, edeOption)
+	case w.cookieMissing():
+		w.fail(dns.RCodeBadCookie, nil) // RFC 7873 §5.2.3-4
 	default:
 		return w.checkQuestion()
 	}
@@ -71,7 +79,27 @@ func (w *worker) formErr(err error) {
 	case dns.ErrBadOPT, dns.ErrManyOPT, dns.ErrOPTPlace:
 		w.q.EDNS, w.q.Opts = true, nil
 	}
+	w.ignoreOptions()
 	w.fail(dns.RCodeFormErr, nil)
+}
+
+// cookieQuery answers a query for nothing but a cookie (RFC 7873 §5.4), and
+// reports whether this is one: without a question, with OPT and COOKIE.
+func (w *worker) cookieQuery(err error) bool {
+	if err != dns.ErrQuestionCount || w.q.Questions != 0 || w.cookie == nil || w.q.Vers > 0 || w.malformed {
+		return false
+	}
+	if w.standing == cookie.Bad {
+		w.fail(dns.RCodeBadCookie, nil)
+	}
+	return true
+}
+
+// cookieMissing reports whether the client must first come back with the cookie
+// that it gets now: one that knows cookies, over UDP. One that does not know
+// them is served as ever (RFC 7873 §5.2.1).
+func (w *worker) cookieMissing() bool {
+	return w.srv.requireCookies && !w.tcp && (w.standing == cookie.Client || w.standing == cookie.Bad)
 }
 
 // signed answers a query with a TSIG. RFC 8945 §5.2.1: nobody has a key with

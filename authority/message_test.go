@@ -2,6 +2,7 @@ package authority
 
 import (
 	"encoding/binary"
+	"encoding/hex"
 	"net/netip"
 	"strings"
 	"testing"
@@ -78,7 +79,8 @@ func serve(t testing.TB, o Options, zones ...*zone.Zone) *Server {
 //
 //	edns do nsid   an OPT record; with DO; with a wish for NSID
 //	size=N vers=N  in the OPT record
-//	tcp            over TCP
+//	option=N:HEX   an option with these octets; the colon and they may be missing
+//	tcp tls quic https   over these
 //	rd ad cd       flags
 //	class=NAME opcode=N
 func message(t testing.TB, words []string) ([]byte, transport.Proto) {
@@ -94,6 +96,12 @@ func message(t testing.TB, words []string) ([]byte, transport.Proto) {
 		switch key {
 		case "tcp":
 			proto = transport.TCP
+		case "tls":
+			proto = transport.TLS
+		case "quic":
+			proto = transport.QUIC
+		case "https":
+			proto = transport.HTTPS
 		case "rd":
 			m.Flags |= dns.FlagRD
 		case "ad":
@@ -128,6 +136,13 @@ func setEDNS(t testing.TB, e *dns.EDNS, key, value string) {
 		e.DO = true
 	case "nsid":
 		e.Options = append(e.Options, dns.Option{Code: dns.OptionNSID})
+	case "option":
+		code, text, _ := strings.Cut(value, ":")
+		data, err := hex.DecodeString(text)
+		if err != nil {
+			t.Fatal(err)
+		}
+		e.Options = append(e.Options, dns.Option{Code: dns.OptionCode(number(t, code)), Data: data})
 	case "size":
 		e.UDPSize = uint16(number(t, value))
 	case "vers":

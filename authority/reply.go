@@ -19,7 +19,7 @@ func (w *worker) start(dst []byte) {
 	flags := dns.FlagQR | w.q.Flags&dns.FlagRD
 	w.b.Start(dst, w.limit(), w.q.ID, flags.WithOpcode(w.q.Flags.Opcode()))
 	if w.q.EDNS {
-		w.b.Reserve(optLen + len(w.nsid))
+		w.b.Reserve(optLen + w.room)
 	}
 	if w.q.Name != nil {
 		w.b.Question(w.q.Name, w.q.Type, w.q.Class)
@@ -35,20 +35,6 @@ func (w *worker) limit() int {
 		return minUDP
 	}
 	return min(max(int(w.q.Size), minUDP), w.srv.maxUDP)
-}
-
-// wantedNSID returns the NSID option if the client asks for it (RFC 5001 §2.1).
-func (w *worker) wantedNSID() []byte {
-	if w.srv.nsid == nil {
-		return nil
-	}
-	for rest := w.q.Opts; len(rest) > 0; {
-		var code dns.OptionCode
-		if code, _, rest = dns.NextOption(rest); code == dns.OptionNSID {
-			return w.srv.nsid
-		}
-	}
-	return nil
 }
 
 // fail makes the response an error without records.
@@ -80,25 +66,6 @@ func (w *worker) finish(dst []byte) []byte {
 		out = w.sign(out, len(dst))
 	}
 	return out
-}
-
-// opt adds the OPT record. RFC 6891 §6.1.1: in answer to OPT, and only then.
-// Options that do not fit are left out, the extended error first.
-func (w *worker) opt() {
-	var flags uint16
-	if w.q.DO {
-		flags = dns.EDNSFlagDO // RFC 3225 §3: copied
-	}
-	var buf [maxNSID + 256]byte
-	opts := append(buf[:0], w.nsid...)
-	plain := len(opts)
-	if w.ede != nil {
-		opts = w.ede.Append(opts)
-	}
-	size := uint16(w.srv.maxUDP)
-	if !w.b.OPT(size, w.rcode, 0, flags, opts) {
-		w.b.OPT(size, w.rcode, 0, flags, opts[:plain])
-	}
 }
 
 // sign ends the answer to a query with a TSIG that is no good (RFC 8945 §5.2).

@@ -3,6 +3,8 @@ package authority
 import (
 	"onoma/dns"
 	"onoma/transport"
+	"onoma/transport/cookie"
+	"onoma/transport/rrl"
 )
 
 // Options say how a Server behaves towards everybody. The zero Options are good.
@@ -18,6 +20,18 @@ type Options struct {
 	// that to hostname.bind and id.server (RFC 4892), in class CH. Empty: refused.
 	Version  string
 	Hostname string
+
+	// Cookies makes and checks DNS cookies (RFC 7873, RFC 9018); nil: COOKIE is
+	// an option like any unknown one.
+	Cookies *cookie.Jar
+	// RequireCookies answers a client over UDP that knows cookies and sends none
+	// of ours by BADCOOKIE, with one.
+	RequireCookies bool
+	// Limiter limits answers; nil: there is no limit.
+	Limiter *rrl.Limiter
+	// ReportAgent is the domain that resolvers report errors to (RFC 9567); the
+	// zero Name or the root: none.
+	ReportAgent dns.Name
 }
 
 const (
@@ -35,6 +49,12 @@ type Server struct {
 	nsid     []byte // as an option in wire form, nil: none
 	version  []byte // as rdata of a TXT record, nil: refused
 	hostname []byte
+
+	cookies        *cookie.Jar
+	requireCookies bool
+	limiter        *rrl.Limiter
+	agent          dns.Name
+	report         []byte // as an option in wire form, nil: none
 }
 
 // New returns a Server without zones.
@@ -43,12 +63,18 @@ func New(o Options) *Server {
 		maxUDP:   max(int(o.MaxUDP), minUDP),
 		version:  txtOrNil(o.Version),
 		hostname: txtOrNil(o.Hostname),
+		cookies:  o.Cookies, requireCookies: o.RequireCookies && o.Cookies != nil, limiter: o.Limiter,
 	}
 	if o.MaxUDP == 0 {
 		s.maxUDP = defaultMaxUDP
 	}
 	if len(o.NSID) > 0 {
 		s.nsid = dns.AppendOption(nil, dns.OptionNSID, o.NSID[:min(len(o.NSID), maxNSID)])
+	}
+	// RFC 9567 §6.1: neither an empty name nor the root's.
+	if !o.ReportAgent.IsZero() && !o.ReportAgent.IsRoot() {
+		s.agent = o.ReportAgent
+		s.report = dns.AppendOption(nil, dns.OptionReportChannel, s.agent.Append(nil))
 	}
 	s.zones.current.Store(newTable(nil))
 	return s

@@ -6,6 +6,7 @@ import (
 	"sync/atomic"
 
 	"onoma/dns"
+	"onoma/transport/rrl"
 )
 
 // Stats are counts of messages since the Server was made.
@@ -25,6 +26,9 @@ type Stats struct {
 	NXDomain  uint64
 	Referrals uint64
 	Truncated uint64
+
+	Limited map[rrl.Class]uint64 // answers that were too many, by class
+	Slipped uint64               // of Limited, those answered without records
 }
 
 // fate is what became of a question.
@@ -65,6 +69,8 @@ type counters struct {
 	types     [typeSlots]counter
 	rcodes    [rcodeSlots]counter
 	fates     [fates]counter
+	slipped   counter
+	limited   [rrl.Classes]counter
 	_         [64]byte
 }
 
@@ -149,6 +155,10 @@ func (c *counters) merge(o *counters) {
 	sum(&c.do, &o.do)
 	sum(&c.dropped, &o.dropped)
 	sum(&c.truncated, &o.truncated)
+	sum(&c.slipped, &o.slipped)
+	for i := range c.limited {
+		sum(&c.limited[i], &o.limited[i])
+	}
 	for i := range c.types {
 		sum(&c.types[i], &o.types[i])
 	}
@@ -178,6 +188,12 @@ func (c *counters) stats() Stats {
 		Answers: c.fates[fateAnswer].n.Load(), Aliases: c.fates[fateAlias].n.Load(),
 		NoData: c.fates[fateNoData].n.Load(), NXDomain: c.fates[fateNXDomain].n.Load(),
 		Referrals: c.fates[fateReferral].n.Load(), Truncated: c.truncated.n.Load(),
+		Limited: make(map[rrl.Class]uint64), Slipped: c.slipped.n.Load(),
+	}
+	for i := range c.limited {
+		if n := c.limited[i].n.Load(); n > 0 {
+			st.Limited[rrl.Class(i)] = n
+		}
 	}
 	for i := range c.types {
 		if n := c.types[i].n.Load(); n > 0 {

@@ -8,6 +8,7 @@ import (
 
 	"onoma/dns"
 	"onoma/transport"
+	"onoma/transport/rrl"
 )
 
 func TestStats(t *testing.T) {
@@ -31,6 +32,7 @@ func TestStats(t *testing.T) {
 			dns.RCodeNoError: 10, dns.RCodeNXDomain: 1, dns.RCodeRefused: 1, dns.RCodeFormErr: 1, dns.RCodeBadVers: 1,
 		},
 		Answers: 5, Aliases: 1, NoData: 3, NXDomain: 1, Referrals: 1, Truncated: 1,
+		Limited: map[rrl.Class]uint64{},
 	}
 	if diff := cmp.Diff(want, s.Stats()); diff != "" {
 		t.Error(diff)

@@ -23,11 +23,13 @@ type worker struct {
 	tcp   bool
 	tsig  *dns.TSIGError // the query was signed, which nobody can be yet
 
+	asked
 	reply
 	chain
 
 	fold  [dns.MaxNameLen]byte // the folded name that a zone is looked up for
 	owner [dns.MaxNameLen]byte // a name out of a zone, on its way into the message
+	opts  optBuffer
 }
 
 // reply is what becomes of the answer apart from the records in it.
@@ -36,7 +38,6 @@ type reply struct {
 	aa    bool
 	full  bool // something did not fit that had to: TC
 	ede   *dns.EDE
-	nsid  []byte     // the NSID option, where it was asked for
 	hosts zone.RRset // NS set whose addresses are wanted
 	cut   bool       // hosts are those of a delegation
 	fate  fate
@@ -77,8 +78,11 @@ func (w *worker) Answer(dst []byte, tq *transport.Query) []byte {
 		w.restart(dst)
 		w.fail(dns.RCodeServFail, edeCollision)
 	}
-	out := w.finish(dst)
-	w.count()
+	out := dst
+	if w.admit(dst) {
+		out = w.finish(dst)
+		w.count()
+	}
 	w.release()
 	return out
 }
@@ -87,7 +91,7 @@ func (w *worker) Answer(dst []byte, tq *transport.Query) []byte {
 func (w *worker) reset(tq *transport.Query) {
 	w.reply = reply{}
 	w.tsig = nil
-	w.nsid = w.wantedNSID()
+	w.readOptions(tq)
 	w.tcp = tq.Proto != transport.UDP
 	w.links, w.proofs, w.sent = 0, 0, 0
 	w.zone, w.v = nil, nil
@@ -95,7 +99,7 @@ func (w *worker) reset(tq *transport.Query) {
 
 // release lets go of zones, so that an idle worker keeps no old version alive.
 func (w *worker) release() {
-	w.zone, w.v, w.table = nil, nil, nil
+	w.zone, w.v, w.table, w.tq = nil, nil, nil, nil
 	w.hosts = zone.RRset{}
 	w.m.Node, w.m.Encloser, w.m.Cut, w.m.DName, w.m.Wildcard = zone.Node{}, zone.Node{}, zone.Node{}, zone.Node{}, zone.Node{}
 	clear(w.proof[:w.proofs])

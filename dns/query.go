@@ -34,6 +34,8 @@ type Query struct {
 
 // Parse reads msg. On an error the header is valid unless the error is
 // ErrTruncated on fewer than 12 octets; Name is nil unless the question was read.
+// Without a question, what follows is read all the same (RFC 7873 §5.4), and the
+// error is ErrQuestionCount.
 // The work is linear in the length of msg, whatever its counts claim.
 func (q *Query) Parse(msg []byte) error {
 	*q = Query{}
@@ -42,7 +44,7 @@ func (q *Query) Parse(msg []byte) error {
 		return ErrTruncated
 	}
 	if q.Questions != 1 {
-		return ErrQuestionCount
+		return q.parseWithoutQuestion(msg)
 	}
 	off, err := q.parseQuestion(msg)
 	if err != nil {
@@ -55,6 +57,15 @@ func (q *Query) Parse(msg []byte) error {
 		return nil
 	}
 	return q.parseRecords(msg, off)
+}
+
+func (q *Query) parseWithoutQuestion(msg []byte) error {
+	if q.Questions == 0 && q.Additional > 0 {
+		if err := q.parseRecords(msg, HeaderLen); err != nil {
+			return err
+		}
+	}
+	return ErrQuestionCount
 }
 
 // parseQuestion reads the question. Its name is the first of the message, so
