@@ -18,6 +18,13 @@ type Writer struct {
 	live     int      // octets in use at the start: what sizes new chunks
 	hint     int      // expected cells to come, 0 for not known
 	err      error    // ErrFull, for good
+
+	pool      *Pool // nil, or what it shares the Space with, and the chunks that it fills
+	openBytes []byte
+	openCells []cell
+	atBytes   uint32
+	atCells   uint32
+	filled    []filled
 }
 
 // NewWriter returns a Writer for a copy of s. With extend the free rest of s's
@@ -52,6 +59,10 @@ func (w *Writer) Expect(cells int) { w.hint = cells }
 // after that is lost.
 func (w *Writer) Err() error { return w.err }
 
+// Written returns how many octets have been allocated, those of the Space it
+// began with included.
+func (w *Writer) Written() int { return w.live }
+
 // Finish returns what has been written, to be read from now on. The Writer must
 // not be used any more, other than by NewWriter with extend on the result.
 func (w *Writer) Finish() Space { return w.Space }
@@ -70,6 +81,9 @@ func (w *Writer) Trim() {
 // may be written until Finish.
 func (w *Writer) Alloc(n int) (uint32, []byte) {
 	n = (n + octetUnit - 1) &^ (octetUnit - 1)
+	if w.pool != nil {
+		return w.poolBytes(n)
+	}
 	last := len(w.bytes) - 1
 	if last < 0 || len(w.bytes[last])+n > cap(w.bytes[last]) {
 		if last+1 == maxChunks {
@@ -96,6 +110,9 @@ func (w *Writer) Alloc(n int) (uint32, []byte) {
 
 // alloc returns n fresh cells side by side, and the reference of the first.
 func (w *Writer) alloc(n int) (uint32, []cell) {
+	if w.pool != nil {
+		return w.poolCells(n)
+	}
 	last := len(w.cells) - 1
 	if last < 0 || len(w.cells[last])+n > cap(w.cells[last]) {
 		if last+1 == maxChunks {

@@ -1,0 +1,6 @@
+//go:build !linux
+
+package qp
+
+// adviseHuge does something on Linux only.
+func adviseHuge([]byte) {}
