@@ -30,6 +30,7 @@ func TestMain(m *testing.M) {
 //	start NAME COMMAND...     run it in the background, and go on when it logs "ready";
 //	                          $NAME is the address in its log; $NAME_udp, $NAME_tls and so on are
 //	                          the first of a transport, $NAME_tls_port its port
+//	log NAME TEXT             go on when its log has TEXT
 //	hup NAME TEXT             send it SIGHUP, and go on when it logs TEXT
 //	stop NAME                 send it SIGTERM, and expect exit status 0; its log is the file NAME.log
 func TestScripts(t *testing.T) {
@@ -39,7 +40,7 @@ func TestScripts(t *testing.T) {
 		RequireUniqueNames:  true,
 		Setup:               setUp,
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
-			"exits": exits, "start": startServer, "hup": hup, "stop": stop,
+			"exits": exits, "start": startServer, "log": logged, "hup": hup, "stop": stop,
 		},
 	})
 }
@@ -181,6 +182,13 @@ func running(ts *testscript.TestScript, name string) *server {
 		ts.Fatalf("%s was not started", name)
 	}
 	return s
+}
+
+func logged(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) != 2 {
+		ts.Fatalf("usage: log NAME TEXT")
+	}
+	running(ts, args[0]).await(ts, 0, args[1])
 }
 
 func hup(ts *testscript.TestScript, neg bool, args []string) {
