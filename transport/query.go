@@ -49,8 +49,9 @@ type Query struct {
 	// 0 where there is no connection, or none to tell about.
 	Idle time.Duration
 
-	from source
-	tap  Tap // nil: none
+	from    source
+	outside Source // instead of from, where that is nil
+	tap     Tap    // nil: none
 }
 
 // source is where a query came from and where a detached answer goes.

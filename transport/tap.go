@@ -4,10 +4,7 @@ package transport
 // becomes of the sending. A Handler around another one watches with it what that one says later. see must not keep msg.
 func (q *Query) Tapped(see func(msg []byte)) *Query {
 	c := *q
-	if c.from == nil {
-		c.from = inProcess(nil)
-	}
-	c.from = tapped{c.from, see}
+	c.from = tapped{q.origin(), see}
 	return &c
 }
 
@@ -24,10 +21,7 @@ func (q *Query) SetTap(t Tap) { q.tap = t }
 
 // source returns where answers go once the query is detached.
 func (q *Query) source() source {
-	from := q.from
-	if from == nil {
-		from = inProcess(nil)
-	}
+	from := q.origin()
 	if q.tap == nil {
 		return from
 	}
