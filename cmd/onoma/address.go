@@ -7,18 +7,20 @@ import (
 	"strings"
 
 	"onoma/dns"
+	"onoma/transport/xdp"
 )
 
-// endpoint is what --listen takes: ADDR:PORT, or SCHEME://ADDR:PORT. The port may be left out.
+// endpoint is what --listen takes: ADDR:PORT, SCHEME://ADDR:PORT or xdp://IFACE:PORT. The port may be left out.
 type endpoint struct {
 	scheme string // "" is UDP and TCP
 	addr   netip.AddrPort
+	xdp    xdp.Config // where the scheme is "xdp"; there is no addr then
 }
 
 // schemes are the transports beside UDP and TCP, with their ports (RFC 7858 §3.1).
 var schemes = map[string]uint16{"": 53, "tls": 853}
 
-var errEndpoint = errors.New("expected ADDR:PORT, as in 127.0.0.1:53 or [::1]:53, or tls://ADDR:PORT")
+var errEndpoint = errors.New("expected ADDR:PORT, as in 127.0.0.1:53 or [::1]:53, tls://ADDR:PORT or xdp://IFACE")
 
 // UnmarshalText reads one.
 func (e *endpoint) UnmarshalText(text []byte) error {
@@ -27,12 +29,15 @@ func (e *endpoint) UnmarshalText(text []byte) error {
 	if !ok {
 		scheme, rest = "", s
 	}
+	var err error
+	if e.scheme = scheme; scheme == "xdp" {
+		e.xdp, err = xdp.Parse(s)
+		return err
+	}
 	port, ok := schemes[scheme]
 	if !ok {
 		return fmt.Errorf("%q: there is no transport %s: %w", s, scheme, errEndpoint)
 	}
-	e.scheme = scheme
-	var err error
 	if e.addr, err = parseAddrPort(rest, port); err != nil {
 		return fmt.Errorf("%q: %w", s, err)
 	}

@@ -16,7 +16,7 @@ import (
 
 // listening are the flags of every verb that serves.
 type listening struct {
-	Listen  []endpoint `required:"" placeholder:"ADDR:PORT" help:"Serve UDP and TCP on this address, or DNS over TLS on tls://ADDR:PORT; several with commas, or the flag again."`
+	Listen  []endpoint `required:"" placeholder:"ADDR:PORT" help:"Serve UDP and TCP on this address, DNS over TLS on tls://ADDR:PORT, or by AF_XDP on xdp://IFACE:PORT; several with commas, or the flag again."`
 	Threads int        `placeholder:"N" help:"UDP loops for each address, each tied to a CPU; for a machine that does nothing else. Without it one loop shares the CPUs with others."`
 	tlsFlags
 	floodFlags
@@ -64,25 +64,37 @@ func (l *listening) open(a *app, h transport.Handler) (service, error) {
 	if err != nil {
 		return service{}, err
 	}
-	server, err := transport.Listen(transport.Config{
+	cfg := transport.Config{
 		Handler: h, Addrs: addrsOf(l.Listen, ""), Threads: l.Threads, Pin: l.Threads > 0, Log: a.log,
 		TLSAddrs: addrsOf(l.Listen, "tls"), TLSConfig: certs.config, NoTriage: !l.Triage,
-	})
+	}
+	s := service{addrs: make(map[string][]netip.AddrPort), reload: certs.reload}
+	var serves []func(context.Context) error
+	interfaces, err := l.listenXDP(cfg)
 	if err != nil {
 		return service{}, err
 	}
-	return service{
-		run:    together(server.Serve),
-		addrs:  map[string][]netip.AddrPort{"": server.Addrs(), "tls": server.TLSAddrs()},
-		reload: certs.reload,
-	}, nil
+	for _, x := range interfaces {
+		serves = append(serves, x.Serve)
+	}
+	if len(cfg.Addrs)+len(cfg.TLSAddrs) > 0 {
+		server, err := transport.Listen(cfg)
+		if err != nil {
+			closeXDP(interfaces)
+			return service{}, err
+		}
+		serves = append(serves, server.Serve)
+		s.addrs[""], s.addrs["tls"] = server.Addrs(), server.TLSAddrs()
+	}
+	s.run = together(serves...)
+	return s, nil
 }
 
 // certificatesFor is empty where nothing is encrypted.
 func (l *listening) certificatesFor(a *app) (certificates, error) {
 	var encrypted []netip.Addr
 	for _, e := range l.Listen {
-		if e.scheme != "" {
+		if e.scheme != "" && e.scheme != "xdp" {
 			encrypted = append(encrypted, e.addr.Addr())
 		}
 	}
@@ -108,6 +120,10 @@ func (l *listening) list(bound map[string][]netip.AddrPort) string {
 	next := make(map[string]int)
 	texts := make([]string, len(l.Listen))
 	for i, e := range l.Listen {
+		if e.scheme == "xdp" {
+			texts[i] = e.xdp.String()
+			continue
+		}
 		texts[i] = bound[e.scheme][next[e.scheme]].String()
 		if e.scheme != "" {
 			texts[i] = e.scheme + "://" + texts[i]

@@ -89,6 +89,9 @@ func Parse(text string) (Config, error) {
 	return cfg, nil
 }
 
+// String returns the listener without its options, as in "xdp://eth0:53".
+func (c Config) String() string { return fmt.Sprintf("%s%s:%d", Scheme, c.Interface, c.Port) }
+
 var errSyntax = errors.New("expected xdp://IFACE or xdp://IFACE:PORT, as in xdp://eth0:53")
 
 // option sets what key=v asks for.

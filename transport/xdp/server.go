@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"net"
 	"net/netip"
+	"strings"
 
 	"onoma/transport"
 )
@@ -45,11 +46,11 @@ func Listen(cfg Config) (*Server, error) {
 	}
 	iface, err := net.InterfaceByName(cfg.Interface)
 	if err != nil {
-		return nil, fmt.Errorf("listening on %s%s: no interface of that name: %w", Scheme, cfg.Interface, err)
+		return nil, fmt.Errorf("listening on %v: no interface of that name: %w", cfg, err)
 	}
 	s := &Server{cfg: cfg}
 	if s.addrs, err = addresses(&cfg, iface); err != nil {
-		return nil, fmt.Errorf("listening on %s%s: %w", Scheme, cfg.Interface, err)
+		return nil, fmt.Errorf("listening on %v: %w", cfg, err)
 	}
 	cfg.Sockets.Addrs = s.addrs
 	if s.sockets, err = transport.Listen(cfg.Sockets); err != nil {
@@ -57,16 +58,17 @@ func Listen(cfg Config) (*Server, error) {
 	}
 	s.engine, err = newEngine(engineConfig{Config: &s.cfg, iface: iface, addrs: s.addrs, sockets: s.sockets, log: log})
 	if err == nil {
-		log.Info("AF_XDP attached", "interface", cfg.Interface, "mode", s.engine.mode.String(), "queues", len(s.engine.loops),
+		log.Info("AF_XDP attached", "interface", cfg.Interface, "addresses", list(s.addrs), "mode", s.engine.mode.String(), "queues", len(s.engine.loops),
 			"zero-copy", s.engine.zeroCopy())
 		return s, nil
 	}
 	s.lack = err
 	if cfg.Strict {
 		s.sockets.Close()
-		return nil, fmt.Errorf("listening on %s%s: %w", Scheme, cfg.Interface, err)
+		return nil, fmt.Errorf("listening on %v: %w", cfg, err)
 	}
-	log.Warn("no AF_XDP, its addresses are served over ordinary sockets", "interface", cfg.Interface, "error", err)
+	log.Warn("no AF_XDP: the interface's addresses are served over ordinary sockets", "interface", cfg.Interface,
+		"addresses", list(s.addrs), "error", err)
 	return s, nil
 }
 
@@ -97,6 +99,15 @@ func addresses(cfg *Config, iface *net.Interface) ([]netip.AddrPort, error) {
 		out = append(out, netip.AddrPortFrom(a, cfg.Port))
 	}
 	return out, nil
+}
+
+// list writes addresses with commas between them.
+func list(addrs []netip.AddrPort) string {
+	texts := make([]string, len(addrs))
+	for i, a := range addrs {
+		texts[i] = a.String()
+	}
+	return strings.Join(texts, ",")
 }
 
 func interfaceAddrs(iface *net.Interface) ([]netip.Addr, error) {
