@@ -25,7 +25,6 @@ type Vouch func(msg []byte, client netip.AddrPort, now int64) bool
 type triage struct {
 	sources askers
 	vouch   Vouch
-	next    int    // packets until the next one that is looked at
 	random  uint64 // state of the loop's own dice
 	took    census
 
@@ -55,6 +54,7 @@ const (
 func newTriage(vouch Vouch, seed uint64) *triage {
 	t := &triage{vouch: vouch, random: seed | 1, candidates: make(chan []candidate, 1)}
 	t.sources.init(uint32(seed>>32) | 1)
+	t.door.Store(open<<32 | open)
 	t.spare = make([]candidate, 0, nSources)
 	return t
 }

@@ -23,14 +23,13 @@ func (b *batch) triage() {
 	t.endBatch(now)
 }
 
-// sample remembers the sources of a few packets.
+// sample remembers the sources of a few packets: of the first, so that every client is noticed where batches are small, and of
+// some of the others.
 func (b *batch) sample(t *triage, now int64) {
 	t.took[kindOther] += uint64(b.n)
-	for ; t.next < b.n; t.next += t.stride() {
-		i := t.next
+	for i := 0; i < b.n; i += t.stride() {
 		t.calmly(b.keyOf(i), b.message(i), b.rxName[i].addrPort(b.zone), now)
 	}
-	t.next -= b.n
 }
 
 // sort finds each packet's kind, and marks what the loop must turn away itself.
@@ -41,8 +40,7 @@ func (b *batch) sort(t *triage, g *guestList, now int64) {
 			b.seat.tally[nShed]++
 		}
 	}
-	i := int(t.took[kindKnown]) % b.n
-	t.sources.refresh(b.keyOf(i), second(now))
+	t.sources.refresh(b.keyOf(0), second(now))
 }
 
 func (b *batch) message(i int) []byte {

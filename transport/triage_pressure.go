@@ -21,7 +21,7 @@ func (l *load) taken() uint64 {
 //
 // Everything offered is either taken or lost, so the shares need no search: what the loop can do less what the known sources
 // need is for others. What the loop can do is learnt: nine tenths of what it took when its buffer was seen full, and a
-// little more each time that it was not.
+// little more each time that it was seen empty.
 type pressure struct {
 	on     bool
 	target float64 // packets a second to let in
@@ -31,12 +31,14 @@ type pressure struct {
 }
 
 const (
-	fullAt = 0.5 // of the receive buffer. The kernel counts up to a quarter more than there is
+	// fullAt and emptyAt are parts of the receive buffer. The kernel may count up to a quarter of it more than there is.
+	fullAt  = 0.5
+	emptyAt = 0.05
 	// lossAt is the lost part of all packets that begins pressure even where the buffer is not seen full.
 	lossAt = 0.05
 	// headroom is what a loop is given of what it can do, so that its buffer drains.
 	headroom = 0.9
-	growth   = 1.05
+	growth   = 1.02
 	// leastShare is never taken from anyone, so that a new client gets in by asking again.
 	leastShare = 1.0 / 256
 	// calmAfter is how long everything must have fitted before the filter goes.
@@ -54,7 +56,7 @@ func (p *pressure) step(l load) {
 		}
 		return
 	}
-	p.aim(taken, offered, full)
+	p.aim(taken, offered, l.fill)
 	p.share(l, sec, offered)
 	p.rest(l.elapsed, full)
 }
@@ -65,11 +67,11 @@ func (p *pressure) begin(taken, offered float64) {
 	p.other = clamp(p.target / 2 / max(offered, 1))
 }
 
-func (p *pressure) aim(taken, offered float64, full bool) {
+func (p *pressure) aim(taken, offered, fill float64) {
 	switch {
-	case full:
+	case fill >= fullAt:
 		p.target = min(p.target, headroom*taken)
-	case taken > headroom*p.target || offered > p.target:
+	case fill < emptyAt && offered > p.target:
 		p.target *= growth
 	}
 	p.target = max(p.target, 1)
