@@ -48,6 +48,9 @@ func (s *batchSocket) serve(st *seat, counts *counters) error {
 		b.send()
 		b.rearm()
 		counts.publish(&st.tally)
+		if s.pinned() {
+			nap(b.pace.pause(n, st.q.Now))
+		}
 	}
 }
 
@@ -57,6 +60,7 @@ type batch struct {
 	sock *batchSocket
 	seat *seat
 	zone zones
+	pace pace
 
 	rxVec   [batchSize]unix.Iovec
 	rxName  [batchSize]rawAddr
@@ -65,10 +69,13 @@ type batch struct {
 	n, next int                // packets received, and the next to be answered
 
 	txVec  [batchSize]unix.Iovec
-	out    []byte // answers one behind the other: those of a batch are seldom as long as their slots
-	used   int    // of out
-	queued int    // of tx
-	skip   uint64 // packets that are not answered, by their bits
+	out    []byte          // answers one behind the other: those of a batch are seldom as long as their slots
+	used   int             // of out
+	queued int             // of tx
+	skip   [batchSize]bool // packets that are not answered
+
+	segments segments
+	segCtl   [batchSize]segmentControl
 }
 
 func newBatch(s *batchSocket, st *seat) *batch {
@@ -85,11 +92,13 @@ func newBatch(s *batchSocket, st *seat) *batch {
 		if s.wildcard() {
 			h.Control = &b.rxCtl[i][0]
 		}
-		b.tx[i].Hdr.Iov = &b.txVec[i]
-		b.tx[i].Hdr.SetIovlen(1)
 	}
 	b.n = batchSize
 	b.rearm()
+	s.control(func(fd int) error {
+		b.segments.off = !canSegment(fd)
+		return nil
+	})
 	st.q.Proto, st.q.from, st.q.Local = UDP, s, s.addr
 	return b
 }
@@ -123,7 +132,7 @@ func (b *batch) answerSome() {
 }
 
 func (b *batch) answerOne(i int) {
-	if b.skip>>i&1 != 0 {
+	if b.skip[i] {
 		return
 	}
 	m, st := &b.rx[i], b.seat
@@ -163,28 +172,33 @@ func (b *batch) queue(i int, room, answer []byte) {
 	h, from := &b.tx[b.queued].Hdr, &b.rx[i].Hdr
 	h.Name, h.Namelen = from.Name, from.Namelen
 	h.Control, h.Controllen = from.Control, from.Controllen
+	h.Iov = &b.txVec[b.queued]
+	h.SetIovlen(1)
 	b.queued++
 }
 
 // send sends the batch. The kernel stops at a packet that it cannot send, and says why only when asked to start with it.
 func (b *batch) send() {
-	for first := 0; first < b.queued; {
-		n, errno := b.calls.send(first, b.queued)
-		switch errno {
-		case 0:
-			b.count(first, n)
-			first += n
-		case unix.EINTR:
+	n := b.segments.merge(b, b.queued)
+	for first := 0; first < n; {
+		sent, errno := b.calls.send(first, n)
+		switch {
+		case errno == 0:
+			b.count(first, sent)
+			first += sent
+		case errno == unix.EINTR:
+		case (errno == unix.EIO || errno == unix.EINVAL) && b.tx[first].Hdr.Iovlen > 1:
+			first, n = 0, b.segments.split(b, first, n)
 		default:
-			b.seat.tally[nSendErrors]++
+			b.seat.tally[nSendErrors] += uint64(b.tx[first].Hdr.Iovlen)
 			first++
 		}
 	}
 }
 
 func (b *batch) count(first, n int) {
-	b.seat.tally[nAnswers] += uint64(n)
-	for i := range n {
-		b.seat.tally[nBytesOut] += uint64(b.tx[first+i].Len)
+	for i := first; i < first+n; i++ {
+		b.seat.tally[nAnswers] += uint64(b.tx[i].Hdr.Iovlen)
+		b.seat.tally[nBytesOut] += uint64(b.tx[i].Len)
 	}
 }

@@ -9,7 +9,7 @@ import (
 
 // triage looks at a batch before it is answered.
 func (b *batch) triage() {
-	b.skip = 0
+	clear(b.skip[:])
 	t, now := b.sock.triage, b.seat.q.Now
 	if t == nil {
 		return
@@ -36,7 +36,7 @@ func (b *batch) sample(t *triage, now int64) {
 func (b *batch) sort(t *triage, g *guestList, now int64) {
 	for i := range b.n {
 		if !t.pressed(g, b.keyOf(i), b.message(i), b.rxName[i].addrPort(b.zone), now) {
-			b.skip |= 1 << i
+			b.skip[i] = true
 			b.seat.tally[nShed]++
 		}
 	}
