@@ -28,6 +28,7 @@ type Config struct {
 
 	ReadBuffer  int // bytes of socket buffer, each UDP socket: 1 MiB
 	WriteBuffer int // likewise
+	DSCP        int // code point that all packets are sent with (RFC 2474), 0 to 63; 0: as the system has it
 	TCP         TCPLimits
 
 	TLSAddrs  []netip.AddrPort // DNS over TLS on each (RFC 7858)
@@ -105,6 +106,9 @@ func (c *Config) check() error {
 		return fmt.Errorf("listening: %d threads are wanted, 1 to %d are possible", c.Threads, maxThreads)
 	case c.Pin && !canPin:
 		return errors.New("listening: threads can be pinned to CPUs only on Linux")
+	}
+	if c.DSCP < 0 || c.DSCP > maxDSCP {
+		return fmt.Errorf("listening: DSCP %d is wanted, 0 to %d are possible", c.DSCP, maxDSCP)
 	}
 	if err := errors.Join(c.TCP.check(TCP), c.TLS.check(TLS)); err != nil {
 		return err

@@ -121,6 +121,9 @@ func setUp(fd int, addr netip.AddrPort, cfg *Config, share bool) error {
 	if err := omitPathMTU(fd, addr.Addr()); err != nil {
 		return err
 	}
+	if err := mark(uintptr(fd), addr.Addr(), cfg.DSCP); err != nil {
+		return err
+	}
 	if addr.Addr().IsUnspecified() {
 		if err := askForLocal(fd, addr.Addr()); err != nil {
 			return fmt.Errorf("asking for the address of each packet: %w", err)

@@ -20,7 +20,7 @@ type plainSocket struct {
 }
 
 func openPlain(addr netip.AddrPort, cfg *Config) ([]udpSocket, error) {
-	pc, err := (&net.ListenConfig{}).ListenPacket(context.Background(), network(UDP, addr.Addr()), addr.String())
+	pc, err := (&net.ListenConfig{Control: marked(addr.Addr(), cfg.DSCP)}).ListenPacket(context.Background(), network(UDP, addr.Addr()), addr.String())
 	if err != nil {
 		return nil, err
 	}
