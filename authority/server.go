@@ -76,7 +76,7 @@ func New(o Options) *Server {
 		s.agent = o.ReportAgent
 		s.report = dns.AppendOption(nil, dns.OptionReportChannel, s.agent.Append(nil))
 	}
-	s.zones.current.Store(newTable(nil))
+	s.zones.current.Store(newTable(0))
 	return s
 }
 

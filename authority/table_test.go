@@ -1,6 +1,8 @@
 package authority
 
 import (
+	"fmt"
+	"math/rand/v2"
 	"runtime"
 	"strings"
 	"sync"
@@ -140,4 +142,104 @@ func TestIdleWorkersLetGo(t *testing.T) {
 	}
 	t.Error("the version that was replaced is still in memory")
 	runtime.KeepAlive(w)
+}
+
+// TestManyZones: coming and going costs the same however many zones there are,
+// and nobody who stays is missed meanwhile.
+func TestManyZones(t *testing.T) {
+	const stay, visit = 3000, 2000
+	name := func(kind string, i int) dns.Name { return dns.MustName(fmt.Sprintf("%s%d.Example", kind, i)) }
+	s := New(Options{})
+	for i := range stay {
+		s.AddZone(zone.New(name("stay", i)))
+	}
+	done := make(chan struct{})
+	var wg sync.WaitGroup
+	wg.Go(func() {
+		for i := 0; ; i++ {
+			n := name("stay", i%stay)
+			if z := s.Zone(n); z == nil || z.Origin() != n {
+				t.Errorf("%s is not served", n)
+				return
+			}
+			select {
+			case <-done:
+				return
+			default:
+			}
+		}
+	})
+	for range 5 {
+		for i := range visit {
+			s.AddZone(zone.New(name("visit", i)))
+			s.AddZone(zone.New(name("VISIT", i)))
+		}
+		for i := range visit {
+			if !s.RemoveZone(name("viSit", i)) {
+				t.Fatalf("visitor %d was not served", i)
+			}
+		}
+	}
+	close(done)
+	wg.Wait()
+	n := 0
+	for range s.Zones() {
+		n++
+	}
+	if n != stay {
+		t.Errorf("%d zones are listed, expected %d", n, stay)
+	}
+	for i := range stay - 1 {
+		s.RemoveZone(name("stay", i))
+	}
+	tab := s.zones.current.Load()
+	if s.Zone(name("stay", stay-1)) == nil || s.Zone(name("stay", 0)) != nil || len(tab.buckets) > 16 {
+		t.Errorf("one zone is left in a table of %d buckets", len(tab.buckets))
+	}
+	for i := range tab.buckets {
+		b := &tab.buckets[i]
+		for at := range b.tags {
+			if b.beyond.Load() != 0 || (b.tags[at].Load() != 0) != (b.zones[at].Load() != nil) {
+				t.Fatalf("bucket %d is not as empty as it should be", i)
+			}
+		}
+	}
+}
+
+func BenchmarkEnclosing(b *testing.B) {
+	for _, n := range []int{1, 1000, 100_000, 1_000_000} {
+		zs := make([]*zone.Zone, n)
+		names := make([][]byte, n)
+		for i := range zs {
+			origin := dns.MustName(fmt.Sprintf("customer-%d.example", i*7919))
+			zs[i] = zone.New(origin)
+			names[i] = []byte("\x03www" + origin.Wire())
+		}
+		rand.Shuffle(n, func(i, j int) { names[i], names[j] = names[j], names[i] })
+		s := serve(b, Options{}, zs...)
+		t := s.zones.current.Load()
+		b.Run(fmt.Sprint("Hit/", n), func(b *testing.B) {
+			for i := 0; b.Loop(); i++ {
+				if z, _ := t.enclosing(names[i%n], 0); z == nil {
+					b.Fatal("not found")
+				}
+			}
+		})
+		b.Run(fmt.Sprint("Miss/", n), func(b *testing.B) {
+			miss := []byte(dns.MustName("www.elsewhere-12345.org").Wire())
+			for i := 0; b.Loop(); i++ {
+				miss[6] = byte('a' + i%26)
+				if z, _ := t.enclosing(miss, 0); z != nil {
+					b.Fatal("found")
+				}
+			}
+		})
+		b.Run(fmt.Sprint("AddRemove/", n), func(b *testing.B) {
+			z := zone.New(dns.MustName("one-more.example"))
+			for b.Loop() {
+				s.AddZone(z)
+				s.RemoveZone(z.Origin())
+			}
+		})
+	}
 }
