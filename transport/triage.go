@@ -114,7 +114,9 @@ func (t *triage) dice() uint32 {
 // endBatch publishes what was counted, and hands out the candidates where they are wanted.
 func (t *triage) endBatch(now int64) {
 	for i, n := range t.took {
-		t.public[i].Store(n)
+		if t.public[i].Load() != n { // a look costs far less than a store
+			t.public[i].Store(n)
+		}
 	}
 	if t.wanted.Load() {
 		t.wanted.Store(false)

@@ -14,11 +14,10 @@ func (b *batch) triage() {
 	if t == nil {
 		return
 	}
-	g := t.guest.Load()
-	if g == nil {
-		b.sample(t, now)
-	} else {
+	if g := t.guest.Load(); g != nil {
 		b.sort(t, g, now)
+	} else {
+		b.sample(t, now)
 	}
 	t.endBatch(now)
 }
