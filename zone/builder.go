@@ -2,7 +2,6 @@ package zone
 
 import (
 	"bytes"
-	"slices"
 
 	"onoma/dns"
 	"onoma/zone/qp"
@@ -18,8 +17,9 @@ type Builder struct {
 	hashed  draft  // owner's NSEC3 records and what covers those: a namespace of their own (RFC 5155 §7.2.8)
 
 	names, nsec3 fragments
-	garbage      int // octets of entries that were merged
+	garbage      int // octets of entries that were merged or belong to nothing
 	findings     findings
+	team         *team // nil, or who else builds
 }
 
 // NewBuilder returns a Builder for the zone origin. The first record says what
@@ -117,58 +117,6 @@ func (b *Builder) store(d *draft, rel []byte, to *fragments) {
 	to.add(&b.w.Space, fragment{b.key.Prefix(), ref, flags})
 }
 
-// fragment is a name with some or all of its records.
-type fragment struct {
-	prefix     uint64 // qp.Key.Prefix of the name
-	ref, flags uint32
-}
-
-// fragments is the names of a zone in the order of the input, then in canonical order.
-type fragments struct {
-	list     []fragment
-	unsorted bool
-}
-
-func (fs *fragments) add(s *qp.Space, f fragment) {
-	if n := len(fs.list); n > 0 && !fs.unsorted {
-		fs.unsorted = compareFragments(s, fs.list[n-1], f) > 0
-	}
-	fs.list = append(fs.list, f)
-}
-
-func compareFragments(s *qp.Space, a, b fragment) int {
-	if a.prefix != b.prefix {
-		if a.prefix < b.prefix {
-			return -1
-		}
-		return 1
-	}
-	return dns.CompareNames(s.Name(qp.Leaf{Ref: a.ref}), s.Name(qp.Leaf{Ref: b.ref}))
-}
-
-// sort puts the names in order; fragments of one name stay in that of the input.
-func (fs *fragments) sort(s *qp.Space) {
-	if fs.unsorted {
-		slices.SortStableFunc(fs.list, func(a, b fragment) int { return compareFragments(s, a, b) })
-	}
-}
-
-// merge makes one entry of the fragments of each name.
-func (b *Builder) merge(fs *fragments) {
-	fs.sort(&b.w.Space)
-	list, n := fs.list, 0
-	for i, j := 0, 0; i < len(list); i = j {
-		for j = i + 1; j < len(list) && compareFragments(&b.w.Space, list[i], list[j]) == 0; j++ {
-		}
-		if j > i+1 {
-			list[i] = b.join(list[i:j])
-		}
-		list[n] = list[i]
-		n++
-	}
-	fs.list = list[:n]
-}
-
 func (b *Builder) join(parts []fragment) fragment {
 	d, name := &b.plain, b.name(parts[0].ref)
 	for _, f := range parts {
@@ -189,44 +137,57 @@ func (b *Builder) join(parts []fragment) fragment {
 // Builder is spent.
 func (b *Builder) Build() (*Version, []Finding) {
 	b.flush()
-	b.merge(&b.names)
-	b.merge(&b.nsec3)
-	if !b.hasSOA() {
+	names, nsec3 := b.inOrder(&b.names), b.inOrder(&b.nsec3)
+	if !b.hasSOA(names) {
 		b.findings.add(Finding{
 			Severity: Error, Code: "no-soa", Name: b.v.origin, Type: dns.TypeSOA,
 			Text: "the zone has no SOA record at its apex", Cure: "add one, and check the origin",
 		})
 		return nil, b.findings.sorted()
 	}
-	b.w.Expect((len(b.names.list) + len(b.nsec3.list)) * 3 / 2)
-	a := newAssembly(&b.edit)
 	b.findChain()
-	for _, f := range b.names.list {
-		a.add(f.ref, f.flags)
-	}
-	a.finishNames()
-	for _, f := range b.nsec3.list {
-		a.addNSEC3(f.ref, f.flags)
-	}
-	a.finish()
+	splits := b.assemble(names, nsec3)
 	v := b.v
 	if b.garbage > v.live/8 {
-		v = v.compact()
+		v, splits = v.compact(), nil
 	}
-	if err := b.w.Err(); err != nil {
+	if err := b.err(); err != nil {
 		b.findings.add(Finding{Severity: Error, Code: "too-large", Name: v.origin, Text: err.Error(), Cure: "split the zone"})
 		return nil, b.findings.sorted()
 	}
-	b.findings.check(v)
+	b.findings.checkParts(v, splits)
 	return v, b.findings.sorted()
 }
 
+// assemble makes the tries of names in order, and returns at which names the
+// work was split.
+func (b *Builder) assemble(names, nsec3 runs) (splits []uint32) {
+	if b.team != nil {
+		return b.team.assemble(names, nsec3)
+	}
+	b.w.Expect((names.len() + nsec3.len()) * 3 / 2)
+	a := newAssembly(&b.edit)
+	a.addRuns(names)
+	a.finishNames()
+	a.addHashedRuns(nsec3)
+	a.finish()
+	return nil
+}
+
+// err returns why the zone is too large, if it is.
+func (b *Builder) err() error {
+	if b.team != nil {
+		return b.team.err()
+	}
+	return b.w.Err()
+}
+
 // hasSOA looks at the first name, and makes it the apex.
-func (b *Builder) hasSOA() bool {
-	if len(b.names.list) == 0 {
+func (b *Builder) hasSOA(names runs) bool {
+	if names.len() == 0 {
 		return false
 	}
-	first := b.names.list[0]
+	first := names.first()
 	b.v.apex = qp.Leaf{Flags: first.flags, Ref: first.ref}
 	b.sync()
 	soa, ok := b.v.Apex().RRset(dns.TypeSOA)

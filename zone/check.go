@@ -2,8 +2,10 @@ package zone
 
 import (
 	"fmt"
+	"sync"
 
 	"onoma/dns"
+	"onoma/zone/qp"
 )
 
 // Check returns what is wrong with the version, errors first. Builder.Build
@@ -30,17 +32,58 @@ type checker struct {
 	fine []*[1024]uint64
 }
 
-func (fs *findings) check(v *Version) {
+func (fs *findings) check(v *Version) { fs.checkParts(v, nil) }
+
+// checkParts is check by several goroutines. The names of the entries at splits
+// say where the work is divided.
+func (fs *findings) checkParts(v *Version, splits []uint32) {
+	parts := make([]checker, len(splits)+1)
+	var wg sync.WaitGroup
+	for i := range parts {
+		parts[i] = checker{findings: &findings{}, v: v}
+		parts[i].setReverse()
+		wg.Go(func() {
+			if i == 0 {
+				parts[i].walk(v.sp.Walk(&v.names), splits)
+			} else {
+				parts[i].walkFrom(splits[i-1], splits[i:])
+			}
+		})
+	}
+	wg.Wait()
+	for i := range parts {
+		fs.addAll(parts[i].findings)
+	}
 	c := &checker{findings: fs, v: v}
-	for _, arpa := range []string{"in-addr.arpa.", "ip6.arpa.", "ip6.int."} {
-		c.reverse = c.reverse || v.origin.IsSubdomainOf(dns.MustName(arpa))
-	}
-	walk := v.sp.Walk(&v.names)
-	for l, ok := walk.Next(); ok; l, ok = walk.Next() {
-		c.node(Node{v, l})
-	}
 	c.apex()
 	c.nsec3()
+}
+
+// setReverse notes whether the zone is one of addresses.
+func (c *checker) setReverse() {
+	for _, arpa := range []string{"in-addr.arpa.", "ip6.arpa.", "ip6.int."} {
+		c.reverse = c.reverse || c.v.origin.IsSubdomainOf(dns.MustName(arpa))
+	}
+}
+
+// walk checks all nodes up to the first of the entries at splits.
+func (c *checker) walk(walk qp.Cursor, splits []uint32) {
+	for l, ok := walk.Next(); ok; l, ok = walk.Next() {
+		if len(splits) > 0 && l.Ref == splits[0] {
+			return
+		}
+		c.node(Node{c.v, l})
+	}
+}
+
+// walkFrom is walk from the name of the entry at ref on.
+func (c *checker) walkFrom(ref uint32, splits []uint32) {
+	var q qp.Search
+	v, rel := c.v, c.v.sp.Name(qp.Leaf{Ref: ref})
+	if v.sp.Lookup(&v.names, &q, parent(rel), flagsStop) && q.Leaf.Flags&flagsStop != 0 {
+		c.cover(Node{v, q.Leaf}, v.sp.Name(q.Leaf))
+	}
+	c.walk(v.sp.WalkFrom(&v.names, &q.Key, rel), splits)
 }
 
 // report adds a finding on a type of a node.
@@ -57,10 +100,15 @@ func (c *checker) node(n Node) {
 		c.types(n, rel)
 	}
 	if c.above == nil && n.leaf.Flags&flagsStop != 0 {
-		c.above, c.aboveName = rel, "delegation"
-		if !n.IsCut() {
-			c.aboveName = "DNAME"
-		}
+		c.cover(n, rel)
+	}
+}
+
+// cover notes that the cut or DNAME n, whose name is rel, hides what lies below.
+func (c *checker) cover(n Node, rel []byte) {
+	c.above, c.aboveName = rel, "delegation"
+	if !n.IsCut() {
+		c.aboveName = "DNAME"
 	}
 }
 

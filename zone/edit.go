@@ -107,6 +107,24 @@ func (a *assembly) leaf(k *qp.Key, ref, flags uint32) {
 	a.n++
 }
 
+// addRuns appends names in order.
+func (a *assembly) addRuns(names runs) {
+	for _, r := range names {
+		for _, f := range r.list {
+			a.add(f.ref, f.flags)
+		}
+	}
+}
+
+// addHashedRuns appends owners of NSEC3 records in order.
+func (a *assembly) addHashedRuns(owners runs) {
+	for _, r := range owners {
+		for _, f := range r.list {
+			a.addNSEC3(f.ref, f.flags)
+		}
+	}
+}
+
 // addNSEC3 appends an owner of NSEC3 records. The names must be finished.
 func (a *assembly) addNSEC3(ref, flags uint32) {
 	l := qp.Leaf{Flags: flags, Ref: ref}
@@ -133,10 +151,15 @@ func (a *assembly) finishNames() {
 func (a *assembly) finish() {
 	a.v.nsec3, a.v.spare = a.nsec3.Finish(), a.spare.Finish()
 	a.w.Trim()
+	a.seal()
+	a.v.line = &lineage{share: a.share}
+}
+
+// seal ends the version once its tries are there.
+func (a *assembly) seal() {
 	a.sync()
 	_, a.v.live = a.v.sp.Size()
 	a.findChain() // once more, as the salt has moved with the last chunk
 	a.v.settle()
-	a.v.line = &lineage{share: a.share}
 	a.v.number = 0
 }

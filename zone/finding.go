@@ -67,6 +67,17 @@ func (fs *findings) add(f Finding) {
 	fs.list = append(fs.list, f)
 }
 
+// addAll adds those that others has.
+func (fs *findings) addAll(others *findings) {
+	for _, f := range others.list {
+		fs.add(f)
+	}
+	if others.dropped > 0 {
+		fs.dropped += others.dropped
+		fs.worst = max(fs.worst, others.worst)
+	}
+}
+
 // sorted returns the findings, errors first, then by name.
 func (fs *findings) sorted() []Finding {
 	slices.SortStableFunc(fs.list, func(a, b Finding) int {

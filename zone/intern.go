@@ -15,7 +15,8 @@ type interner struct {
 	seed   maphash.Seed
 	table  []internSlot // open addressing, a power of two long
 	n      int
-	fresh  []uint32 // blocks made since the last call of takeFresh
+	fresh  []uint32      // blocks made since the last call of takeFresh
+	shards *internShards // nil, or what is used instead of table and fresh
 }
 
 type internSlot struct{ hash, ref uint32 }
@@ -41,6 +42,13 @@ func (v *Version) interner(blocks []uint32) *interner {
 // intern returns the reference of the shared block with the NS set b.
 func (in *interner) intern(w *qp.Writer, b body) uint32 {
 	hash := in.hash(b)
+	if in.shards != nil {
+		return in.internShared(w, b, hash)
+	}
+	return in.internHashed(w, b, hash)
+}
+
+func (in *interner) internHashed(w *qp.Writer, b body, hash uint32) uint32 {
 	if 4*in.n >= 3*len(in.table) {
 		in.grow()
 	}
@@ -123,6 +131,11 @@ func (in *interner) leadsInside(b body) bool {
 func (in *interner) takeFresh() []uint32 {
 	fresh := in.fresh
 	in.fresh = nil
+	if in.shards != nil {
+		for i := range in.shards {
+			fresh = append(fresh, in.shards[i].takeFresh()...)
+		}
+	}
 	return fresh
 }
 

@@ -3,7 +3,7 @@ package zone
 import (
 	"errors"
 	"fmt"
-	"io"
+	"runtime"
 	"time"
 
 	"onoma/dns"
@@ -14,23 +14,52 @@ import (
 // its end too, so that the error is all of them ([zonefile.Errors]) and comes
 // with what is wrong with the zone as far as it was read; there is no version then.
 func Load(r *zonefile.Reader, origin dns.Name) (*Version, []Finding, error) {
-	b := NewBuilder(origin)
-	var mistakes zonefile.Errors
-	for {
-		e, err := r.NextEntry()
-		if err == io.EOF {
-			break
-		}
-		if one := (*zonefile.Error)(nil); errors.As(err, &one) {
-			mistakes = append(mistakes, one)
-			continue
-		}
-		if err == nil {
-			err = b.add(e.Owner, e.Type, e.Class, e.TTL, e.Data)
-		}
-		if err != nil {
-			return nil, nil, fmt.Errorf("loading zone %s: %w", origin, err)
-		}
+	return Loader{Workers: 1}.Load(r, origin)
+}
+
+// LoadFile reads the master file at path for the zone origin. $INCLUDE takes
+// files from path's directory and below.
+func LoadFile(path string, origin dns.Name) (*Version, []Finding, error) {
+	return Loader{}.LoadFile(path, origin)
+}
+
+// Loader says how zones are read. The zero value is good.
+type Loader struct {
+	// Workers is the most goroutines for one file; 0: as many as there are CPUs.
+	// Small files are always read by one.
+	Workers int
+	// Progress is called now and then, by one goroutine at a time, with how much
+	// of the file has been read, in octets. It may be nil.
+	Progress func(read, total int64)
+
+	pieces zonefile.Parallel // sizes, for tests
+	least  int               // fewest names worth a goroutine, for tests; 0: leastShare
+}
+
+// largeFile is the size from which a file is read by several goroutines.
+const largeFile = 4 << 20
+
+// LoadFile is the function LoadFile, as the Loader says.
+func (l Loader) LoadFile(path string, origin dns.Name) (*Version, []Finding, error) {
+	begun := time.Now()
+	r, err := zonefile.Open(path, zonefile.Options{Origin: origin})
+	if err != nil {
+		return nil, nil, err
+	}
+	v, found, err := l.Load(r, origin)
+	if v != nil {
+		v.source = sourceOf(r, begun)
+	}
+	return v, found, err
+}
+
+// Load is the function Load, as the Loader says.
+func (l Loader) Load(r *zonefile.Reader, origin dns.Name) (*Version, []Finding, error) {
+	b, p := l.plan(r, origin)
+	err := r.ReadInto(taker{b}, p)
+	mistakes := zonefile.Errors(nil)
+	if err != nil && !errors.As(err, &mistakes) {
+		return nil, nil, fmt.Errorf("loading zone %s: %w", origin, err)
 	}
 	v, found := b.Build()
 	if len(mistakes) > 0 {
@@ -39,18 +68,26 @@ func Load(r *zonefile.Reader, origin dns.Name) (*Version, []Finding, error) {
 	return v, found, nil
 }
 
-// LoadFile reads the master file at path for the zone origin. $INCLUDE takes
-// files from path's directory and below.
-func LoadFile(path string, origin dns.Name) (*Version, []Finding, error) {
-	begun := time.Now()
-	r, err := zonefile.Open(path, zonefile.Options{Origin: origin})
-	if err != nil {
-		return nil, nil, err
+// plan decides by the size of the text who builds the zone.
+func (l Loader) plan(r *zonefile.Reader, origin dns.Name) (*Builder, zonefile.Parallel) {
+	p := l.pieces
+	p.Workers = l.Workers
+	if p.Workers == 0 {
+		p.Workers = runtime.GOMAXPROCS(0)
 	}
-	defer r.Close()
-	v, found, err := Load(r, origin)
-	if v != nil {
-		v.source = sourceOf(r, begun)
+	size := r.Size()
+	if l.Progress != nil {
+		p.Progress = func(read int64) { l.Progress(read, max(read, size)) }
 	}
-	return v, found, err
+	if p.Size == 0 {
+		p.Workers = int(min(int64(p.Workers), size/(largeFile/2)))
+	}
+	if p.Workers < 2 {
+		return NewBuilder(origin), p
+	}
+	b := newTeam(origin, p.Workers, int(size))
+	if l.least > 0 {
+		b.team.least = l.least
+	}
+	return b, p
 }

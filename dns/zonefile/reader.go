@@ -130,6 +130,14 @@ type File struct {
 // then those that $INCLUDE named. It may be called after Close.
 func (z *Reader) Files() []File { return z.files }
 
+// Size returns the size of the first file in octets, 0 where it is no file.
+func (z *Reader) Size() int64 {
+	if info := z.files[0].Info; info != nil && info.Mode().IsRegular() {
+		return info.Size()
+	}
+	return 0
+}
+
 // Close closes the files that the reader opened. It need not be called after a
 // NewReader that was read to its end.
 func (z *Reader) Close() error {

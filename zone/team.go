@@ -1,0 +1,284 @@
+package zone
+
+import (
+	"bytes"
+	"slices"
+	"sync"
+
+	"onoma/dns"
+	"onoma/dns/zonefile"
+	"onoma/zone/qp"
+)
+
+// team is a Builder and its helpers. Each helper makes entries of the pieces of
+// text that it reads, in memory of its own within one Space, and later a trie of
+// its share of the names; the Builder takes what they made in the order of the
+// text. The version is the one that the Builder would have made alone, but for
+// where things lie.
+type team struct {
+	lead    *Builder
+	pool    *qp.Pool
+	helpers []*Builder
+	taken   int // octets of the pieces that became part of the zone
+	least   int // fewest names worth a goroutine
+}
+
+// leastShare is the fewest names worth a goroutine.
+const leastShare = 1 << 14
+
+// newTeam returns a Builder with helpers, for a zone of about size octets.
+func newTeam(origin dns.Name, helpers, size int) *Builder {
+	b := NewBuilder(origin)
+	t := &team{lead: b, pool: qp.NewPool(size), least: leastShare}
+	b.team, b.w = t, t.pool.Writer()
+	b.share = newSharedInterner(b.share)
+	for range helpers {
+		h := &Builder{}
+		h.v = &Version{origin: origin}
+		h.w, h.share = t.pool.Writer(), b.share
+		t.helpers = append(t.helpers, h)
+	}
+	return b
+}
+
+func (t *team) err() error {
+	for _, h := range t.helpers {
+		if err := h.w.Err(); err != nil {
+			return err
+		}
+	}
+	return t.lead.w.Err()
+}
+
+// taker makes a zone of the records of a master file.
+type taker struct{ *Builder }
+
+// Add takes the next record of the text.
+func (t taker) Add(e *zonefile.Entry) error {
+	return t.add(e.Owner, e.Type, e.Class, e.TTL, e.Data)
+}
+
+// Begin returns what takes the records of a piece of text.
+func (t taker) Begin(worker int) zonefile.Piece {
+	h := t.team.helpers[worker]
+	return &piece{b: h, begun: h.w.Written()}
+}
+
+// Take goes on with a piece.
+func (t taker) Take(zp zonefile.Piece) error { return zp.(*piece).join(t.Builder) }
+
+// piece is what a helper made of a piece of text. Records of its first owner may
+// belong to an RRset that began before it, and those of its last one to one that
+// goes on behind it: they are kept apart.
+type piece struct {
+	b     *Builder // the helper, until the piece is done
+	begun int
+	size  int // octets written
+
+	head      []headRecord // of the first owner
+	headText  []byte       // its name, and the rdata
+	headOwner int          // length of the name
+	past      bool         // there is another owner than the first one
+
+	names, nsec3 run
+	records      int
+	findings     findings
+	class        dns.Class
+
+	owner         []byte // the last one, with the records below
+	outside       bool
+	plain, hashed draft
+}
+
+// headRecord is a record of a piece's first owner; its rdata ends at end.
+type headRecord struct {
+	typ   dns.Type
+	class dns.Class
+	ttl   uint32
+	end   int
+}
+
+// Add takes the next record of the piece.
+func (p *piece) Add(e *zonefile.Entry) error {
+	if p.past {
+		return p.b.add(e.Owner, e.Type, e.Class, e.TTL, e.Data)
+	}
+	first := p.headText[:p.headOwner]
+	switch {
+	case len(p.head) == 0:
+		p.headText = append(p.headText, e.Owner...)
+		p.headOwner = len(e.Owner)
+	case !bytes.Equal(e.Owner, first) && !dns.EqualNames(e.Owner, first):
+		p.past = true
+		return p.Add(e)
+	}
+	p.headText = append(p.headText, e.Data...)
+	p.head = append(p.head, headRecord{e.Type, e.Class, e.TTL, len(p.headText)})
+	return nil
+}
+
+// Done takes from the helper what it has made, so that it can begin with another piece.
+func (p *piece) Done() {
+	h := p.b
+	p.b = nil
+	p.names, p.nsec3, p.findings, p.records, p.class = h.names.run, h.nsec3.run, h.findings, h.v.records, h.v.class
+	p.owner, p.outside, p.plain, p.hashed = h.owner, h.outside, h.plain, h.hashed
+	p.size = h.w.Written() - p.begun
+	h.names.run = run{list: make([]fragment, 0, len(p.names.list)*9/8)}
+	h.nsec3.run = run{list: make([]fragment, 0, len(p.nsec3.list)*9/8)}
+	h.findings, h.v.records = findings{}, 0
+	h.owner, h.outside, h.plain, h.hashed = nil, false, draft{}, draft{}
+}
+
+// join adds the piece to the zone that b builds.
+func (p *piece) join(b *Builder) error {
+	start := p.headOwner
+	for _, r := range p.head {
+		if err := b.add(p.headText[:p.headOwner], r.typ, r.class, r.ttl, p.headText[start:r.end]); err != nil {
+			return err
+		}
+		start = r.end
+	}
+	b.team.taken += p.size
+	if !p.past {
+		return nil
+	}
+	b.flush()
+	b.names.addRun(p.names)
+	b.nsec3.addRun(p.nsec3)
+	b.v.records += p.records
+	b.findings.addAll(&p.findings)
+	if b.v.class == 0 {
+		b.v.class = p.class
+	}
+	b.owner, b.outside, b.plain, b.hashed = p.owner, p.outside, p.plain, p.hashed
+	return b.w.Err()
+}
+
+// assemble makes the tries, each helper of its share of the names, and returns
+// the first names of the shares but the first one.
+func (t *team) assemble(names, nsec3 runs) (splits []uint32) {
+	written := 0
+	for _, h := range t.helpers {
+		written += h.w.Written()
+	}
+	t.lead.garbage += written - t.taken
+	a := newAssembly(&t.lead.edit)
+	shares := max(1, min(len(t.helpers), names.len()/t.least))
+	for i := 1; i < shares; i++ {
+		splits = append(splits, names.part(i*names.len()/shares, names.len()).first().ref)
+	}
+	parts := t.shares(names, nsec3, shares)
+	for _, p := range parts {
+		a.wild = append(a.wild, p.wild...)
+		a.v.names = a.w.Join(a.v.names, p.v.names)
+		a.v.nsec3 = a.w.Join(a.v.nsec3, p.v.nsec3)
+		a.v.spare = a.w.Join(a.v.spare, p.v.spare)
+	}
+	t.link(a, parts)
+	a.w.Space = t.pool.Finish()
+	a.seal()
+	a.v.line = &lineage{blocks: t.lead.share.blocks()}
+	return splits
+}
+
+// shares makes the tries of each share of the names.
+func (t *team) shares(names, nsec3 runs, n int) []*assembly {
+	parts := make([]*assembly, n)
+	var wg sync.WaitGroup
+	for i := range n {
+		v := *t.lead.v
+		h := t.helpers[i]
+		h.v = &v
+		v.sp = h.w.Space
+		a := newAssembly(&h.edit)
+		parts[i] = a
+		wg.Go(func() {
+			from, to := i*names.len()/n, (i+1)*names.len()/n
+			if from > 0 {
+				a.last.Set(a.name(names.part(from-1, from).first().ref))
+				a.n = 1
+			}
+			a.addRuns(names.part(from, to))
+			a.addHashedRuns(nsec3.part(i*nsec3.len()/n, (i+1)*nsec3.len()/n))
+			v.names, v.nsec3, v.spare = a.names.Finish(), a.nsec3.Finish(), a.spare.Finish()
+		})
+	}
+	wg.Wait()
+	return parts
+}
+
+// link links what depends on the trie of names. To find the leafs of all hosts
+// takes longest, and is shared; to number them is quick.
+func (t *team) link(a *assembly, parts []*assembly) {
+	blocks := a.share.takeFresh()
+	slices.Sort(blocks) // in the order of memory
+	for _, ref := range a.wild {
+		a.setWild(a.name(ref), true)
+	}
+	places := make([][]uint32, len(parts))
+	var wg sync.WaitGroup
+	for i, p := range parts {
+		p.v.names = a.v.names
+		wg.Go(func() {
+			places[i] = p.findHosts(blocks[i*len(blocks)/len(parts) : (i+1)*len(blocks)/len(parts)])
+		})
+	}
+	wg.Wait()
+	for i := range parts {
+		a.linkPlaces(blocks[i*len(blocks)/len(parts):(i+1)*len(blocks)/len(parts)], places[i])
+	}
+	a.v.apex, _ = a.w.Find(&a.v.names, &a.key, nil)
+}
+
+// findHosts returns the places of the leafs of all targets of the NS sets in
+// blocks that lie in the zone, 0 for those that do not exist.
+func (e *edit) findHosts(blocks []uint32) []uint32 {
+	places := make([]uint32, 0, 2*len(blocks))
+	for _, block := range blocks {
+		set, _, _ := readShared(e.w.At(block))
+		for off := 0; off < len(set.packed); {
+			var target []byte
+			target, off = rdataAt(set.packed, off)
+			if !e.v.has(target) {
+				continue
+			}
+			place, ok := e.w.Place(&e.v.names, &e.key, e.v.relative(target))
+			if !ok {
+				place = 0
+			}
+			places = append(places, place)
+		}
+	}
+	return places
+}
+
+// linkPlaces is linkHosts for targets whose leafs are known.
+func (e *edit) linkPlaces(blocks, places []uint32) {
+	for _, block := range blocks {
+		set, hosts, _ := readShared(e.w.At(block))
+		for i, off := 0, 0; off < len(set.packed); i++ {
+			var target []byte
+			target, off = rdataAt(set.packed, off)
+			id := uint32(0)
+			if e.v.has(target) {
+				id = e.hostAt(places[0], e.v.relative(target))
+				places = places[1:]
+			}
+			le.PutUint32(hosts[4*i:], id)
+		}
+	}
+}
+
+// hostAt is hostID for a name whose leaf is at place.
+func (e *edit) hostAt(place uint32, rel []byte) uint32 {
+	if place == 0 {
+		return e.hostID(rel)
+	}
+	l := e.w.LeafAt(place)
+	if l.Flags&flagHost == 0 {
+		l.Flags, l.Aux = l.Flags|flagHost, e.hosts.add(l.Ref)
+		e.w.SetLeafAt(place, l)
+	}
+	return l.Aux
+}
