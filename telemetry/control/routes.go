@@ -1,0 +1,92 @@
+package control
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"iter"
+	"net/http"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"onoma/telemetry"
+)
+
+const (
+	routeReport = "/v1/report"
+	routeTop    = "/v1/top"
+	routeZones  = "/v1/zones"
+	routeReload = "/v1/reload"
+)
+
+// Desk is what a server lets its operator see and do. A field that is nil is a thing that this server cannot do.
+type Desk struct {
+	Report func() telemetry.Report
+	Top    func(window time.Duration, n int) telemetry.Top
+	Zones  func() iter.Seq[telemetry.Zone]
+	// Reload reads a zone again, or all where the name is empty; a *Problem where there is no such zone.
+	Reload func(ctx context.Context, zone string) ([]Reloaded, error)
+}
+
+// ReloadRequest is the body of a request to reload.
+type ReloadRequest struct {
+	Zone string `json:"zone"`
+}
+
+// Reloaded is what became of one zone.
+type Reloaded struct {
+	Zone   string `json:"zone"`
+	Serial uint32 `json:"serial"`          // in service now
+	Error  string `json:"error,omitempty"` // why the version before stays in service
+}
+
+// Staff adds the standard routes.
+func (s *Server) Staff(d Desk) {
+	s.Route("GET "+routeReport, func(*http.Request) (any, error) { return d.Report(), nil })
+	s.Route("GET "+routeTop, d.top)
+	s.Route("GET "+routeZones, d.zones)
+	s.Route("POST "+routeReload, d.reload)
+}
+
+func cannot(what string) error {
+	return &Problem{Status: http.StatusNotImplemented, Message: "this server " + what}
+}
+
+const maxTop = 256
+
+func (d Desk) top(r *http.Request) (any, error) {
+	if d.Top == nil {
+		return nil, cannot("does not look for heavy hitters")
+	}
+	window, err := time.ParseDuration(r.FormValue("window"))
+	if err != nil || window < time.Second || window > telemetry.Minute {
+		return nil, &Problem{Status: http.StatusBadRequest, Message: fmt.Sprintf("window %q: expected 1s to 1m", r.FormValue("window"))}
+	}
+	n, err := strconv.Atoi(r.FormValue("n"))
+	if err != nil || n < 1 || n > maxTop {
+		return nil, &Problem{Status: http.StatusBadRequest, Message: fmt.Sprintf("n %q: expected 1 to %d", r.FormValue("n"), maxTop)}
+	}
+	return d.Top(window, n), nil
+}
+
+func (d Desk) zones(*http.Request) (any, error) {
+	if d.Zones == nil {
+		return nil, cannot("has no zones")
+	}
+	zones := slices.AppendSeq([]telemetry.Zone{}, d.Zones())
+	slices.SortFunc(zones, func(a, b telemetry.Zone) int { return strings.Compare(a.Name, b.Name) })
+	return zones, nil
+}
+
+func (d Desk) reload(r *http.Request) (any, error) {
+	if d.Reload == nil {
+		return nil, cannot("has nothing to reload")
+	}
+	var req ReloadRequest
+	if err := json.NewDecoder(r.Body).Decode(&req); err != nil {
+		return nil, &Problem{Status: http.StatusBadRequest, Message: "the request is not JSON: " + err.Error()}
+	}
+	return d.Reload(r.Context(), req.Zone)
+}
