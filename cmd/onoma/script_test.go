@@ -32,17 +32,37 @@ func TestMain(m *testing.M) {
 //	                          the first of a transport, $NAME_tls_port its port
 //	log NAME TEXT             go on when its log has TEXT
 //	hup NAME TEXT             send it SIGHUP, and go on when it logs TEXT
-//	stop NAME                 send it SIGTERM, and expect exit status 0; its log is the file NAME.log
+//	end NAME                  send it SIGTERM, and expect exit status 0; its log is the file NAME.log
+//
+// The word stop is testscript's own: it ends the script there, as passed.
 func TestScripts(t *testing.T) {
+	wholeScripts(t)
 	testscript.Run(t, testscript.Params{
 		Dir:                 "testdata",
 		RequireExplicitExec: true,
 		RequireUniqueNames:  true,
 		Setup:               setUp,
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
-			"exits": exits, "start": startServer, "log": logged, "hup": hup, "stop": stop,
+			"exits": exits, "start": startServer, "log": logged, "hup": hup, "end": end,
 		},
 	})
+}
+
+// wholeScripts refuses scripts that end half-way because of a word that was meant to end a server.
+func wholeScripts(t *testing.T) {
+	files, err := filepath.Glob("testdata/*.txt")
+	if err != nil || len(files) == 0 {
+		t.Fatal("no scripts", err)
+	}
+	for _, file := range files {
+		text, err := os.ReadFile(file)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if strings.Contains("\n"+string(text), "\nstop ") {
+			t.Errorf("%s: \"stop NAME\" ends the script there; \"end NAME\" ends the server", file)
+		}
+	}
 }
 
 // servers are the background programs of one script.
@@ -203,9 +223,9 @@ func hup(ts *testscript.TestScript, neg bool, args []string) {
 	s.await(ts, skip, args[1])
 }
 
-func stop(ts *testscript.TestScript, neg bool, args []string) {
+func end(ts *testscript.TestScript, neg bool, args []string) {
 	if neg || len(args) != 1 {
-		ts.Fatalf("usage: stop NAME")
+		ts.Fatalf("usage: end NAME")
 	}
 	s := running(ts, args[0])
 	ts.Check(s.cmd.Process.Signal(syscall.SIGTERM))
