@@ -12,8 +12,8 @@ import (
 type authorityCmd struct {
 	listening
 	snapshotFlags
+	mannersFlags
 	Zone []zoneFile `required:"" sep:"none" placeholder:"NAME=FILE" help:"Serve this zone from this master file; the flag again for more."`
-	NSID string     `placeholder:"TEXT" help:"What to call this server when a client asks (NSID, RFC 5001)."`
 }
 
 // Help is the long text of the verb.
@@ -34,11 +34,16 @@ func (c *authorityCmd) Run(a *app) error {
 	if err != nil {
 		return err
 	}
-	server := authority.New(authority.Options{NSID: []byte(c.NSID)})
+	options, manners, err := c.mannersFlags.apply(a)
+	if err != nil {
+		return err
+	}
+	c.vouch = manners.vouch()
+	server := authority.New(options)
 	if err := server.SetZones(zones...); err != nil {
 		return err
 	}
-	return c.serve(a, server, func() { c.reload(a, zones) })
+	return c.serve(a, server, func() { manners.reload(a.log); c.reload(a, zones) })
 }
 
 // load reads all zones, and tells of all that is wrong with any of them.

@@ -20,6 +20,7 @@ type listening struct {
 	Threads int        `placeholder:"N" help:"UDP loops for each address, each tied to a CPU; for a machine that does nothing else. Without it one loop shares the CPUs with others."`
 	tlsFlags
 	floodFlags
+	socketFlags
 }
 
 // service is a set of listeners of one kind.
@@ -66,7 +67,7 @@ func (l *listening) open(a *app, h transport.Handler) (service, error) {
 	}
 	cfg := transport.Config{
 		Handler: h, Addrs: addrsOf(l.Listen, ""), Threads: l.Threads, Pin: l.Threads > 0, Log: a.log,
-		TLSAddrs: addrsOf(l.Listen, "tls"), TLSConfig: certs.config, NoTriage: !l.Triage,
+		TLSAddrs: addrsOf(l.Listen, "tls"), TLSConfig: certs.config, NoTriage: !l.Triage, Vouch: l.vouch, DSCP: l.DSCP,
 	}
 	s := service{addrs: make(map[string][]netip.AddrPort), reload: certs.reload}
 	var serves []func(context.Context) error
