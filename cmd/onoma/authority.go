@@ -30,6 +30,7 @@ With --snapshots a zone whose files have not changed is served again at once, wi
 
 // Run serves the zones until it is told to end.
 func (c *authorityCmd) Run(a *app) error {
+	defer a.logAside()()
 	zones, err := c.load(a)
 	if err != nil {
 		return err
@@ -43,7 +44,7 @@ func (c *authorityCmd) Run(a *app) error {
 	if err := server.SetZones(zones...); err != nil {
 		return err
 	}
-	return c.serve(a, server, func() { manners.reload(a.log); c.reload(a, zones) })
+	return c.serve(a, server, c.operations(a, server, zones, manners))
 }
 
 // load reads all zones, and tells of all that is wrong with any of them.
@@ -63,19 +64,6 @@ func (c *authorityCmd) load(a *app) ([]*zone.Zone, error) {
 		return nil, hint(fmt.Errorf("%d of %d zones cannot be served", bad, len(zones)), "the lines above say where and why")
 	}
 	return zones, nil
-}
-
-// reload publishes the files as they are now, except those that have become wrong.
-func (c *authorityCmd) reload(a *app, zones []*zone.Zone) {
-	for i, f := range c.Zone {
-		v, err := c.snapshotFlags.reload(a.log, f, func() (*zone.Version, error) { return loadZone(a.stderr, f) })
-		if err != nil {
-			a.log.Error("zone not reloaded, its last good version stays in service", "zone", f.name, "serial", zones[i].Current().Serial())
-			continue
-		}
-		zones[i].Publish(v)
-		a.log.Info("zone reloaded", "zone", f.name, "serial", v.Serial())
-	}
 }
 
 var errZone = errors.New("the zone cannot be served")

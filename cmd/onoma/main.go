@@ -17,6 +17,8 @@ import (
 	"syscall"
 
 	"github.com/alecthomas/kong"
+
+	"onoma/telemetry/journal"
 )
 
 // The exit statuses.
@@ -29,6 +31,7 @@ const (
 type commandLine struct {
 	Authority authorityCmd `cmd:"" group:"Serve" help:"Serve zone files: an authoritative name server."`
 	Resolver  resolverCmd  `cmd:"" group:"Serve" help:"Resolve names for others: a recursive resolver."`
+	Ctl       ctlCmd       `cmd:"" group:"Serve" help:"Talk to a server that runs: status, counts, zones, reload."`
 	Lab       labCmd       `cmd:"" group:"Serve" help:"Run the whole DNS on this machine, and change it."`
 	Query     queryCmd     `cmd:"" group:"Look" help:"Ask one question, with dig's habits."`
 	Trace     traceCmd     `cmd:"" group:"Look" help:"Follow a name from the root to its answer, hop by hop."`
@@ -43,10 +46,11 @@ and says how to ask it. "onoma COMMAND --help" tells more about each command.`
 
 // app is what verbs work with.
 type app struct {
-	ctx    context.Context // ends on SIGINT and SIGTERM
-	stdout io.Writer
-	stderr io.Writer
-	log    *slog.Logger
+	ctx     context.Context // ends on SIGINT and SIGTERM
+	stdout  io.Writer
+	stderr  io.Writer
+	log     *slog.Logger
+	journal *journal.Journal // what log writes to while a server runs
 }
 
 func main() { os.Exit(run()) }

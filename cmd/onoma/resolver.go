@@ -30,6 +30,7 @@ With --root-hints of a lab it walks the lab: servers on loopback addresses are a
 
 // Run resolves until it is told to end.
 func (c *resolverCmd) Run(a *app) error {
+	defer a.logAside()()
 	if c.TrustAnchor != "off" {
 		return hint(fmt.Errorf("--trust-anchor %s: this resolver does not validate, expected off", c.TrustAnchor), "leave the flag out")
 	}
@@ -47,7 +48,7 @@ func (c *resolverCmd) Run(a *app) error {
 		return err
 	}
 	defer r.Close()
-	return c.serve(a, r, nil)
+	return c.serve(a, r, operations{role: "resolver"})
 }
 
 const systemHosts = "/etc/hosts"

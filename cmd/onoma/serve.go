@@ -11,6 +11,7 @@ import (
 
 	"golang.org/x/sync/errgroup"
 
+	"onoma/telemetry"
 	"onoma/transport"
 )
 
@@ -20,6 +21,7 @@ type listening struct {
 	Threads int        `placeholder:"N" help:"UDP loops for each address, each tied to a CPU; for a machine that does nothing else. Without it one loop shares the CPUs with others."`
 	tlsFlags
 	floodFlags
+	telemetryFlags
 	socketFlags
 }
 
@@ -28,14 +30,20 @@ type service struct {
 	run    func(context.Context) error
 	addrs  map[string][]netip.AddrPort // by scheme, in the order of the flags
 	reload func()                      // on SIGHUP; may be nil
+	report func(*telemetry.Report)     // adds what the listeners count
 }
 
-// serve answers by h until the context ends. On SIGHUP it calls reload, if there is one.
-func (l *listening) serve(a *app, h transport.Handler, reload func()) error {
+// serve answers by h until the context ends, and lets the operator do what ops has.
+func (l *listening) serve(a *app, h transport.Handler, ops operations) error {
 	if l.Threads < 0 {
 		return fmt.Errorf("--threads %d: expected 1 or more", l.Threads)
 	}
-	s, err := l.open(a, h)
+	in, err := l.watch(a, ops)
+	if err != nil {
+		return err
+	}
+	defer in.close()
+	s, err := l.open(a, in.handler(h))
 	if err != nil {
 		return err
 	}
@@ -44,17 +52,17 @@ func (l *listening) serve(a *app, h transport.Handler, reload func()) error {
 	defer signal.Stop(hangup)
 	served := make(chan error, 1)
 	go func() { served <- s.run(a.ctx) }()
+	in.begin(l.list(s.addrs), s.report)
 	a.log.Info("ready", "addresses", l.list(s.addrs))
 	for {
 		select {
 		case err := <-served:
 			return err
 		case <-hangup:
-			for _, f := range []func(){s.reload, reload} {
-				if f != nil {
-					f()
-				}
+			if s.reload != nil {
+				s.reload()
 			}
+			in.hangup()
 		}
 	}
 }
@@ -71,6 +79,7 @@ func (l *listening) open(a *app, h transport.Handler) (service, error) {
 	}
 	s := service{addrs: make(map[string][]netip.AddrPort), reload: certs.reload}
 	var serves []func(context.Context) error
+	var reports []func(*telemetry.Report)
 	interfaces, err := l.listenXDP(cfg)
 	if err != nil {
 		return service{}, err
@@ -85,9 +94,11 @@ func (l *listening) open(a *app, h transport.Handler) (service, error) {
 			return service{}, err
 		}
 		serves = append(serves, server.Serve)
+		reports = append(reports, func(r *telemetry.Report) { r.AddTransport(server.Stats()) })
 		s.addrs[""], s.addrs["tls"] = server.Addrs(), server.TLSAddrs()
 	}
 	s.run = together(serves...)
+	s.report = reportAll(reports)
 	return s, nil
 }
 
@@ -113,6 +124,15 @@ func together(serves ...func(context.Context) error) func(context.Context) error
 			g.Go(func() error { return serve(ctx) })
 		}
 		return g.Wait()
+	}
+}
+
+// reportAll lets all add to a report.
+func reportAll(reports []func(*telemetry.Report)) func(*telemetry.Report) {
+	return func(r *telemetry.Report) {
+		for _, f := range reports {
+			f(r)
+		}
 	}
 }
 

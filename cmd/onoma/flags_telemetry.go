@@ -1,0 +1,46 @@
+package main
+
+import (
+	"fmt"
+
+	"onoma/telemetry/dnstap"
+)
+
+// telemetryFlags say what a server tells of itself, and to whom. Without any of them nothing is watched.
+type telemetryFlags struct {
+	Metrics        string   `placeholder:"ADDR:PORT" help:"Serve metrics for Prometheus on http://ADDR:PORT/metrics, and /healthz and /readyz. There is no password: use an address that only your network reaches."`
+	Control        string   `placeholder:"PATH" env:"ONOMA_CONTROL" help:"Create a socket at this path for \"onoma ctl\"; only this user may open it."`
+	TopSample      int      `placeholder:"N" default:"16" help:"Look for the most frequent names and clients in one of N queries (${default}), for \"onoma ctl top\"; 0 for not at all."`
+	Dnstap         string   `placeholder:"URL" help:"Tell of queries and answers by dnstap: to unix:///path or tcp://host:port, or into file:///path, of which SIGHUP begins a new one."`
+	DnstapSample   int      `placeholder:"N" default:"1" help:"Tell dnstap of one of N queries (${default})."`
+	DnstapMessages []string `placeholder:"WHICH" default:"queries,responses" help:"What dnstap is told of: queries, responses, or both (${default})."`
+}
+
+// isOn reports whether anything is to be watched.
+func (f *telemetryFlags) isOn() bool { return f.Metrics != "" || f.Control != "" || f.Dnstap != "" }
+
+// tap returns the dnstap output that the flags ask for, nil for none.
+func (f *telemetryFlags) tap(a *app, role dnstap.Role, identity string) (*dnstap.Output, error) {
+	if f.DnstapSample < 1 {
+		return nil, fmt.Errorf("--dnstap-sample %d: expected 1 or more", f.DnstapSample)
+	}
+	cfg := dnstap.Config{Role: role, Identity: identity, Version: "onoma " + version(), Sample: f.DnstapSample, Log: a.log}
+	for _, m := range f.DnstapMessages {
+		switch m {
+		case "queries":
+			cfg.Queries = true
+		case "responses":
+			cfg.Responses = true
+		default:
+			return nil, fmt.Errorf("--dnstap-messages %s: expected queries, responses or both", m)
+		}
+	}
+	if f.Dnstap == "" {
+		return nil, nil
+	}
+	var err error
+	if cfg.Sink, err = dnstap.ParseSink(f.Dnstap); err != nil {
+		return nil, fmt.Errorf("--dnstap: %w", err)
+	}
+	return dnstap.New(cfg), nil
+}
