@@ -65,6 +65,6 @@ fuzz: ## Fuzz every parser, sharing FUZZTIME (10m) among all Fuzz targets
 	GO="$(GO)" TAGS=$(TAGS) scripts/fuzz $(FUZZTIME)
 
 .PHONY: bench
-bench: build ## Measure onoma side by side with the servers of this distribution
+bench: build ## Measure onoma beside other servers, write docs/performance.md (NEWEST=DIR: Debian's newest, see scripts/peers-newest)
 	scripts/test-deps
-	$(GO) run ./bench
+	$(GO) run ./bench -out docs/performance.md -json docs/performance.json $(if $(NEWEST),-newest $(NEWEST)) $(BENCHFLAGS)

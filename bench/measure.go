@@ -1,161 +1,274 @@
 package main
 
 import (
-	"bytes"
 	"context"
+	"errors"
 	"fmt"
 	"os"
-	"os/exec"
-	"path/filepath"
-	"regexp"
+	"runtime"
 	"slices"
-	"strconv"
 	"strings"
 	"time"
 )
 
-// The server has processor 0 for itself, the generator processor 1.
-const (
-	serverCPU    = "0"
-	generatorCPU = "1"
-)
-
-// measureServer starts a server, waits until it answers, and loads it.
-func measureServer(ctx context.Context, o options, p profile, k serverKind, binary, dir string) (result, error) {
-	work, err := os.MkdirTemp(dir, k.name+"-")
+// measureAll measures the profiles one after the other. What was measured comes back with an error too, so that one
+// server's wrong answer does not cost the rest.
+func measureAll(ctx context.Context, o options) (*report, error) {
+	h, err := newHarness(ctx, o)
 	if err != nil {
-		return result{}, err
+		return nil, err
 	}
-	if err := os.Chmod(work, 0o777); err != nil { // peers that drop their rights write here
-		return result{}, err
-	}
-	began := time.Now()
-	srv, err := startServer(ctx, k, binary, p, work)
-	if err != nil {
-		return result{}, err
-	}
-	defer srv.stop()
-	if err := srv.waitReady(ctx, p); err != nil {
-		return result{}, err
-	}
-	r := result{server: k.name, version: k.version(binary), load: time.Since(began), loadCPU: srv.cpu()}
-	var rates, costs, lost []float64
-	for range o.runs {
-		before := srv.cpu()
-		d, err := runDnsperf(ctx, o, p, srv)
-		if err != nil {
-			return result{}, err
-		}
-		spent := (srv.cpu() - before).Seconds()
-		rates = append(rates, d.rate)
-		costs = append(costs, spent/float64(d.completed)*1e6)
-		lost = append(lost, 1-float64(d.completed)/float64(d.sent))
-	}
-	r.pss, r.runs = srv.pss(), slices.Clone(costs)
-	r.rate, r.cpu, r.lost = median(rates), median(costs), median(lost)
-	return r, nil
-}
-
-func median(v []float64) float64 {
-	s := slices.Sorted(slices.Values(v))
-	return s[len(s)/2]
-}
-
-// dnsperfResult is what dnsperf counted.
-type dnsperfResult struct {
-	sent, completed int
-	rate            float64
-}
-
-var dnsperfLines = map[string]*regexp.Regexp{
-	"sent":      regexp.MustCompile(`Queries sent:\s+(\d+)`),
-	"completed": regexp.MustCompile(`Queries completed:\s+(\d+)`),
-	"rate":      regexp.MustCompile(`Queries per second:\s+([\d.]+)`),
-}
-
-func runDnsperf(ctx context.Context, o options, p profile, srv *server) (dnsperfResult, error) {
-	args := []string{"-c", generatorCPU, "dnsperf", "-s", srv.addr, "-p", strconv.Itoa(srv.port),
-		"-d", p.queries, "-c", "8", "-T", "1", "-q", "400", "-l", strconv.Itoa(o.seconds)}
-	if p.do {
-		args = append(args, "-e", "-D")
-	}
-	out, err := exec.CommandContext(ctx, "taskset", args...).CombinedOutput()
-	if err != nil {
-		return dnsperfResult{}, fmt.Errorf("dnsperf: %w\n%s", err, bytes.TrimSpace(out))
-	}
-	var v [3]float64
-	for i, key := range []string{"sent", "completed", "rate"} {
-		m := dnsperfLines[key].FindSubmatch(out)
-		if m == nil {
-			return dnsperfResult{}, fmt.Errorf("dnsperf printed no %s:\n%s", key, out)
-		}
-		v[i], _ = strconv.ParseFloat(string(m[1]), 64)
-	}
-	if v[1] == 0 {
-		return dnsperfResult{}, fmt.Errorf("no query was answered:\n%s", out)
-	}
-	return dnsperfResult{int(v[0]), int(v[1]), v[2]}, nil
-}
-
-// tree returns the process and its descendants.
-func tree(pid int) []int {
-	pids := []int{pid}
-	for i := 0; i < len(pids); i++ {
-		tasks, _ := filepath.Glob(fmt.Sprintf("/proc/%d/task/*/children", pids[i]))
-		for _, t := range tasks {
-			b, _ := os.ReadFile(t)
-			for _, f := range strings.Fields(string(b)) {
-				if child, err := strconv.Atoi(f); err == nil {
-					pids = append(pids, child)
-				}
-			}
-		}
-	}
-	return pids
-}
-
-// cpu returns the processor time that the server's processes have used, those
-// that ended and were waited for included.
-func (s *server) cpu() time.Duration {
-	var ticks int64
-	for _, pid := range tree(s.cmd.Process.Pid) {
-		b, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
-		if err != nil {
+	defer h.close()
+	r := &report{}
+	var failures []error
+	for _, p := range profiles(o) {
+		if !slices.Contains(o.profiles, p.name) {
 			continue
 		}
-		// The fields behind the name in parentheses: utime, stime, cutime,
-		// cstime are the 12th to 15th of them.
-		f := strings.Fields(string(b[bytes.LastIndexByte(b, ')')+1:]))
-		for _, i := range []int{11, 12, 13, 14} {
-			n, _ := strconv.ParseInt(f[i], 10, 64)
-			ticks += n
+		result, err := h.measure(ctx, p)
+		if ctx.Err() != nil {
+			return nil, ctx.Err()
+		}
+		if err != nil {
+			failures = append(failures, fmt.Errorf("profile %s: %w", p.name, err))
+		}
+		if result != nil {
+			r.Profiles = append(r.Profiles, *result)
 		}
 	}
-	return time.Duration(ticks) * time.Second / 100 // USER_HZ is 100 on Linux
+	return r, errors.Join(failures...)
 }
 
-// pss returns the memory of the server's processes: pages that several of them
-// share count once.
-func (s *server) pss() int64 {
-	var kb int64
-	for _, pid := range tree(s.cmd.Process.Pid) {
-		b, _ := os.ReadFile(fmt.Sprintf("/proc/%d/smaps_rollup", pid))
-		for line := range strings.Lines(string(b)) {
-			if rest, ok := strings.CutPrefix(line, "Pss:"); ok {
-				n, _ := strconv.ParseInt(strings.Fields(rest)[0], 10, 64)
-				kb += n
+// contest is the measuring of one profile.
+type contest struct {
+	h       *harness
+	p       profile
+	data    dataset
+	result  *profileResult
+	verdict verdict
+}
+
+// entry is a server that runs, and its row.
+type entry struct {
+	srv *server
+	row *serverResult
+}
+
+func (h *harness) measure(ctx context.Context, p profile) (*profileResult, error) {
+	fmt.Fprintf(os.Stderr, "%s\n", p.name)
+	data, err := p.data(h)
+	if err != nil {
+		return nil, err
+	}
+	c := &contest{h: h, p: p, data: data, result: &profileResult{
+		Name: p.name, Title: p.title, About: p.about, Date: time.Now().UTC().Format("2 January 2006"), Machine: machine(),
+		Generator: h.generatorTitle(p), Runs: h.o.runs, Seconds: h.o.seconds, Delegations: p.delegations, Loads: p.loads,
+	}}
+	field := c.field()
+	loads := map[string]*loadResult{}
+	if p.loads {
+		field = c.each(ctx, field, func(s peer) error {
+			l, err := c.loadTime(ctx, s)
+			loads[s.name] = l
+			return err
+		})
+	}
+	failed := c.judge(ctx)
+	groups := [][]peer{field}
+	if p.alone {
+		groups = slices.Collect(slices.Chunk(field, 1))
+	}
+	for _, g := range groups {
+		c.run(ctx, g)
+	}
+	for i := range c.result.Servers {
+		c.result.Servers[i].Load = loads[c.result.Servers[i].Name]
+	}
+	return c.result, failed
+}
+
+func (h *harness) generatorTitle(p profile) string {
+	if p.over == overQUIC || p.over == overTCP1 {
+		return "bench/load"
+	}
+	return h.dnsperf.title
+}
+
+// leaveOut notes why a server has no row.
+func (c *contest) leaveOut(s peer, why error) {
+	fmt.Fprintf(os.Stderr, "  %-8s left out: %v\n", s.name, why)
+	text, _, _ := strings.Cut(why.Error(), "\n")
+	c.result.LeftOut = append(c.result.LeftOut, s.title+": "+text)
+}
+
+// field is who takes part: chosen, able and to be had.
+func (c *contest) field() []peer {
+	var field []peer
+	for _, s := range peers {
+		switch {
+		case !slices.Contains(c.h.o.servers, s.name):
+		case s.name == "floor" && !c.p.floor:
+		case !slices.Contains(s.over, c.p.over):
+			// It has no such listener: the page says who has.
+		case c.p.leaveOut[s.name] != "":
+			c.leaveOut(s, errors.New(c.p.leaveOut[s.name]))
+		default:
+			if _, err := c.h.locate(s); err != nil {
+				c.leaveOut(s, err)
+				continue
 			}
+			field = append(field, s)
 		}
 	}
-	return kb << 10
+	return field
 }
 
-func cpuModel() string {
+// each calls do for every server and returns those for which it worked.
+func (c *contest) each(ctx context.Context, field []peer, do func(peer) error) []peer {
+	var left []peer
+	for _, s := range field {
+		if ctx.Err() != nil {
+			return nil
+		}
+		if err := do(s); err != nil {
+			c.leaveOut(s, err)
+			continue
+		}
+		left = append(left, s)
+	}
+	return left
+}
+
+func (c *contest) setup(cpus int) setup {
+	return setup{data: c.data, over: c.p.over, do: c.p.do, cpus: cpus}
+}
+
+// loadTime starts a server with both processors and stops it when it has its zones.
+func (c *contest) loadTime(ctx context.Context, s peer) (*loadResult, error) {
+	srv, err := c.h.start(ctx, s, c.setup(2), anyCPU)
+	if err != nil {
+		return nil, err
+	}
+	defer srv.stop()
+	l := &loadResult{Wall: time.Since(srv.began).Seconds(), CPU: srv.cpu().Seconds()}
+	fmt.Fprintf(os.Stderr, "  %-8s loads in %.2f s, %.2f CPU-s\n", s.name, l.Wall, l.CPU)
+	return l, nil
+}
+
+// judge compares our answers with the referee's, over UDP, before anything is measured.
+func (c *contest) judge(ctx context.Context) error {
+	c.result.Checked = "answers not compared"
+	var judged [2]*server
+	for i, name := range []string{"onoma", referee} {
+		if name == "onoma" && !slices.Contains(c.h.o.servers, name) {
+			continue
+		}
+		s := c.setup(1)
+		s.over = overUDP
+		srv, err := c.h.start(ctx, peerNamed(name), s, anyCPU)
+		if err != nil {
+			fmt.Fprintf(os.Stderr, "  answers are not compared: %s: %v\n", name, err)
+			return nil
+		}
+		defer srv.stop()
+		judged[i] = srv
+	}
+	v, err := compare(ctx, judged[0], judged[1], c.data.queries)
+	c.verdict = v
+	if v.text != "" {
+		c.result.Checked = v.text
+	}
+	if err != nil {
+		c.result.Checked, _, _ = strings.Cut(err.Error(), ":\n")
+		fmt.Fprintf(os.Stderr, "  %v\n", err)
+	}
+	return err
+}
+
+// run has the servers of a group take turns.
+func (c *contest) run(ctx context.Context, group []peer) {
+	var entries []*entry
+	c.each(ctx, group, func(s peer) error {
+		srv, err := c.h.start(ctx, s, c.setup(1), serverCPU)
+		if err != nil {
+			return err
+		}
+		entries = append(entries, &entry{srv, &serverResult{Name: s.name, Label: c.h.label(ctx, s), PSSStart: srv.pss()}})
+		return nil
+	})
+	defer func() {
+		for _, e := range entries {
+			e.srv.stop()
+		}
+	}()
+	turn := func(do func(e *entry) error) {
+		entries = slices.DeleteFunc(entries, func(e *entry) bool {
+			err := do(e)
+			if err != nil && ctx.Err() == nil {
+				c.leaveOut(e.srv.peer, err)
+				e.srv.stop()
+			}
+			return err != nil
+		})
+	}
+	if c.h.o.warmup > 0 {
+		turn(func(e *entry) error {
+			_, err := c.h.load(ctx, e.srv, c.data.queries, c.h.o.warmup, 0)
+			return err
+		})
+	}
+	for range c.h.o.runs {
+		turn(func(e *entry) error { return c.oneRun(ctx, e) })
+	}
+	if !c.h.o.noLatency {
+		turn(func(e *entry) error { return c.halfLoad(ctx, e) })
+	}
+	for _, e := range entries {
+		e.row.PSSEnd = e.srv.pss()
+		c.result.Servers = append(c.result.Servers, *e.row)
+		c.tell(e.row)
+	}
+}
+
+// oneRun loads a server as far as it goes and adds what that cost.
+func (c *contest) oneRun(ctx context.Context, e *entry) error {
+	before := e.srv.cpu()
+	l, err := c.h.load(ctx, e.srv, c.data.queries, c.h.o.seconds, 0)
+	if err != nil {
+		return err
+	}
+	if e.srv.peer.name != "floor" {
+		if err := c.verdict.plausible(l); err != nil {
+			return err
+		}
+	}
+	spent := (e.srv.cpu() - before).Seconds()
+	e.row.Runs = append(e.row.Runs, runResult{Sent: l.sent, Completed: l.completed, Rate: l.rate, CPU: spent / float64(l.completed) * 1e6})
+	return nil
+}
+
+// halfLoad asks at half the rate that the server reached and keeps how long answers took.
+func (c *contest) halfLoad(ctx context.Context, e *entry) error {
+	l, err := c.h.load(ctx, e.srv, c.data.queries, c.h.o.seconds, e.row.rate()/2)
+	e.row.Latency = &l.latency
+	return err
+}
+
+func (c *contest) tell(r *serverResult) {
+	fmt.Fprintf(os.Stderr, "  %-8s %6.2f CPU-s per million, %7.0f/s, %d MB\n", r.Name, r.cpu(), r.rate(), r.PSSEnd>>20)
+}
+
+// machine names the processor and the kernel.
+func machine() string {
+	model := "unknown processor"
 	b, _ := os.ReadFile("/proc/cpuinfo")
 	for line := range strings.Lines(string(b)) {
 		if name, value, ok := strings.Cut(line, ":"); ok && strings.TrimSpace(name) == "model name" {
-			return strings.TrimSpace(value)
+			model = strings.TrimSpace(value)
+			break
 		}
 	}
-	return "unknown processor"
+	kernel, _ := os.ReadFile("/proc/sys/kernel/osrelease")
+	release, _, _ := strings.Cut(strings.TrimSpace(string(kernel)), "-")
+	return fmt.Sprintf("%d processors (%s), Linux %s, %s", runtime.NumCPU(), model, release, runtime.Version())
 }

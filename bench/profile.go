@@ -1,138 +1,121 @@
 package main
 
 import (
-	"bufio"
-	"compress/gzip"
 	"fmt"
-	"io"
-	"math/rand/v2"
-	"os"
 	"path/filepath"
-	"strings"
-
-	"onoma/dns"
-	"onoma/zone/zonegen"
 )
 
-// profile is a zone and the questions asked of it.
+// How a profile's questions travel.
+const (
+	overUDP  = "udp"
+	overTCP  = "tcp"   // many questions on each connection
+	overTCP1 = "tcp-1" // a connection for each question
+	overTLS  = "dot"
+	overQUIC = "doq"
+	overHTTP = "doh"
+)
+
+// profile is zones, questions, and the way in which they are asked.
 type profile struct {
-	name    string
-	title   string
-	about   string
-	origin  dns.Name
-	zone    string // file
-	queries string // file in dnsperf's form
-	do      bool   // ask for DNSSEC records
+	name        string
+	title       string
+	about       string
+	over        string
+	do          bool              // ask for DNSSEC records
+	loads       bool              // its load time is worth telling
+	floor       bool              // measure the floor beside it
+	alone       bool              // too large to have all servers in memory at once
+	optional    bool              // measured only when named
+	delegations int               // of the TLD, for what a delegation costs
+	leaveOut    map[string]string // server: why
+	data        func(h *harness) (dataset, error)
 }
 
-const queryLines = 200_000
+// zoneFile is a zone and the file with its records.
+type zoneFile struct{ origin, path string }
 
-func makeProfile(name string, o options, dir string) (profile, error) {
-	p := profile{name: name, zone: filepath.Join(dir, name+".zone"), queries: filepath.Join(dir, name+".queries")}
-	switch name {
-	case "hosts":
-		p.title, p.origin = "1,000 hosts", dns.MustName("example.com.")
-		p.about = "A small zone; A and AAAA of its hosts, one name in ten does not exist."
-		return p, p.writeHosts()
-	case "root":
-		p.title, p.origin, p.do = "The root zone, signed, DO", dns.Root, true
-		p.about = "The root as published in 2020; referrals to its TLDs with their DS or proof of none, one name in ten does not exist."
-		return p, p.writeRoot(o.root)
-	}
-	p.title, p.origin = fmt.Sprintf("A TLD with %d delegations", o.delegations), dns.MustName("tld.")
-	p.about = "Two name servers each, towards a host of every tenth delegation with glue, DS on 30 %; nine referrals to one name that does not exist."
-	return p, p.writeTLD(o.delegations)
+// dataset is what a profile's servers load and are asked.
+type dataset struct {
+	zones   []zoneFile
+	dir     string // the zones' directory, where there are many
+	list    string // file with a line `NAME FILE` for each zone, where there are many
+	queries string // in dnsperf's form
+	nsec3   bool   // signed that way
 }
 
-// write creates a file and fills it through a buffer.
-func write(path string, fill func(w *bufio.Writer) error) error {
-	f, err := os.Create(path)
-	if err != nil {
-		return err
-	}
-	w := bufio.NewWriterSize(f, 1<<20)
-	if err := fill(w); err != nil {
-		f.Close()
-		return err
-	}
-	if err := w.Flush(); err != nil {
-		f.Close()
-		return err
-	}
-	return f.Close()
+// many says whether the zones come by a list instead of one by one.
+func (d dataset) many() bool { return d.list != "" }
+
+var noNSEC3 = map[string]string{
+	"coredns": "it has no NSEC3",
 }
 
-func (p profile) writeHosts() error {
-	rnd := rand.New(rand.NewPCG(1, 1))
-	err := write(p.zone, func(w *bufio.Writer) error {
-		fmt.Fprint(w, "$ORIGIN example.com.\n$TTL 3600\n@ SOA ns1 hostmaster 1 7200 900 1209600 300\n@ NS ns1\n@ NS ns2\nns1 A 192.0.2.1\nns2 A 192.0.2.2\n")
-		for i := range 1000 {
-			fmt.Fprintf(w, "host%d A 10.0.%d.%d\nhost%d AAAA 2001:db8::%x\n", i, i/256, i%256, i, i)
-		}
-		return nil
-	})
-	if err != nil {
-		return err
+// profiles lists what can be measured, in the order of the page.
+func profiles(o options) []profile {
+	small := func(h *harness) (dataset, error) { return hostsData(h.cache) }
+	tld := func(n int) func(h *harness) (dataset, error) {
+		return func(h *harness) (dataset, error) { return tldData(h.cache, n) }
 	}
-	return write(p.queries, func(w *bufio.Writer) error {
-		for range queryLines {
-			name := fmt.Sprintf("host%d", rnd.IntN(1000))
-			if rnd.IntN(10) == 0 {
-				name = "nx-" + name
-			}
-			fmt.Fprintf(w, "%s.example.com. %s\n", name, [...]string{"A", "AAAA"}[rnd.IntN(2)])
-		}
-		return nil
-	})
-}
-
-func (p profile) writeRoot(path string) error {
-	f, err := os.Open(path)
-	if err != nil {
-		return err
+	list := []profile{
+		{name: "hosts", title: "1,000 hosts", floor: true, data: small,
+			about: "A small zone; A and AAAA of its hosts, one name in ten does not exist."},
+		{name: "root", title: "The root zone, signed, DO", do: true,
+			data:  func(h *harness) (dataset, error) { return rootData(h.cache, o.rootZone) },
+			about: "The root as published in 2020; referrals to its TLDs with their DS or proof of none, one name in ten does not exist."},
+		{name: "tld", title: fmt.Sprintf("A TLD with %s delegations", thousands(o.delegations)), loads: true, floor: true,
+			delegations: o.delegations, data: tld(o.delegations),
+			about: "Two name servers each, towards a host of every tenth delegation with glue, DS on 30 %; nine referrals to one name that does not exist."},
+		{name: "tld-signed", title: "The same TLD signed, DO", loads: true, do: true, delegations: o.delegations, leaveOut: noNSEC3,
+			data:  func(h *harness) (dataset, error) { return h.signedTLD(o.delegations) },
+			about: "P-256, NSEC3 with opt-out, no iterations and no salt; the same questions, with DO."},
+		{name: "tld10m", title: fmt.Sprintf("A TLD with %s delegations", thousands(10*o.delegations)), loads: true, alone: true, optional: true,
+			delegations: 10 * o.delegations, data: tld(10 * o.delegations), leaveOut: map[string]string{"pdns": "it would take 7 GB", "coredns": "it would take 9 GB"},
+			about: "The same kind of zone, ten times the size. One server at a time is in memory."},
+		{name: "hosting", title: fmt.Sprintf("Hosting, %s zones", thousands(o.hosted)), loads: true,
+			data:  func(h *harness) (dataset, error) { return hostingData(h.cache, o.hosted) },
+			about: "Five records each: SOA, two NS, an address, MX. Questions for addresses, mail, text that is not there, and one name in ten that does not exist."},
+		{name: "nxdomain", title: "Flood of random names", data: func(h *harness) (dataset, error) { return floodData(h.cache, o.delegations) },
+			about: "A million different names that do not exist, half of them below the TLD, half below the small zone."},
+		{name: "tcp", title: "TCP, many questions on a connection", over: overTCP, floor: true, data: small, about: "Eight connections with 50 questions in flight on each."},
+		{name: "tcp-1", title: "TCP, a connection for each question", over: overTCP1, floor: true, data: small, about: "Connect, ask, read, close; 32 at a time."},
+		{name: "dot", title: "DNS over TLS", over: overTLS, data: small, about: "Eight connections with 50 questions in flight on each."},
+		{name: "doq", title: "DNS over QUIC", over: overQUIC, data: small, about: "Eight connections with 16 questions in flight on each, a stream for each question."},
+		{name: "doh", title: "DNS over HTTPS", over: overHTTP, data: small, about: "HTTP/2, POST; eight connections with 50 questions in flight on each."},
 	}
-	defer f.Close()
-	var r io.Reader = f
-	if strings.HasSuffix(path, ".gz") {
-		if r, err = gzip.NewReader(f); err != nil {
-			return fmt.Errorf("%s: %w", path, err)
+	for i := range list {
+		if list[i].over == "" {
+			list[i].over = overUDP
 		}
 	}
-	var tlds []string
-	err = write(p.zone, func(w *bufio.Writer) error {
-		sc := bufio.NewScanner(r)
-		sc.Buffer(nil, 1<<20)
-		last := ""
-		for sc.Scan() {
-			fmt.Fprintln(w, sc.Text())
-			f := strings.Fields(sc.Text())
-			if len(f) > 3 && f[3] == "NS" && f[0] != "." && f[0] != last {
-				last = f[0]
-				tlds = append(tlds, last)
-			}
-		}
-		return sc.Err()
-	})
-	if err != nil {
-		return err
-	}
-	rnd := rand.New(rand.NewPCG(2, 2))
-	return write(p.queries, func(w *bufio.Writer) error {
-		for i := range queryLines {
-			tld := tlds[rnd.IntN(len(tlds))]
-			if rnd.IntN(10) == 0 {
-				tld = "nx" + tld
-			}
-			fmt.Fprintf(w, "www.domain%d.%s A\n", i, tld)
-		}
-		return nil
-	})
+	return list
 }
 
-func (p profile) writeTLD(n int) error {
-	g := zonegen.TLD{Origin: p.origin, Delegations: n, Seed: 3}
-	if err := write(p.zone, func(w *bufio.Writer) error { return g.WriteZone(w) }); err != nil {
-		return err
+func profileNames() []string {
+	var names []string
+	for _, p := range profiles(options{}) {
+		names = append(names, p.name)
 	}
-	return write(p.queries, func(w *bufio.Writer) error { return g.WriteQueries(w, queryLines) })
+	return names
 }
+
+func defaultProfiles() []string {
+	var names []string
+	for _, p := range profiles(options{}) {
+		if !p.optional {
+			names = append(names, p.name)
+		}
+	}
+	return names
+}
+
+// thousands writes 1000000 as 1,000,000.
+func thousands(n int) string {
+	s := fmt.Sprint(n)
+	for i := len(s) - 3; i > 0; i -= 3 {
+		s = s[:i] + "," + s[i:]
+	}
+	return s
+}
+
+// in returns a path within a data set's directory.
+func (d dataset) in(name string) string { return filepath.Join(d.dir, name) }

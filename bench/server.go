@@ -1,13 +1,16 @@
 package main
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
+	"net"
 	"net/netip"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"time"
 
@@ -15,243 +18,196 @@ import (
 	"onoma/transport"
 )
 
-// serverKind is one program that can be measured.
-type serverKind struct {
-	name   string
-	binary string // looked for in the path; "" for onoma and the floor
-	// args returns the command line and writes the configuration to dir.
-	args func(p profile, addr string, port int, dir string) ([]string, error)
-	// about are the arguments that make the binary print its version.
-	about []string
-}
-
-var serverKinds = map[string]serverKind{
-	"floor": {name: "floor", args: floorArgs},
-	"onoma": {name: "onoma", args: onomaArgs, about: []string{"version"}},
-	"nsd":   {name: "nsd", binary: "nsd", args: nsdArgs, about: []string{"-v"}},
-	"knot":  {name: "knot", binary: "knotd", args: knotArgs, about: []string{"--version"}},
-	"bind":  {name: "bind", binary: "named", args: bindArgs, about: []string{"-v"}},
-	"pdns":  {name: "pdns", binary: "pdns_server", args: pdnsArgs, about: []string{"--version"}},
-}
-
-// buildFloor builds the program that only turns queries around: the least that
-// any server with these sockets can cost.
-func buildFloor(ctx context.Context, dir string) (string, error) {
-	bin := filepath.Join(dir, "floor")
-	out, err := exec.CommandContext(ctx, "go", "build", "-o", bin, "./bench/floor").CombinedOutput()
-	if err != nil {
-		return "", fmt.Errorf("building the floor: %w\n%s", err, out)
-	}
-	return bin, nil
-}
-
-func (k serverKind) find(onoma, floor string) (string, error) {
-	switch k.name {
-	case "floor":
-		return floor, nil
-	case "onoma":
-		return filepath.Abs(onoma)
-	}
-	if path, err := exec.LookPath(k.binary); err == nil {
-		return path, nil
-	}
-	path := "/usr/sbin/" + k.binary
-	if _, err := os.Stat(path); err != nil {
-		return "", fmt.Errorf("%s is not installed", k.binary)
-	}
-	return path, nil
-}
-
-// version returns the name and the version for the table.
-func (k serverKind) version(binary string) string {
-	if len(k.about) == 0 {
-		return k.name
-	}
-	out, _ := exec.Command(binary, k.about...).CombinedOutput()
-	for _, f := range strings.Fields(string(out)) {
-		if f = strings.Trim(f, ",()"); strings.Contains(f, ".") && f[0] >= '0' && f[0] <= '9' {
-			f, _, _ = strings.Cut(f, "-")
-			return k.name + " " + f
-		}
-	}
-	return k.name
-}
-
 // server is one that runs.
 type server struct {
-	cmd  *exec.Cmd
-	addr string
-	port int
-	log  string
+	peer  peer
+	setup setup
+	cmd   *exec.Cmd
+	began time.Time
+	log   string
 }
 
-func startServer(ctx context.Context, k serverKind, binary string, p profile, dir string) (*server, error) {
+// start writes the configuration of a server and starts it on the processors named.
+func (h *harness) start(ctx context.Context, p peer, s setup, cpus string) (*server, error) {
+	var err error
+	if s.dir, err = os.MkdirTemp(h.scratch, p.name+"-"); err != nil {
+		return nil, err
+	}
+	if err := os.Chmod(s.dir, 0o777); err != nil { // peers that drop their rights write here
+		return nil, err
+	}
 	// BIND listens on addresses that an interface has: of 127.0.0.0/8 that is one.
-	s := &server{addr: "127.0.0.1", port: 15353, log: filepath.Join(dir, "log")}
-	args, err := k.args(p, s.addr, s.port, dir)
+	s.addr, s.cert, s.key, s.root = "127.0.0.1", h.cert, h.key, h.o.newest
+	if s.port, err = freePort(); err != nil {
+		return nil, err
+	}
+	if s.crypt, err = freePort(); err != nil {
+		return nil, err
+	}
+	args, err := p.configure(s)
 	if err != nil {
 		return nil, err
 	}
-	log, err := os.Create(s.log)
+	srv := &server{peer: p, setup: s, log: s.path("log")}
+	log, err := os.Create(srv.log)
 	if err != nil {
 		return nil, err
 	}
 	defer log.Close()
-	s.cmd = exec.CommandContext(ctx, "taskset", append([]string{"-c", serverCPU, binary}, args...)...)
-	s.cmd.Stdout, s.cmd.Stderr, s.cmd.Dir = log, log, dir
-	return s, s.cmd.Start()
+	if srv.cmd, err = h.command(ctx, p, cpus, args...); err != nil {
+		return nil, err
+	}
+	srv.cmd.Stdout, srv.cmd.Stderr = log, log
+	srv.began = time.Now()
+	if err := srv.cmd.Start(); err != nil {
+		return nil, err
+	}
+	return srv, srv.waitReady(ctx)
 }
 
+// freePort returns a port that nobody has, of UDP and of TCP.
+func freePort() (int, error) {
+	for range 50 {
+		l, err := net.Listen("tcp4", "127.0.0.1:0")
+		if err != nil {
+			return 0, err
+		}
+		port := l.Addr().(*net.TCPAddr).Port
+		u, err := net.ListenPacket("udp4", l.Addr().String())
+		l.Close()
+		if err == nil {
+			u.Close()
+			return port, nil
+		}
+	}
+	return 0, errors.New("no port is free of UDP and TCP alike")
+}
+
+// stop ends the server and waits for it.
 func (s *server) stop() {
 	_ = s.cmd.Process.Signal(os.Interrupt)
 	done := make(chan struct{})
 	go func() { _ = s.cmd.Wait(); close(done) }()
 	select {
 	case <-done:
-	case <-time.After(10 * time.Second):
+	case <-time.After(20 * time.Second):
 		_ = s.cmd.Process.Kill()
 		<-done
 	}
 }
 
-// waitReady asks for the zone's SOA until it is answered with authority.
-func (s *server) waitReady(ctx context.Context, p profile) error {
-	ctx, cancel := context.WithTimeout(ctx, 3*time.Minute)
+// readyProbes is how many of its zones a server must answer for before it counts as loaded.
+const readyProbes = 50
+
+// waitReady asks for the SOA of zones until all that are tried have been answered with authority; the last one is
+// the first to be tried. A server that never gets there is stopped.
+func (s *server) waitReady(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(ctx, 10*time.Minute)
 	defer cancel()
-	to := netip.AddrPortFrom(netip.MustParseAddr(s.addr), uint16(s.port))
-	for ctx.Err() == nil {
-		if s.answers(ctx, to, p) {
-			return nil
+	zones := s.setup.data.zones
+	step := max(1, len(zones)/readyProbes)
+	for i := len(zones) - 1; i >= 0; i -= step {
+		for !s.answers(ctx, zones[i]) {
+			if ctx.Err() != nil || !alive(s.cmd.Process.Pid) {
+				s.stop()
+				out, _ := os.ReadFile(s.log)
+				return fmt.Errorf("it does not answer for %s: %s", zones[i].origin, lastLines(out))
+			}
+			time.Sleep(2 * time.Millisecond)
 		}
-		time.Sleep(5 * time.Millisecond)
 	}
-	out, _ := os.ReadFile(s.log)
-	return fmt.Errorf("it does not answer: %w\n%s", errors.Join(ctx.Err()), out)
+	return nil
 }
 
-func (s *server) answers(ctx context.Context, to netip.AddrPort, p profile) bool {
-	q, err := dns.NewQuery(1, dns.Question{Name: p.origin, Type: dns.TypeSOA, Class: dns.ClassIN}, false).Append(nil)
+// alive says whether a child runs: one that ended is a zombie until it is waited for.
+func alive(pid int) bool {
+	b, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
 	if err != nil {
 		return false
 	}
-	reply, err := ask(ctx, to, q)
+	f := strings.Fields(string(b[bytes.LastIndexByte(b, ')')+1:]))
+	return len(f) > 0 && f[0] != "Z"
+}
+
+// lastLines is the end of a log, for an error.
+func lastLines(out []byte) string {
+	lines := strings.Split(strings.TrimSpace(string(out)), "\n")
+	return strings.Join(lines[max(0, len(lines)-5):], " | ")
+}
+
+func (s *server) dns() netip.AddrPort {
+	return netip.AddrPortFrom(netip.MustParseAddr(s.setup.addr), uint16(s.setup.port))
+}
+
+func (s *server) answers(ctx context.Context, z zoneFile) bool {
+	q, err := dns.NewQuery(1, dns.Question{Name: dns.MustName(z.origin), Type: dns.TypeSOA, Class: dns.ClassIN}, false).Append(nil)
+	if err != nil {
+		return false
+	}
+	reply, err := ask(ctx, s.dns(), q, 200*time.Millisecond)
 	if err != nil {
 		return false
 	}
 	h, ok := dns.ParseHeader(reply)
-	return ok && h.Flags.RCode() == dns.RCodeNoError && (h.Answers > 0 || s.isFloor())
+	return ok && h.Flags.RCode() == dns.RCodeNoError && (h.Answers > 0 || s.peer.name == "floor")
 }
 
-func (s *server) isFloor() bool { return strings.HasSuffix(s.cmd.Args[3], "floor") }
-
-func ask(ctx context.Context, to netip.AddrPort, q []byte) ([]byte, error) {
-	ctx, cancel := context.WithTimeout(ctx, 200*time.Millisecond)
+func ask(ctx context.Context, to netip.AddrPort, q []byte, patience time.Duration) ([]byte, error) {
+	ctx, cancel := context.WithTimeout(ctx, patience)
 	defer cancel()
 	var c transport.Client
 	r, err := c.Exchange(ctx, transport.UDP, to, q, make([]byte, 0, 4096))
 	return r.Msg, err
 }
 
-func floorArgs(_ profile, addr string, port int, _ string) ([]string, error) {
-	return []string{"--listen", fmt.Sprintf("%s:%d", addr, port), "--threads", "1", "--pin"}, nil
-}
-
-func onomaArgs(p profile, addr string, port int, _ string) ([]string, error) {
-	return []string{"authority", "--listen", fmt.Sprintf("%s:%d", addr, port),
-		"--zone", p.origin.String() + "=" + p.zone, "--threads", "1"}, nil
-}
-
-func nsdArgs(p profile, addr string, port int, dir string) ([]string, error) {
-	conf := fmt.Sprintf(`server:
-  server-count: 1
-  ip-address: %s@%d
-  username: ""
-  chroot: ""
-  database: ""
-  zonesdir: %q
-  pidfile: %q
-  xfrdfile: %q
-  zonelistfile: %q
-  xfrdir: %q
-  reuseport: yes
-  minimal-responses: yes
-  rrl-ratelimit: 0
-  verbosity: 0
-remote-control:
-  control-enable: no
-zone:
-  name: %q
-  zonefile: %q
-`, addr, port, dir, dir+"/pid", dir+"/xfrd.state", dir+"/zone.list", dir, p.origin, p.zone)
-	return []string{"-d", "-c", dir + "/nsd.conf"}, os.WriteFile(dir+"/nsd.conf", []byte(conf), 0o644)
-}
-
-func knotArgs(p profile, addr string, port int, dir string) ([]string, error) {
-	conf := fmt.Sprintf(`server:
-  rundir: %q
-  listen: %s@%d
-  udp-workers: 1
-  tcp-workers: 1
-  background-workers: 1
-database:
-  storage: %q
-log:
-  - target: stderr
-    any: error
-template:
-  - id: default
-    storage: %q
-    zonefile-sync: -1
-    zonefile-load: whole
-    journal-content: none
-    semantic-checks: off
-zone:
-  - domain: %s
-    file: %q
-`, dir, addr, port, dir, dir, p.origin, p.zone)
-	return []string{"-c", dir + "/knot.conf"}, os.WriteFile(dir+"/knot.conf", []byte(conf), 0o644)
-}
-
-func bindArgs(p profile, addr string, port int, dir string) ([]string, error) {
-	conf := fmt.Sprintf(`options {
-  directory %q;
-  listen-on port %d { %s; };
-  listen-on-v6 { none; };
-  pid-file none;
-  session-keyfile none;
-  recursion no;
-  minimal-responses yes;
-  minimal-any yes;
-  dnssec-validation no;
-  notify no;
-  check-names master ignore;
-};
-controls { };
-logging { category default { null; }; };
-zone %q { type master; file %q; check-integrity no; };
-`, dir, port, addr, p.origin, p.zone)
-	return []string{"-f", "-n", "1", "-c", dir + "/named.conf"}, os.WriteFile(dir+"/named.conf", []byte(conf), 0o644)
-}
-
-func pdnsArgs(p profile, addr string, port int, dir string) ([]string, error) {
-	zones := fmt.Sprintf("zone %q { type master; file %q; };\n", p.origin, p.zone)
-	conf := fmt.Sprintf(`launch=bind
-bind-config=%s/named.conf
-local-address=%s
-local-port=%d
-socket-dir=%s
-receiver-threads=1
-distributor-threads=1
-cache-ttl=60
-daemon=no
-guardian=no
-loglevel=3
-`, dir, addr, port, dir)
-	if p.do {
-		conf += "bind-hybrid=no\n"
+// tree returns the process and its descendants.
+func tree(pid int) []int {
+	pids := []int{pid}
+	for i := 0; i < len(pids); i++ {
+		tasks, _ := filepath.Glob(fmt.Sprintf("/proc/%d/task/*/children", pids[i]))
+		for _, t := range tasks {
+			b, _ := os.ReadFile(t)
+			for f := range strings.FieldsSeq(string(b)) {
+				if child, err := strconv.Atoi(f); err == nil {
+					pids = append(pids, child)
+				}
+			}
+		}
 	}
-	if err := os.WriteFile(dir+"/named.conf", []byte(zones), 0o644); err != nil {
-		return nil, err
+	return pids
+}
+
+// cpu returns the processor time that the server's processes have used, threads and children that have ended
+// included. Linux keeps it exactly and shows it in hundredths of a second.
+func (s *server) cpu() time.Duration {
+	var ticks int64
+	for _, pid := range tree(s.cmd.Process.Pid) {
+		b, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
+		if err != nil {
+			continue
+		}
+		// The fields behind the name in parentheses: utime, stime, cutime,
+		// cstime are the 12th to 15th of them.
+		f := strings.Fields(string(b[bytes.LastIndexByte(b, ')')+1:]))
+		for _, i := range []int{11, 12, 13, 14} {
+			n, _ := strconv.ParseInt(f[i], 10, 64)
+			ticks += n
+		}
 	}
-	return []string{"--config-dir=" + dir}, os.WriteFile(dir+"/pdns.conf", []byte(conf), 0o644)
+	return time.Duration(ticks) * time.Second / 100
+}
+
+// pss returns the memory of the server's processes: pages that several of them share count once.
+func (s *server) pss() int64 {
+	var kb int64
+	for _, pid := range tree(s.cmd.Process.Pid) {
+		b, _ := os.ReadFile(fmt.Sprintf("/proc/%d/smaps_rollup", pid))
+		for line := range strings.Lines(string(b)) {
+			if rest, ok := strings.CutPrefix(line, "Pss:"); ok {
+				n, _ := strconv.ParseInt(strings.Fields(rest)[0], 10, 64)
+				kb += n
+			}
+		}
+	}
+	return kb << 10
 }
