@@ -13,7 +13,7 @@ import (
 type conn struct {
 	srv   *Server
 	qc    *quic.Conn
-	place *place
+	place *Place
 	local netip.AddrPort
 
 	final      atomic.Int64 // size of the stream looked at last, -1 while it has not ended
@@ -67,7 +67,7 @@ func (c *conn) awaitHandshake() {
 		}
 	case <-c.qc.Context().Done():
 	}
-	c.place.settle()
+	c.place.Settle()
 }
 
 // handshaken reports whether the client has proved to be live: what came before may have been replayed (RFC 9250 §4.5).

@@ -78,12 +78,11 @@ type Stats struct {
 type Server struct {
 	cfg       Config
 	seats     *transport.Seats
-	limiter   *transport.Limiter
+	gate      Gate
 	listeners []*listener
 	streams   sync.Pool // of *stream
 
-	handshaking                                         atomic.Int64
-	accepted, refused, evicted, resumed, protocolErrors atomic.Uint64
+	accepted, evicted, resumed, protocolErrors atomic.Uint64
 
 	mu       sync.Mutex
 	conns    map[*conn]struct{}
@@ -121,8 +120,9 @@ func Listen(cfg Config) (*Server, error) {
 	}
 	s := &Server{
 		cfg: cfg, seats: transport.NewSeats(cfg.Handler, cfg.Log), conns: make(map[*conn]struct{}),
-		limiter: transport.NewLimiter(cfg.Limits.MaxConns, cfg.Limits.MaxConnsPerClient),
 	}
+	s.gate.Limiter = transport.NewLimiter(cfg.Limits.MaxConns, cfg.Limits.MaxConnsPerClient)
+	s.gate.RetryAbove, s.gate.Evict = cfg.Limits.RetryAbove, s.evict
 	s.inFlight.zero = make(chan struct{})
 	s.streams.New = func() any { return newStream(s) }
 	for _, a := range cfg.Addrs {
@@ -139,19 +139,24 @@ func Listen(cfg Config) (*Server, error) {
 // quiet keeps quic-go from writing to the standard logger that the system's limit on socket buffers is below its wish.
 var quiet = sync.OnceFunc(func() { os.Setenv("QUIC_GO_DISABLE_RECEIVE_BUFFER_WARNING", "true") })
 
-func (s *Server) listen(addr netip.AddrPort) (*listener, error) {
+// ListenUDP opens a socket for QUIC.
+func ListenUDP(addr netip.AddrPort) (*net.UDPConn, error) {
 	quiet()
 	network := "udp6"
 	if addr.Addr().Unmap().Is4() {
 		network = "udp4"
 	}
-	pc, err := net.ListenUDP(network, net.UDPAddrFromAddrPort(addr))
+	return net.ListenUDP(network, net.UDPAddrFromAddrPort(addr))
+}
+
+func (s *Server) listen(addr netip.AddrPort) (*listener, error) {
+	pc, err := ListenUDP(addr)
 	if err != nil {
 		return nil, &transport.BindError{Addr: addr, Proto: transport.QUIC, Err: err}
 	}
 	bound := pc.LocalAddr().(*net.UDPAddr).AddrPort()
 	l := &listener{addr: netip.AddrPortFrom(bound.Addr().Unmap(), bound.Port())}
-	l.tr = &quic.Transport{Conn: pc, VerifySourceAddress: s.pressed, ConnContext: s.admit}
+	l.tr = &quic.Transport{Conn: pc, VerifySourceAddress: s.gate.Pressed, ConnContext: s.gate.Admit}
 	if l.ln, err = l.tr.ListenEarly(tlsConfig(s.cfg.TLS), s.quicConfig()); err != nil {
 		l.close()
 		return nil, fmt.Errorf("listening over quic: %w", err)
@@ -185,54 +190,6 @@ func (s *Server) quicConfig() *quic.Config {
 		Allow0RTT: true,
 		// Answers are short: probing for larger packets costs more than it saves.
 		DisablePathMTUDiscovery: true,
-	}
-}
-
-// pressed reports that so many handshakes are open that the next client has to show that its address is its own.
-func (s *Server) pressed(net.Addr) bool {
-	return s.handshaking.Load() >= int64(s.cfg.Limits.RetryAbove)
-}
-
-var errRefused = errors.New("too many connections")
-
-// admit is asked by quic-go for each connection attempt. The context ends with the connection, whatever became of it.
-func (s *Server) admit(ctx context.Context, info *quic.ClientInfo) (context.Context, error) {
-	client := info.RemoteAddr.(*net.UDPAddr).AddrPort().Addr()
-	verdict := s.limiter.Admit(client)
-	if verdict == transport.TooMany && s.evict() {
-		verdict = s.limiter.Admit(client)
-	}
-	if verdict != transport.Admitted {
-		s.refused.Add(1)
-		return nil, errRefused
-	}
-	p := &place{srv: s, client: client}
-	s.handshaking.Add(1)
-	context.AfterFunc(ctx, p.leave)
-	return context.WithValue(ctx, placeKey{}, p), nil
-}
-
-// place is a connection's share of the limits.
-type place struct {
-	srv            *Server
-	client         netip.Addr
-	shaken, vacant atomic.Bool
-}
-
-type placeKey struct{}
-
-// settle says that the handshake is over.
-func (p *place) settle() {
-	if p.shaken.CompareAndSwap(false, true) {
-		p.srv.handshaking.Add(-1)
-	}
-}
-
-// leave gives the place back, once.
-func (p *place) leave() {
-	p.settle()
-	if p.vacant.CompareAndSwap(false, true) {
-		p.srv.limiter.Release(p.client)
 	}
 }
 
@@ -276,7 +233,7 @@ func (s *Server) Addrs() []netip.AddrPort {
 // Stats sums the counters.
 func (s *Server) Stats() Stats {
 	return Stats{
-		Counts: s.seats.Counts(), Open: uint64(s.limiter.Open()), Accepted: s.accepted.Load(), Refused: s.refused.Load(),
+		Counts: s.seats.Counts(), Open: uint64(s.gate.Limiter.Open()), Accepted: s.accepted.Load(), Refused: s.gate.Refused.Load(),
 		Evicted: s.evicted.Load(), Resumed: s.resumed.Load(), ProtocolErrors: s.protocolErrors.Load(),
 	}
 }
@@ -315,7 +272,7 @@ func (s *Server) accept(ctx context.Context, l *listener) error {
 
 // newConn registers a connection, unless its place was taken from it before it came this far, or the server is ending.
 func (s *Server) newConn(qc *quic.Conn, l *listener) *conn {
-	p, _ := qc.Context().Value(placeKey{}).(*place)
+	p := PlaceOf(qc)
 	c := &conn{srv: s, qc: qc, place: p, local: l.addr}
 	c.final.Store(-1)
 	c.touch()

@@ -356,13 +356,13 @@ func TestConnLimits(t *testing.T) {
 // While many handshakes are open, a client has to show its address before it costs anything.
 func TestRetry(t *testing.T) {
 	s, client := start(t, Config{Handler: flip, Limits: Limits{RetryAbove: 1}})
-	s.handshaking.Add(1)
-	if !s.pressed(nil) {
+	s.gate.handshaking.Add(1)
+	if !s.gate.Pressed(nil) {
 		t.Error("no pressure is seen")
 	}
 	exchange(t, dial(t, s, client), query("validated."))
-	s.handshaking.Add(-1)
-	eventually(t, "handshakes are counted down", func() bool { return s.handshaking.Load() == 0 })
+	s.gate.handshaking.Add(-1)
+	eventually(t, "handshakes are counted down", func() bool { return s.gate.handshaking.Load() == 0 })
 }
 
 // A shutdown lets an answer in flight out, and then says that no error has happened.
