@@ -21,6 +21,9 @@ var (
 // Editor makes the next version of a zone. It changes one name at a time in a
 // draft, so that changes that are grouped by owner are quickest.
 //
+// What an edit replaces stays in memory for as long as the version is edited
+// further. [Zone.Update] edits, and has that put in order.
+//
 // An Editor that is neither committed nor discarded costs its version nothing,
 // but later Editors of the version then start with chunks of their own.
 type Editor struct {
@@ -220,9 +223,6 @@ func (e *Editor) Commit() (*Version, error) {
 	e.spent = true
 	e.v.line, e.v.number = e.line, e.base.number+1
 	e.line.release(e.v.number)
-	if e.v.isWasteful() {
-		return e.v.compact(), nil
-	}
 	return e.v, nil
 }
 

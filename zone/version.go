@@ -38,6 +38,8 @@ type lineage struct {
 	share *interner // nil until the first Editor needs it
 
 	blocks []uint32 // what share is to know at first
+
+	tidying bool // a compaction is at work
 }
 
 // Origin returns the zone's name.
