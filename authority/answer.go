@@ -207,6 +207,9 @@ func (w *worker) nxdomain() {
 // own TTL and its MINIMUM (RFC 2308 §3).
 func (w *worker) soa() {
 	set := w.v.SOA()
+	if w.readySOA(set) {
+		return
+	}
 	apex := w.here(len(w.sname) - w.v.Origin().Len())
 	w.needTTL(dns.SectionAuthority, apex, set, dns.SOAMinimum(set.First()))
 }

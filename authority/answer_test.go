@@ -152,7 +152,7 @@ func (s *script) ask(t *testing.T, words []string) {
 	msg, proto := message(t, words)
 	tq := transport.NewQuery(msg, clientAddr, serverAddr, proto, nil)
 	tq.Idle = 12345 * time.Millisecond
-	out := s.server.NewWorker().Answer(nil, tq)
+	out := settled(t, s.server.NewWorker(), tq)
 	if len(out) == 0 {
 		s.out.WriteString("no answer\n\n")
 		return

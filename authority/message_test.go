@@ -7,6 +7,8 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/google/go-cmp/cmp"
+
 	"onoma/dns"
 	"onoma/dns/zonefile"
 	"onoma/transport"
@@ -168,7 +170,7 @@ func ask(t testing.TB, s *Server, words string) *dns.Message {
 
 func exchange(t testing.TB, s *Server, msg []byte, proto transport.Proto) *dns.Message {
 	t.Helper()
-	out := s.NewWorker().Answer(nil, transport.NewQuery(msg, clientAddr, serverAddr, proto, nil))
+	out := settled(t, s.NewWorker(), transport.NewQuery(msg, clientAddr, serverAddr, proto, nil))
 	m, err := dns.ParseMessage(out)
 	if err != nil {
 		t.Fatalf("the answer does not parse: %v\n%x", err, out)
@@ -177,4 +179,24 @@ func exchange(t testing.TB, s *Server, msg []byte, proto transport.Proto) *dns.M
 		t.Fatalf("ID %d, expected that of the query", m.ID)
 	}
 	return m
+}
+
+// settled returns the answer of a worker that has given it before, and so may
+// have made parts of it ready: it must say the same as the first.
+func settled(t testing.TB, w transport.Worker, q *transport.Query) []byte {
+	t.Helper()
+	first := w.Answer(nil, q)
+	w.Answer(nil, q)
+	last := w.Answer(nil, q)
+	if before, err := dns.ParseMessage(first); err == nil {
+		after, err := dns.ParseMessage(last)
+		if err != nil {
+			t.Fatal(err)
+		}
+		// Names are written in the case of those that they are compressed against.
+		if diff := cmp.Diff(before, after, cmp.Comparer(dns.Name.Equal), cmp.Transformer("lower", lower)); diff != "" {
+			t.Fatalf("the third answer is not the first one (-first +third):\n%s", diff)
+		}
+	}
+	return last
 }

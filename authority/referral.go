@@ -14,7 +14,7 @@ func (w *worker) referral() {
 	}
 	cut := w.m.Cut
 	set, ok := cut.RRset(dns.TypeNS)
-	if !ok || !w.need(dns.SectionAuthority, w.here(w.m.EncloserAt), set) {
+	if !ok || !w.readyDelegation(cut, set) && !w.need(dns.SectionAuthority, w.here(w.m.EncloserAt), set) {
 		return
 	}
 	w.hosts, w.cut = set, true
@@ -37,6 +37,10 @@ func (w *worker) addresses() {
 	if w.hosts.IsZero() || w.full {
 		return
 	}
+	if w.glue != nil {
+		w.again = !w.b.Fragment(dns.SectionAdditional, w.glue, 0, w.glueShift)
+		return
+	}
 	if w.cut {
 		for g := range w.hosts.Glue() {
 			if g.InDomain && !w.hostAddresses(g.Host) {
@@ -52,13 +56,15 @@ func (w *worker) addresses() {
 	}
 }
 
+var addressTypes = [...]dns.Type{dns.TypeA, dns.TypeAAAA}
+
 // hostAddresses adds the addresses of one host, and reports whether all fitted.
 // Those that are no glue are signed; signatures that do not fit stay away
 // without TC (RFC 4035 §3.1.1).
 func (w *worker) hostAddresses(host zone.Node) bool {
 	p := w.of(host)
 	all := true
-	for _, t := range [...]dns.Type{dns.TypeA, dns.TypeAAAA} {
+	for _, t := range addressTypes {
 		if set, ok := host.RRset(t); ok {
 			if w.putPlain(dns.SectionAdditional, p, set, dns.MaxTTL) {
 				w.putSigs(dns.SectionAdditional, p, set, dns.MaxTTL)

@@ -27,6 +27,9 @@ type worker struct {
 	reply
 	chain
 
+	ready   *ready // nil until it is of use
+	unready bool   // this answer is to be made without it
+
 	fold  [dns.MaxNameLen]byte // the folded name that a zone is looked up for
 	owner [dns.MaxNameLen]byte // a name out of a zone, on its way into the message
 	opts  optBuffer
@@ -41,6 +44,10 @@ type reply struct {
 	hosts zone.RRset // NS set whose addresses are wanted
 	cut   bool       // hosts are those of a delegation
 	fate  fate
+
+	glue      *dns.Fragment // what is ready of the addresses of hosts
+	glueShift int           // how far its pointers move
+	again     bool          // what was ready does not fit as a whole
 }
 
 // chain is the way of the question through aliases.
@@ -74,9 +81,8 @@ func (w *worker) Answer(dst []byte, tq *transport.Query) []byte {
 	case !w.check(tq.Msg, err):
 	case w.q.Class == dns.ClassCH:
 		w.chaos()
-	case !w.answer():
-		w.restart(dst)
-		w.fail(dns.RCodeServFail, edeCollision)
+	default:
+		w.zones(tq, dst)
 	}
 	out := dst
 	if w.admit(dst) {
@@ -85,6 +91,23 @@ func (w *worker) Answer(dst []byte, tq *transport.Query) []byte {
 	}
 	w.release()
 	return out
+}
+
+// zones answers from zones: with what is ready for it, or where that does not
+// fit as it is, record by record.
+func (w *worker) zones(tq *transport.Query, dst []byte) {
+	w.unready = false
+	proven := w.answer()
+	if w.again {
+		w.reset(tq)
+		w.start(dst)
+		w.unready = true
+		proven = w.answer()
+	}
+	if !proven {
+		w.restart(dst)
+		w.fail(dns.RCodeServFail, edeCollision)
+	}
 }
 
 // reset forgets the query before.

@@ -23,6 +23,7 @@ type Builder struct {
 	counts [4]uint16
 	table  [compressSlots]compressEntry
 	used   int
+	first  int // length of the question's name while the table does not have it
 }
 
 // Compression remembers each label written: where it is, and where the name
@@ -49,7 +50,7 @@ type Mark struct {
 func (b *Builder) Start(dst []byte, limit int, id uint16, flags Flags) {
 	b.buf, b.base = dst, len(dst)
 	b.limit, b.spare = min(limit, MaxMessageLen), 0
-	b.counts = [4]uint16{}
+	b.counts, b.first = [4]uint16{}, 0
 	if b.used != 0 {
 		clear(b.table[:])
 		b.used = 0
@@ -89,12 +90,18 @@ func (b *Builder) Rollback(m Mark) {
 	}
 }
 
-// Question adds a question. Its name is written as it is: it is the first.
+// Question adds a question. Its name is written as it is: it is the first. Many
+// answers have no other name to compress, so it is put into the table when one comes.
 func (b *Builder) Question(name []byte, t Type, c Class) bool {
 	if b.Len()+len(name)+4 > b.limit-b.spare {
 		return false
 	}
-	b.appendName(name)
+	if b.Len() == HeaderLen {
+		b.first = len(name)
+		b.buf = append(b.buf, name...)
+	} else {
+		b.appendName(name)
+	}
 	b.buf = binary.BigEndian.AppendUint16(b.buf, uint16(t))
 	b.buf = binary.BigEndian.AppendUint16(b.buf, uint16(c))
 	b.counts[0]++
@@ -182,6 +189,11 @@ func (b *Builder) Finish() []byte {
 // message has already, and remembers the labels that it writes.
 func (b *Builder) appendName(name []byte) {
 	var offs [MaxLabels + 1]uint8
+	if b.first > 0 {
+		first := b.buf[b.base+HeaderLen:][:b.first]
+		b.first = 0
+		b.remember(&offs, LabelOffsets(&offs, first), first, HeaderLen, 0)
+	}
 	labels := LabelOffsets(&offs, name)
 	fresh, tail := labels, uint16(0)
 	for fresh > 0 {
@@ -191,21 +203,26 @@ func (b *Builder) appendName(name []byte) {
 		}
 		tail, fresh = at, fresh-1
 	}
-	start, parent := b.Len(), tail
-	for i := fresh - 1; i >= 0; i-- {
-		at := start + int(offs[i])
-		if at > maxPointer || b.used >= compressFill {
-			break
-		}
-		b.insert(name[offs[i]:], uint16(at), parent)
-		parent = uint16(at)
-	}
+	b.remember(&offs, fresh, name, b.Len(), tail)
 	if fresh == labels {
 		b.buf = append(b.buf, name...)
 		return
 	}
 	b.buf = append(b.buf, name[:offs[fresh]]...)
 	b.buf = binary.BigEndian.AppendUint16(b.buf, 0xC000|tail)
+}
+
+// remember puts the first fresh labels of name, which begins at start, into the
+// table, with the name at parent behind them.
+func (b *Builder) remember(offs *[MaxLabels + 1]uint8, fresh int, name []byte, start int, parent uint16) {
+	for i := fresh - 1; i >= 0; i-- {
+		at := start + int(offs[i])
+		if at > maxPointer || b.used >= compressFill {
+			return
+		}
+		b.insert(name[offs[i]:], uint16(at), parent)
+		parent = uint16(at)
+	}
 }
 
 // find returns where the label at the start of name was written with the name

@@ -26,7 +26,7 @@ type Builder struct {
 // class the zone is of.
 func NewBuilder(origin dns.Name) *Builder {
 	b := &Builder{}
-	b.v = &Version{origin: origin}
+	b.v = &Version{id: newVersionID(), origin: origin}
 	b.w = qp.NewWriter(&qp.Space{}, false)
 	b.share = newInterner(origin)
 	b.hosts = newHostWriter(hostTable{})

@@ -138,6 +138,7 @@ func (v *Version) leaf(k *qp.Key, rel []byte, hashed bool) (qp.Leaf, bool) {
 // names.
 func (v *Version) compact() *Version {
 	nv := &Version{
+		id:     newVersionID(),
 		origin: v.origin, class: v.class, serial: v.serial, records: v.records,
 		chain: v.chain, source: v.source,
 	}

@@ -47,6 +47,7 @@ type Editor struct {
 func (v *Version) Edit() *Editor {
 	e := &Editor{base: v}
 	nv := *v
+	nv.id = newVersionID()
 	nv.source = nil // what it will be is no file's
 	e.v = &nv
 	var extend bool

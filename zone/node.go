@@ -36,6 +36,9 @@ func (n Node) Name() dns.Name {
 // Equal reports whether n and m are the same node of the same version.
 func (n Node) Equal(m Node) bool { return n.v == m.v && n.leaf.Ref == m.leaf.Ref }
 
+// ID tells the node from all others of its version. It is not 0.
+func (n Node) ID() uint32 { return n.leaf.Ref }
+
 // IsApex reports whether the node's name is the origin.
 func (n Node) IsApex() bool { return n.leaf.Flags&flagApex != 0 }
 

@@ -275,7 +275,7 @@ func (s *Snapshot) blank() (*Version, [][]byte, error) {
 	if err != nil {
 		return nil, nil, s.fault(headLen, "malformed origin", "a domain name")
 	}
-	v := &Version{origin: origin, class: dns.Class(h.class), serial: h.serial, records: h.records, live: h.live}
+	v := &Version{id: newVersionID(), origin: origin, class: dns.Class(h.class), serial: h.serial, records: h.records, live: h.live}
 	v.sp = m.Space()
 	for i, t := range v.tries() {
 		*t = qp.NewTrie(h.tries[i].root, h.tries[i].n)

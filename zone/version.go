@@ -2,6 +2,7 @@ package zone
 
 import (
 	"sync"
+	"sync/atomic"
 
 	"onoma/dns"
 	"onoma/zone/qp"
@@ -9,6 +10,7 @@ import (
 
 // Version is one immutable state of a zone.
 type Version struct {
+	id     uint64 // unlike that of any other version in this process
 	origin dns.Name
 	class  dns.Class
 	serial uint32
@@ -41,6 +43,15 @@ type lineage struct {
 
 	tidying bool // a compaction is at work
 }
+
+var versions atomic.Uint64
+
+// newVersionID returns a number for a version that is being made.
+func newVersionID() uint64 { return versions.Add(1) }
+
+// ID tells the version from all others that this process has had, of this zone
+// and of others. It is not 0.
+func (v *Version) ID() uint64 { return v.id }
 
 // Origin returns the zone's name.
 func (v *Version) Origin() dns.Name { return v.origin }
