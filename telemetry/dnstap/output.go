@@ -169,7 +169,7 @@ func (o *Output) write(ctx context.Context, s stream) (wrote bool, err error) {
 		case <-ctx.Done():
 			return wrote, o.close(s)
 		case <-o.rotate:
-			return wrote, s.finish()
+			return wrote, o.close(s)
 		case <-wait:
 		}
 	}
