@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"onoma/dns"
+	"onoma/transport/https"
 	"onoma/transport/xdp"
 )
 
@@ -14,13 +15,14 @@ import (
 type endpoint struct {
 	scheme string // "" is UDP and TCP
 	addr   netip.AddrPort
+	path   string     // of "https"
 	xdp    xdp.Config // where the scheme is "xdp"; there is no addr then
 }
 
-// schemes are the transports beside UDP and TCP, with their ports (RFC 7858 §3.1).
-var schemes = map[string]uint16{"": 53, "tls": 853}
+// schemes are the transports beside UDP and TCP, with their ports (RFC 7858 §3.1, 9250 §8.1, 9110 §4.2.2).
+var schemes = map[string]uint16{"": 53, "tls": 853, "quic": 853, "https": 443}
 
-var errEndpoint = errors.New("expected ADDR:PORT, as in 127.0.0.1:53 or [::1]:53, tls://ADDR:PORT or xdp://IFACE")
+var errEndpoint = errors.New("expected ADDR:PORT, as in 127.0.0.1:53 or [::1]:53, tls://ADDR, quic://ADDR, https://ADDR/PATH or xdp://IFACE")
 
 // UnmarshalText reads one.
 func (e *endpoint) UnmarshalText(text []byte) error {
@@ -37,6 +39,12 @@ func (e *endpoint) UnmarshalText(text []byte) error {
 	port, ok := schemes[scheme]
 	if !ok {
 		return fmt.Errorf("%q: there is no transport %s: %w", s, scheme, errEndpoint)
+	}
+	if scheme == "https" {
+		e.path = https.DefaultPath
+		if at := strings.IndexByte(rest, '/'); at >= 0 {
+			rest, e.path = rest[:at], rest[at:]
+		}
 	}
 	if e.addr, err = parseAddrPort(rest, port); err != nil {
 		return fmt.Errorf("%q: %w", s, err)

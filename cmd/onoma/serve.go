@@ -9,15 +9,13 @@ import (
 	"strings"
 	"syscall"
 
-	"golang.org/x/sync/errgroup"
-
 	"onoma/telemetry"
 	"onoma/transport"
 )
 
 // listening are the flags of every verb that serves.
 type listening struct {
-	Listen  []endpoint `required:"" placeholder:"ADDR:PORT" help:"Serve UDP and TCP on this address, DNS over TLS on tls://ADDR:PORT, or by AF_XDP on xdp://IFACE:PORT; several with commas, or the flag again."`
+	Listen  []endpoint `required:"" placeholder:"ADDR:PORT" help:"Serve UDP and TCP on this address, DNS over TLS, QUIC or HTTPS on tls://ADDR, quic://ADDR or https://ADDR/PATH, or by AF_XDP on xdp://IFACE:PORT; several with commas, or the flag again."`
 	Threads int        `placeholder:"N" help:"UDP loops for each address, each tied to a CPU; for a machine that does nothing else. Without it one loop shares the CPUs with others."`
 	tlsFlags
 	floodFlags
@@ -67,75 +65,6 @@ func (l *listening) serve(a *app, h transport.Handler, ops operations) error {
 	}
 }
 
-// open binds everything that --listen names, or nothing.
-func (l *listening) open(a *app, h transport.Handler) (service, error) {
-	certs, err := l.certificatesFor(a)
-	if err != nil {
-		return service{}, err
-	}
-	cfg := transport.Config{
-		Handler: h, Addrs: addrsOf(l.Listen, ""), Threads: l.Threads, Pin: l.Threads > 0, Log: a.log,
-		TLSAddrs: addrsOf(l.Listen, "tls"), TLSConfig: certs.config, NoTriage: !l.Triage, Vouch: l.vouch, DSCP: l.DSCP,
-	}
-	s := service{addrs: make(map[string][]netip.AddrPort), reload: certs.reload}
-	var serves []func(context.Context) error
-	var reports []func(*telemetry.Report)
-	interfaces, err := l.listenXDP(cfg)
-	if err != nil {
-		return service{}, err
-	}
-	for _, x := range interfaces {
-		serves = append(serves, x.Serve)
-	}
-	if len(cfg.Addrs)+len(cfg.TLSAddrs) > 0 {
-		server, err := transport.Listen(cfg)
-		if err != nil {
-			closeXDP(interfaces)
-			return service{}, err
-		}
-		serves = append(serves, server.Serve)
-		reports = append(reports, func(r *telemetry.Report) { r.AddTransport(server.Stats()) })
-		s.addrs[""], s.addrs["tls"] = server.Addrs(), server.TLSAddrs()
-	}
-	s.run = together(serves...)
-	s.report = reportAll(reports)
-	return s, nil
-}
-
-// certificatesFor is empty where nothing is encrypted.
-func (l *listening) certificatesFor(a *app) (certificates, error) {
-	var encrypted []netip.Addr
-	for _, e := range l.Listen {
-		if e.scheme != "" && e.scheme != "xdp" {
-			encrypted = append(encrypted, e.addr.Addr())
-		}
-	}
-	if len(encrypted) == 0 {
-		return certificates{}, nil
-	}
-	return l.certificates(a.log, encrypted)
-}
-
-// together serves all until the context ends, or until one of them fails and takes the others with it.
-func together(serves ...func(context.Context) error) func(context.Context) error {
-	return func(ctx context.Context) error {
-		g, ctx := errgroup.WithContext(ctx)
-		for _, serve := range serves {
-			g.Go(func() error { return serve(ctx) })
-		}
-		return g.Wait()
-	}
-}
-
-// reportAll lets all add to a report.
-func reportAll(reports []func(*telemetry.Report)) func(*telemetry.Report) {
-	return func(r *telemetry.Report) {
-		for _, f := range reports {
-			f(r)
-		}
-	}
-}
-
 // list writes the addresses in the order of the flags, with commas between them.
 func (l *listening) list(bound map[string][]netip.AddrPort) string {
 	next := make(map[string]int)
@@ -147,7 +76,7 @@ func (l *listening) list(bound map[string][]netip.AddrPort) string {
 		}
 		texts[i] = bound[e.scheme][next[e.scheme]].String()
 		if e.scheme != "" {
-			texts[i] = e.scheme + "://" + texts[i]
+			texts[i] = e.scheme + "://" + texts[i] + e.path
 		}
 		next[e.scheme]++
 	}

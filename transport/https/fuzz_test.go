@@ -20,8 +20,8 @@ func slowFreshness(m *dns.Message) (seconds uint32, ok bool) {
 		seconds, ok = min(seconds, r.TTL), true
 	}
 	for _, r := range m.Authority {
-		if r.Type == dns.TypeSOA {
-			soa := r.Data
+		// An empty SOA is possible, in an UPDATE.
+		if soa := r.Data; r.Type == dns.TypeSOA && len(soa) > 0 {
 			minimum := uint32(soa[len(soa)-4])<<24 | uint32(soa[len(soa)-3])<<16 | uint32(soa[len(soa)-2])<<8 | uint32(soa[len(soa)-1])
 			seconds, ok = min(seconds, r.TTL, minimum), true
 		}
@@ -34,6 +34,7 @@ func FuzzFreshness(f *testing.F) {
 		f.Add(answerer(nil, newQuery(query(name))))
 	}
 	f.Add([]byte{0, 0, 0x80, 0, 0, 0, 255, 255, 255, 255, 0, 0})
+	f.Add([]byte("0000\x00\x01\x00\x00\x00\x01\x00\x00\x000000\xc0\f\x00\x06000000\x00\x00"))
 	f.Fuzz(func(t *testing.T, msg []byte) {
 		seconds, ok := freshness(msg)
 		m, err := dns.ParseMessage(msg)

@@ -4,12 +4,9 @@ import (
 	"net"
 	"net/netip"
 	"sync"
-	"sync/atomic"
 
 	"onoma/transport"
 )
-
-type counter = atomic.Uint64
 
 // listener lets in only as many TCP connections as the limits allow.
 type listener struct {
@@ -26,6 +23,7 @@ func (l *listener) Accept() (net.Conn, error) {
 		}
 		client := nc.RemoteAddr().(*net.TCPAddr).AddrPort().Addr()
 		if l.srv.tcp.Admit(client) == transport.Admitted {
+			l.srv.accepted.Add(1)
 			return &conn{Conn: nc, limiter: l.srv.tcp, client: client}, nil
 		}
 		l.srv.refused.Add(1)

@@ -13,6 +13,7 @@ import (
 	"net/netip"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"syscall"
 	"time"
 
@@ -108,8 +109,7 @@ func (c *Config) check() error {
 // Stats is what was done since the server was made.
 type Stats struct {
 	transport.Counts
-	OpenTCP, OpenQUIC uint64 // connections
-	Refused           uint64 // connections that were one too many
+	Conns transport.ConnStats // of TCP and QUIC together
 }
 
 // Server is a set of endpoints.
@@ -120,7 +120,7 @@ type Server struct {
 	gate  quic.Gate
 	doors []*bound
 
-	refused counter
+	accepted, refused atomic.Uint64
 }
 
 // bound is one endpoint with its sockets.
@@ -262,10 +262,10 @@ func (s *Server) Addrs() []netip.AddrPort {
 
 // Stats sums the counters.
 func (s *Server) Stats() Stats {
-	return Stats{
-		Counts: s.seats.Counts(), OpenTCP: uint64(s.tcp.Open()), OpenQUIC: uint64(s.gate.Limiter.Open()),
-		Refused: s.refused.Load() + s.gate.Refused.Load(),
-	}
+	return Stats{Counts: s.seats.Counts(), Conns: transport.ConnStats{
+		Open:     uint64(s.tcp.Open() + s.gate.Limiter.Open()),
+		Accepted: s.accepted.Load() + s.gate.Accepted.Load(), Refused: s.refused.Load() + s.gate.Refused.Load(),
+	}}
 }
 
 // Serve answers until ctx ends, and then lets requests finish within Config.Grace.
@@ -306,6 +306,9 @@ func (s *Server) shutDown(ctx context.Context) {
 	wg.Wait()
 	s.closeAll()
 }
+
+// Close gives up what Listen bound, where Serve was not called.
+func (s *Server) Close() { s.closeAll() }
 
 func (s *Server) closeAll() {
 	for _, b := range s.doors {

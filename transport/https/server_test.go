@@ -312,12 +312,12 @@ func TestLimits(t *testing.T) {
 			t.Errorf("half a %s is waited for", name)
 		}
 	}
-	for end := time.Now().Add(patience); s.Stats().OpenTCP > 0; time.Sleep(time.Millisecond) {
+	for end := time.Now().Add(patience); s.Stats().Conns.Open > 0; time.Sleep(time.Millisecond) {
 		if time.Now().After(end) {
 			t.Fatal("places are not given back")
 		}
 	}
-	if st := s.Stats(); st.Refused != 1 {
+	if st := s.Stats(); st.Conns.Refused != 1 {
 		t.Errorf("counters: %+v", st)
 	}
 	quiet, err := net.Dial("tcp", s.Addrs()[0].String())

@@ -62,6 +62,7 @@ func (c *conn) noteFinal(size int64) { c.final.Store(size) }
 func (c *conn) awaitHandshake() {
 	select {
 	case <-c.qc.HandshakeComplete():
+		c.srv.handshakes.Add(1)
 		if c.qc.ConnectionState().TLS.DidResume {
 			c.srv.resumed.Add(1)
 		}

@@ -18,8 +18,8 @@ type Gate struct {
 	RetryAbove int         // handshakes open at once, beyond which addresses are validated first
 	Evict      func() bool // closes an idle connection and says whether there was one; nil: there never is
 
-	Refused     atomic.Uint64
-	handshaking atomic.Int64
+	Accepted, Refused atomic.Uint64
+	handshaking       atomic.Int64
 }
 
 // Pressed reports that so many handshakes are open that the next client has to show that its address is its own.
@@ -38,6 +38,7 @@ func (g *Gate) Admit(ctx context.Context, info *quic.ClientInfo) (context.Contex
 		g.Refused.Add(1)
 		return nil, errRefused
 	}
+	g.Accepted.Add(1)
 	p := &Place{gate: g, client: client}
 	g.handshaking.Add(1)
 	context.AfterFunc(ctx, p.leave)

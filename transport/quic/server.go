@@ -69,9 +69,8 @@ func (c Config) withDefaults() Config {
 // Stats is what was done since the server was made.
 type Stats struct {
 	transport.Counts
-	Open, Accepted, Refused, Evicted uint64 // connections; evicted are idle ones closed to make room
-	Resumed                          uint64 // of those accepted, with a session ticket
-	ProtocolErrors                   uint64 // connections closed for what a client did
+	Conns          transport.ConnStats
+	ProtocolErrors uint64 // connections closed for what a client did
 }
 
 // Server is a set of bound sockets and their connections.
@@ -82,7 +81,7 @@ type Server struct {
 	listeners []*listener
 	streams   sync.Pool // of *stream
 
-	accepted, evicted, resumed, protocolErrors atomic.Uint64
+	evicted, handshakes, resumed, protocolErrors atomic.Uint64
 
 	mu       sync.Mutex
 	conns    map[*conn]struct{}
@@ -233,8 +232,11 @@ func (s *Server) Addrs() []netip.AddrPort {
 // Stats sums the counters.
 func (s *Server) Stats() Stats {
 	return Stats{
-		Counts: s.seats.Counts(), Open: uint64(s.gate.Limiter.Open()), Accepted: s.accepted.Load(), Refused: s.gate.Refused.Load(),
-		Evicted: s.evicted.Load(), Resumed: s.resumed.Load(), ProtocolErrors: s.protocolErrors.Load(),
+		Counts: s.seats.Counts(), ProtocolErrors: s.protocolErrors.Load(),
+		Conns: transport.ConnStats{
+			Open: uint64(s.gate.Limiter.Open()), Accepted: s.gate.Accepted.Load(), Refused: s.gate.Refused.Load(),
+			Evicted: s.evicted.Load(), Handshakes: s.handshakes.Load(), Resumed: s.resumed.Load(),
+		},
 	}
 }
 
@@ -263,7 +265,6 @@ func (s *Server) accept(ctx context.Context, l *listener) error {
 		if err != nil {
 			return fmt.Errorf("accepting over quic: %w", err)
 		}
-		s.accepted.Add(1)
 		if c := s.newConn(qc, l); c != nil {
 			s.wg.Go(c.serve)
 		}
@@ -313,6 +314,9 @@ func (s *Server) shutDown() {
 	s.closeAll()
 	s.wg.Wait()
 }
+
+// Close gives up what Listen bound, where Serve was not called.
+func (s *Server) Close() { s.closeAll() }
 
 func (s *Server) closeAll() {
 	for _, l := range s.listeners {

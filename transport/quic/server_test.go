@@ -68,7 +68,7 @@ func start(t *testing.T, cfg Config) (*Server, *tls.Config) {
 		case <-time.After(patience):
 			t.Error("the server does not end")
 		}
-		if open := s.Stats().Open; open != 0 {
+		if open := s.Stats().Conns.Open; open != 0 {
 			t.Errorf("%d connections are left", open)
 		}
 	})
@@ -143,7 +143,7 @@ func TestQueries(t *testing.T) {
 		})
 	}
 	wg.Wait()
-	if st := s.Stats(); st.Queries != 300 || st.Answers != 300 || st.Accepted != 1 || st.ProtocolErrors != 0 {
+	if st := s.Stats(); st.Queries != 300 || st.Answers != 300 || st.Conns.Accepted != 1 || st.ProtocolErrors != 0 {
 		t.Errorf("counters: %+v", st)
 	}
 }
@@ -318,7 +318,7 @@ func TestEarlyData(t *testing.T) {
 		}
 		c.Close()
 	}
-	if s.Stats().Resumed == 0 {
+	if s.Stats().Conns.Resumed == 0 {
 		t.Error("no resumption was counted")
 	}
 }
@@ -336,7 +336,7 @@ func TestConnLimits(t *testing.T) {
 	if second.qc.Context().Err() != nil {
 		t.Error("the one that was idle last had to go")
 	}
-	if st := s.Stats(); st.Evicted != 1 || st.Refused != 0 {
+	if st := s.Stats(); st.Conns.Evicted != 1 || st.Conns.Refused != 0 {
 		t.Errorf("counters: %+v", st)
 	}
 
@@ -346,9 +346,9 @@ func TestConnLimits(t *testing.T) {
 		t.Error("a second connection of one client is taken")
 	}
 	c.Close()
-	eventually(t, "the place is free", func() bool { return s.Stats().Open == 0 })
+	eventually(t, "the place is free", func() bool { return s.Stats().Conns.Open == 0 })
 	dial(t, s, client)
-	if st := s.Stats(); st.Refused == 0 {
+	if st := s.Stats(); st.Conns.Refused == 0 {
 		t.Errorf("counters: %+v", st)
 	}
 }

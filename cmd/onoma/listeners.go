@@ -1,0 +1,154 @@
+package main
+
+import (
+	"context"
+	"net/netip"
+
+	"golang.org/x/sync/errgroup"
+
+	"onoma/telemetry"
+	"onoma/transport"
+	"onoma/transport/https"
+	"onoma/transport/quic"
+)
+
+// open binds everything that --listen names, or nothing.
+func (l *listening) open(a *app, h transport.Handler) (service, error) {
+	certs, err := l.certificatesFor(a)
+	if err != nil {
+		return service{}, err
+	}
+	cfg := transport.Config{
+		Handler: h, Addrs: addrsOf(l.Listen, ""), Threads: l.Threads, Pin: l.Threads > 0, Log: a.log,
+		TLSAddrs: addrsOf(l.Listen, "tls"), TLSConfig: certs.config, NoTriage: !l.Triage, Vouch: l.vouch, DSCP: l.DSCP,
+	}
+	o := opening{addrs: make(map[string][]netip.AddrPort)}
+	for _, open := range []func(*listening, transport.Config) error{o.xdp, o.sockets, o.quic, o.https} {
+		if err := open(l, cfg); err != nil {
+			o.close()
+			return service{}, err
+		}
+	}
+	return service{run: together(o.serves), addrs: o.addrs, reload: certs.reload, report: reportAll(o.reports)}, nil
+}
+
+// opening gathers what is bound, one kind of listener after the other.
+type opening struct {
+	addrs   map[string][]netip.AddrPort
+	serves  []func(context.Context) error
+	reports []func(*telemetry.Report)
+	closes  []func()
+}
+
+func (o *opening) close() {
+	for _, f := range o.closes {
+		f()
+	}
+}
+
+func (o *opening) xdp(l *listening, cfg transport.Config) error {
+	interfaces, err := l.listenXDP(cfg)
+	if err != nil {
+		return err
+	}
+	for _, x := range interfaces {
+		o.serves = append(o.serves, x.Serve)
+		o.closes = append(o.closes, func() { x.Close() })
+	}
+	return nil
+}
+
+// sockets are those of UDP, TCP and TLS.
+func (o *opening) sockets(_ *listening, cfg transport.Config) error {
+	if len(cfg.Addrs)+len(cfg.TLSAddrs) == 0 {
+		return nil
+	}
+	s, err := transport.Listen(cfg)
+	if err != nil {
+		return err
+	}
+	o.addrs[""], o.addrs["tls"] = s.Addrs(), s.TLSAddrs()
+	o.serves = append(o.serves, s.Serve)
+	o.reports = append(o.reports, func(r *telemetry.Report) { r.AddTransport(s.Stats()) })
+	o.closes = append(o.closes, func() { s.Close() })
+	return nil
+}
+
+func (o *opening) quic(l *listening, cfg transport.Config) error {
+	addrs := addrsOf(l.Listen, "quic")
+	if len(addrs) == 0 {
+		return nil
+	}
+	s, err := quic.Listen(quic.Config{Handler: cfg.Handler, Addrs: addrs, TLS: cfg.TLSConfig, Log: cfg.Log})
+	if err != nil {
+		return err
+	}
+	o.addrs["quic"] = s.Addrs()
+	o.serves = append(o.serves, s.Serve)
+	o.reports = append(o.reports, func(r *telemetry.Report) {
+		st := s.Stats()
+		r.AddCounts("quic", st.Counts)
+		r.AddConns("quic", st.Conns)
+	})
+	o.closes = append(o.closes, s.Close)
+	return nil
+}
+
+func (o *opening) https(l *listening, cfg transport.Config) error {
+	var endpoints []https.Endpoint
+	for _, e := range l.Listen {
+		if e.scheme == "https" {
+			endpoints = append(endpoints, https.Endpoint{Addr: e.addr, Path: e.path})
+		}
+	}
+	if len(endpoints) == 0 {
+		return nil
+	}
+	s, err := https.Listen(https.Config{Handler: cfg.Handler, Endpoints: endpoints, TLS: cfg.TLSConfig, Log: cfg.Log})
+	if err != nil {
+		return err
+	}
+	o.addrs["https"] = s.Addrs()
+	o.serves = append(o.serves, s.Serve)
+	o.reports = append(o.reports, func(r *telemetry.Report) {
+		st := s.Stats()
+		r.AddCounts("https", st.Counts)
+		r.AddConns("https", st.Conns)
+	})
+	o.closes = append(o.closes, s.Close)
+	return nil
+}
+
+// certificatesFor is empty where nothing is encrypted.
+func (l *listening) certificatesFor(a *app) (certificates, error) {
+	var encrypted []netip.Addr
+	for _, e := range l.Listen {
+		if e.scheme != "" && e.scheme != "xdp" {
+			encrypted = append(encrypted, e.addr.Addr())
+		}
+	}
+	if len(encrypted) == 0 {
+		return certificates{}, nil
+	}
+	return l.certificates(a.log, encrypted)
+}
+
+// together serves all until the context ends, or until one of them fails and takes the others with it.
+func together(serves []func(context.Context) error) func(context.Context) error {
+	return func(ctx context.Context) error {
+		g, ctx := errgroup.WithContext(ctx)
+		for _, serve := range serves {
+			g.Go(func() error { return serve(ctx) })
+		}
+		return g.Wait()
+	}
+}
+
+// reportAll lets all add to a report.
+func reportAll(reports []func(*telemetry.Report)) func(*telemetry.Report) {
+	return func(r *telemetry.Report) {
+		for _, f := range reports {
+			f(r)
+		}
+	}
+}
