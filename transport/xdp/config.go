@@ -41,7 +41,7 @@ func (m Mode) String() string {
 type Config struct {
 	Interface string
 	Port      uint16       // 0: 53
-	Addrs     []netip.Addr // what to answer for; nil: all addresses that the interface has when Listen is called
+	Addrs     []netip.Addr // what to answer for; nil: what the interface has when Listen is called, but link-local addresses
 	Mode      Mode
 	// Strict makes Listen fail where there is no AF_XDP to be had, instead of answering over sockets alone.
 	Strict bool

@@ -3,6 +3,7 @@ package xdp
 import (
 	"errors"
 	"fmt"
+	"runtime"
 	"sync"
 
 	"github.com/cilium/ebpf"
@@ -16,12 +17,13 @@ type engine struct {
 	loops  []*loop
 	failed chan error // one that ended a loop
 
-	xsks   *ebpf.Map
-	prog   *ebpf.Program
-	link   link.Link
-	wg     sync.WaitGroup
-	mu     sync.Mutex // guards closed, and the sockets against being closed under Stats
-	closed bool
+	xsks    *ebpf.Map
+	prog    *ebpf.Program
+	link    link.Link
+	wg      sync.WaitGroup
+	mu      sync.Mutex // guards started and closed, and the sockets against being closed under Stats
+	started bool
+	closed  bool
 }
 
 // newEngine attaches the program and opens a socket for each receive queue. Errors are ErrUnavailable.
@@ -118,7 +120,16 @@ func (e *engine) open(cfg *engineConfig, queue int) error {
 	return nil
 }
 
+// start begins the loops. Each holds a processor of the Go scheduler's, also while it sleeps for a moment; it brings its own,
+// so that TCP and the rest keep theirs, and the system shares out the CPUs.
 func (e *engine) start() {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	if e.closed {
+		return
+	}
+	e.started = true
+	runtime.GOMAXPROCS(runtime.GOMAXPROCS(0) + len(e.loops))
 	for _, l := range e.loops {
 		e.wg.Go(func() {
 			if err := l.run(); err != nil {
@@ -146,6 +157,9 @@ func (e *engine) close() error {
 		l.stop()
 	}
 	e.wg.Wait()
+	if e.started {
+		runtime.GOMAXPROCS(runtime.GOMAXPROCS(0) - len(e.loops))
+	}
 	for _, l := range e.loops {
 		l.close()
 	}

@@ -9,6 +9,7 @@ import (
 	"runtime/debug"
 	"sync/atomic"
 	"time"
+	"unsafe"
 
 	"golang.org/x/sys/unix"
 
@@ -38,6 +39,7 @@ type loop struct {
 
 	cpu     int // to be tied to; -1: none
 	wake    int // an eventfd
+	fds     [2]unix.PollFd
 	stopped atomic.Bool
 	counts  counters
 }
@@ -65,6 +67,7 @@ func newLoop(cfg *engineConfig, sock *socket) (*loop, error) {
 	if l.wake, err = unix.Eventfd(0, unix.EFD_CLOEXEC|unix.EFD_NONBLOCK); err != nil {
 		return nil, fmt.Errorf("making an eventfd: %w", err)
 	}
+	l.fds = [2]unix.PollFd{{Fd: int32(sock.fd), Events: unix.POLLIN}, {Fd: int32(l.wake), Events: unix.POLLIN}}
 	return l, nil
 }
 
@@ -103,32 +106,56 @@ func (l *loop) close() {
 	unix.Close(l.wake)
 }
 
-// How long to sleep, in milliseconds.
+// How long to sleep.
 const (
-	idlePatience   = 1000
-	unsentPatience = 10 // where the kernel had no room for all answers
+	shortSleep  = 500 * time.Microsecond
+	longSleep   = time.Second
+	unsentSleep = 10 * time.Millisecond // where the kernel had no room for all answers
 )
 
 // wait sleeps until the queue has something, or the loop is to end. Answers that the kernel has not yet taken are offered
-// again. That the interface is gone must be asked for: poll does not tell.
+// again.
+//
+// Under load the next query is microseconds away, and telling the Go scheduler of a sleep so short costs more than all else:
+// it hands the processor to another thread and gets it back, for two to three futex calls a batch. So the first sleep is one that
+// it does not know of. It is short, since a garbage collection waits for it; engine.start makes up for the processor.
 func (l *loop) wait() error {
-	timeout := idlePatience
 	if l.sock.unsent() {
 		l.sock.kick()
-		timeout = unsentPatience
 	}
-	fds := [2]unix.PollFd{{Fd: int32(l.sock.fd), Events: unix.POLLIN}, {Fd: int32(l.wake), Events: unix.POLLIN}}
-	n, err := unix.Poll(fds[:], timeout)
-	if err != nil && err != unix.EINTR {
-		return fmt.Errorf("waiting for queries: %w", err)
+	if n, errno := l.poll(shortSleep, unix.RawSyscall6); n > 0 || errno != 0 {
+		return failure(errno)
 	}
-	if n > 0 {
-		return nil
+	long := longSleep
+	if l.sock.unsent() {
+		long = unsentSleep
 	}
+	if n, errno := l.poll(long, unix.Syscall6); n > 0 || errno != 0 {
+		return failure(errno)
+	}
+	// That the interface is gone must be asked for: poll does not tell.
 	if code, err := unix.GetsockoptInt(l.sock.fd, unix.SOL_SOCKET, unix.SO_ERROR); err == nil && code == int(unix.ENETDOWN) {
 		return fmt.Errorf("the interface %s is gone", l.zone)
 	}
 	return nil
+}
+
+func failure(errno unix.Errno) error {
+	if errno == 0 || errno == unix.EINTR {
+		return nil
+	}
+	return fmt.Errorf("waiting for queries: %w", errno)
+}
+
+// syscall6 makes a system call, with or without telling the Go scheduler.
+type syscall6 func(trap, a1, a2, a3, a4, a5, a6 uintptr) (r1, r2 uintptr, err unix.Errno)
+
+// poll sleeps for at most d, and returns how many of the socket and the eventfd are ready.
+func (l *loop) poll(d time.Duration, call syscall6) (int, unix.Errno) {
+	l.fds[0].Revents, l.fds[1].Revents = 0, 0
+	ts := unix.NsecToTimespec(int64(d))
+	n, _, errno := call(unix.SYS_PPOLL, uintptr(unsafe.Pointer(&l.fds[0])), uintptr(len(l.fds)), uintptr(unsafe.Pointer(&ts)), 0, 0, 0)
+	return int(n), errno
 }
 
 // batch answers n queries, gives their frames back and sends the answers.

@@ -8,6 +8,8 @@ import (
 	"net"
 	"net/netip"
 	"strings"
+	"syscall"
+	"time"
 
 	"onoma/transport"
 )
@@ -53,7 +55,7 @@ func Listen(cfg Config) (*Server, error) {
 		return nil, fmt.Errorf("listening on %v: %w", cfg, err)
 	}
 	cfg.Sockets.Addrs = s.addrs
-	if s.sockets, err = transport.Listen(cfg.Sockets); err != nil {
+	if s.sockets, err = listenSockets(cfg.Sockets); err != nil {
 		return nil, err
 	}
 	s.engine, err = newEngine(engineConfig{Config: &s.cfg, iface: iface, addrs: s.addrs, sockets: s.sockets, log: log})
@@ -70,6 +72,22 @@ func Listen(cfg Config) (*Server, error) {
 	log.Warn("no AF_XDP: the interface's addresses are served over ordinary sockets", "interface", cfg.Interface,
 		"addresses", list(s.addrs), "error", err)
 	return s, nil
+}
+
+// How long an IPv6 address may be new: nobody can bind it until its host has heard no other claim it (RFC 4862 §5.4).
+const (
+	newPatience = 3 * time.Second
+	newRetry    = 100 * time.Millisecond
+)
+
+// listenSockets binds the interface's addresses.
+func listenSockets(cfg transport.Config) (*transport.Server, error) {
+	for until := time.Now().Add(newPatience); ; time.Sleep(newRetry) {
+		s, err := transport.Listen(cfg)
+		if !errors.Is(err, syscall.EADDRNOTAVAIL) || time.Now().After(until) {
+			return s, err
+		}
+	}
 }
 
 // addresses returns what to answer for.
@@ -110,6 +128,7 @@ func list(addrs []netip.AddrPort) string {
 	return strings.Join(texts, ",")
 }
 
+// interfaceAddrs returns the addresses of an interface but those of its link only.
 func interfaceAddrs(iface *net.Interface) ([]netip.Addr, error) {
 	list, err := iface.Addrs()
 	if err != nil {
@@ -118,7 +137,7 @@ func interfaceAddrs(iface *net.Interface) ([]netip.Addr, error) {
 	var addrs []netip.Addr
 	for _, l := range list {
 		if n, ok := l.(*net.IPNet); ok {
-			if a, ok := netip.AddrFromSlice(n.IP); ok {
+			if a, ok := netip.AddrFromSlice(n.IP); ok && !a.IsLinkLocalUnicast() {
 				addrs = append(addrs, a.Unmap())
 			}
 		}
