@@ -64,7 +64,8 @@ func (h *harness) loadCommand(ctx context.Context, s *server, queries string, se
 	}
 	switch s.setup.over {
 	case overQUIC:
-		args = append(args, "-m", "doq", "-p", strconv.Itoa(s.setup.crypt), "-c", "8", "-q", "128")
+		// Knot 3.5 serves ten streams of a connection at a time.
+		args = append(args, "-m", "doq", "-p", strconv.Itoa(s.setup.crypt), "-c", "16", "-q", "128")
 		return h.execute(ctx, generatorCPU, h.built["load"], false, args...)
 	case overTCP1:
 		args = append(args, "-m", "tcp-1", "-p", strconv.Itoa(s.setup.port), "-q", "32")

@@ -230,21 +230,33 @@ func (c *contest) run(ctx context.Context, group []peer) {
 	}
 }
 
+// attempts is how often a run is begun anew: dnsperf and a server sometimes wait for each other on a TLS connection
+// until the run is over, which tells nothing about either's speed.
+const attempts = 3
+
 // oneRun loads a server as far as it goes and adds what that cost.
 func (c *contest) oneRun(ctx context.Context, e *entry) error {
-	before := e.srv.cpu()
-	l, err := c.h.load(ctx, e.srv, c.data.queries, c.h.o.seconds, 0)
-	if err != nil {
-		return err
-	}
-	if e.srv.peer.name != "floor" {
-		if err := c.verdict.plausible(l); err != nil {
-			return err
+	var err error
+	for range attempts {
+		before := e.srv.cpu()
+		var l loaded
+		if l, err = c.h.load(ctx, e.srv, c.data.queries, c.h.o.seconds, 0); err != nil {
+			continue
 		}
+		if stalled := l.completed < sampleSize || l.completed < l.sent/2; stalled {
+			err = fmt.Errorf("it stalled: %d of %d questions were answered", l.completed, l.sent)
+			continue
+		}
+		if e.srv.peer.name != "floor" {
+			if err := c.verdict.plausible(l); err != nil {
+				return err
+			}
+		}
+		spent := (e.srv.cpu() - before).Seconds()
+		e.row.Runs = append(e.row.Runs, runResult{Sent: l.sent, Completed: l.completed, Rate: l.rate, CPU: spent / float64(l.completed) * 1e6})
+		return nil
 	}
-	spent := (e.srv.cpu() - before).Seconds()
-	e.row.Runs = append(e.row.Runs, runResult{Sent: l.sent, Completed: l.completed, Rate: l.rate, CPU: spent / float64(l.completed) * 1e6})
-	return nil
+	return err
 }
 
 // halfLoad asks at half the rate that the server reached and keeps how long answers took.

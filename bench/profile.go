@@ -79,7 +79,7 @@ func profiles(o options) []profile {
 		{name: "tcp", title: "TCP, many questions on a connection", over: overTCP, floor: true, data: small, about: "Eight connections with 50 questions in flight on each."},
 		{name: "tcp-1", title: "TCP, a connection for each question", over: overTCP1, floor: true, data: small, about: "Connect, ask, read, close; 32 at a time."},
 		{name: "dot", title: "DNS over TLS", over: overTLS, data: small, about: "Eight connections with 50 questions in flight on each."},
-		{name: "doq", title: "DNS over QUIC", over: overQUIC, data: small, about: "Eight connections with 16 questions in flight on each, a stream for each question."},
+		{name: "doq", title: "DNS over QUIC", over: overQUIC, data: small, about: "Sixteen connections with eight questions in flight on each, a stream for each question, a new connection after a thousand."},
 		{name: "doh", title: "DNS over HTTPS", over: overHTTP, data: small, about: "HTTP/2, POST; eight connections with 50 questions in flight on each."},
 	}
 	for i := range list {

@@ -44,7 +44,7 @@ func main() {
 	flag.StringVar(&addr, "s", "127.0.0.1", "the server's address")
 	flag.UintVar(&port, "p", 853, "the server's port")
 	flag.StringVar(&o.file, "d", "", "file of questions, a name and a type on each line")
-	flag.IntVar(&o.conns, "c", 8, "QUIC connections")
+	flag.IntVar(&o.conns, "c", 16, "QUIC connections")
 	flag.IntVar(&o.inFlight, "q", 128, "questions in flight")
 	flag.IntVar(&o.seconds, "l", 4, "seconds to go on")
 	flag.IntVar(&o.perSecond, "Q", 0, "questions a second, 0: as many as it takes")
@@ -108,11 +108,7 @@ func (o options) connect() ([]asker, error) {
 	case "doq":
 		conns := make([]*quicConn, max(1, min(o.conns, o.inFlight)))
 		for i := range conns {
-			c, err := dialQUIC(o.server)
-			if err != nil {
-				return nil, err
-			}
-			conns[i] = c
+			conns[i] = &quicConn{server: o.server}
 		}
 		for i := range askers {
 			askers[i] = &quicAsker{conn: conns[i%len(conns)]}
