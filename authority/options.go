@@ -70,8 +70,7 @@ func (w *worker) readOption(code dns.OptionCode, data []byte) {
 			w.want(wishPadding, 0)
 		}
 	case dns.OptionZoneVersion:
-		// RFC 9660 §3.1: empty in a query.
-		w.malformed = w.malformed || len(data) > 0
+		// RFC 9660 §3.2: what a query's option has in it is ignored.
 		w.want(wishZoneVersion, zoneVersionRoom)
 	case dns.OptionExpire:
 		// RFC 7314 §3 has it empty in a query, and says nothing of others: what
