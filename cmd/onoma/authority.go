@@ -1,11 +1,11 @@
 package main
 
 import (
-	"errors"
 	"fmt"
 	"io"
 
 	"onoma/authority"
+	"onoma/dns"
 	"onoma/zone"
 )
 
@@ -13,7 +13,7 @@ type authorityCmd struct {
 	listening
 	snapshotFlags
 	mannersFlags
-	Zone []zoneFile `required:"" sep:"none" placeholder:"NAME=FILE" help:"Serve this zone from this master file; the flag again for more."`
+	zoneFlags
 }
 
 // Help is the long text of the verb.
@@ -21,7 +21,10 @@ func (authorityCmd) Help() string {
 	return `Zones are master files (RFC 1035 §5), signed ones too. A file with a mistake is not served: all its mistakes are
 listed with line and column, and the exit status is 2.
 
-SIGHUP reads all files again. A file that has become wrong keeps its last good version in service.
+SIGHUP reads all files again that have changed. A file that has become wrong keeps its last good version in service.
+
+--zones names a file that lists zones, one "NAME FILE" a line, with # before remarks; files are looked for from the
+list's directory. SIGHUP reads the list again, too: zones that are new in it are served, and those that are gone are not.
 
 With --snapshots a zone whose files have not changed is served again at once, without reading its text.
 
@@ -31,7 +34,7 @@ With --snapshots a zone whose files have not changed is served again at once, wi
 // Run serves the zones until it is told to end.
 func (c *authorityCmd) Run(a *app) error {
 	defer a.logAside()()
-	zones, err := c.load(a)
+	k, zones, err := c.load(a)
 	if err != nil {
 		return err
 	}
@@ -41,56 +44,47 @@ func (c *authorityCmd) Run(a *app) error {
 	}
 	c.vouch = manners.vouch()
 	server := authority.New(options)
+	k.server = server
 	if err := server.SetZones(zones...); err != nil {
 		return err
 	}
-	return c.serve(a, server, c.operations(a, server, zones, manners))
+	return c.serve(a, server, c.operations(a, k, manners))
+}
+
+// keeper is the zones that a server serves and where they come from. It is used
+// by one goroutine at a time.
+type keeper struct {
+	c      *authorityCmd
+	server *authority.Server
+	files  []zoneFile
+	zones  map[dns.Name]*zone.Zone // by folded name
 }
 
 // load reads all zones, and tells of all that is wrong with any of them.
-func (c *authorityCmd) load(a *app) ([]*zone.Zone, error) {
-	zones := make([]*zone.Zone, len(c.Zone))
+func (c *authorityCmd) load(a *app) (*keeper, []*zone.Zone, error) {
+	files, err := c.zoneFlags.list()
+	if err != nil {
+		return nil, nil, err
+	}
+	k := &keeper{c: c, files: files, zones: make(map[dns.Name]*zone.Zone, len(files))}
+	zones := make([]*zone.Zone, 0, len(files))
 	bad := 0
-	for i, f := range c.Zone {
-		v, err := c.snapshotFlags.start(a.log, f, func() (*zone.Version, error) { return loadZone(a.stderr, f) })
-		if err != nil {
+	c.snapshotFlags.begin(a.log)
+	results := loadZones(a, files, func(f zoneFile, w io.Writer, p *progress) (*zone.Version, error) {
+		return c.snapshotFlags.start(a.log, f, func() (*zone.Version, error) { return loadZone(w, f, p) })
+	})
+	for i, f := range files {
+		if results[i].err != nil {
 			bad++
 			continue
 		}
-		zones[i] = zone.New(f.name)
-		zones[i].Publish(v)
+		z := zone.New(f.name)
+		z.Publish(results[i].version)
+		zones = append(zones, z)
+		k.zones[f.name.Fold()] = z
 	}
 	if bad > 0 {
-		return nil, hint(fmt.Errorf("%d of %d zones cannot be served", bad, len(zones)), "the lines above say where and why")
+		return nil, nil, hint(fmt.Errorf("%d of %d zones cannot be served", bad, len(files)), "the lines above say where and why")
 	}
-	return zones, nil
-}
-
-var errZone = errors.New("the zone cannot be served")
-
-// loadZone reads one zone and writes what is wrong with it to w.
-func loadZone(w io.Writer, f zoneFile) (*zone.Version, error) {
-	v, findings, err := zone.LoadFile(f.file, f.name)
-	if err != nil {
-		fmt.Fprintln(w, err)
-		return nil, errZone
-	}
-	serious := writeFindings(w, f.file, findings)
-	if serious > 0 || v == nil {
-		return nil, errZone
-	}
-	return v, nil
-}
-
-// writeFindings writes a line for each finding and returns how many are errors.
-func writeFindings(w io.Writer, file string, findings []zone.Finding) (serious int) {
-	for _, f := range findings {
-		kind := "warning"
-		if f.Severity == zone.Error {
-			kind = "error"
-			serious++
-		}
-		fmt.Fprintf(w, "%s: %s: %s\n", file, kind, f)
-	}
-	return serious
+	return k, zones, nil
 }

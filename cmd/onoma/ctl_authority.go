@@ -2,29 +2,24 @@ package main
 
 import (
 	"context"
-	"io"
 	"iter"
-	"net/http"
-	"strings"
 
 	"onoma/authority"
-	"onoma/dns"
 	"onoma/telemetry"
 	"onoma/telemetry/control"
-	"onoma/zone"
 )
 
 // operations are those of an authority.
-func (c *authorityCmd) operations(a *app, server *authority.Server, zones []*zone.Zone, m *manners) operations {
+func (c *authorityCmd) operations(a *app, k *keeper, m *manners) operations {
 	return operations{
 		role: "authority", identity: c.NSID,
-		zones:  func() iter.Seq[telemetry.Zone] { return servedZones(server) },
-		report: func(r *telemetry.Report) { r.Outcomes = outcomes(server.Stats()) },
+		zones:  func() iter.Seq[telemetry.Zone] { return servedZones(k.server) },
+		report: func(r *telemetry.Report) { r.Outcomes = outcomes(k.server.Stats()) },
 		reload: func(_ context.Context, name string) ([]control.Reloaded, error) {
 			if name == "" {
 				m.reload(a.log)
 			}
-			return c.reloadNamed(a, zones, name)
+			return k.reload(a, name)
 		},
 	}
 }
@@ -48,47 +43,4 @@ func outcomes(s authority.Stats) map[string]uint64 {
 	return map[string]uint64{
 		"answer": s.Answers, "alias": s.Aliases, "nodata": s.NoData, "nxdomain": s.NXDomain, "referral": s.Referrals,
 	}
-}
-
-// reloadNamed reads one zone's file again, or those of all zones where the name is empty.
-func (c *authorityCmd) reloadNamed(a *app, zones []*zone.Zone, name string) ([]control.Reloaded, error) {
-	done := []control.Reloaded{}
-	wanted, err := dns.ParseName(name)
-	if name != "" && err != nil {
-		return nil, &control.Problem{Status: http.StatusBadRequest, Message: err.Error()}
-	}
-	for i, f := range c.Zone {
-		if name == "" || f.name.Fold() == wanted.Fold() {
-			done = append(done, c.reloadOne(a, zones[i], f))
-		}
-	}
-	if len(done) == 0 && name != "" {
-		return nil, &control.Problem{
-			Status: http.StatusNotFound, Message: "zone " + wanted.String() + " is not served here",
-			Hint: "\"onoma ctl zones\" lists what is",
-		}
-	}
-	return done, nil
-}
-
-// maxReason is how much of what is wrong with a zone goes to who asked for it to be read; the log has all.
-const maxReason = 4096
-
-// reloadOne publishes the file as it is now, unless it has become wrong.
-func (c *authorityCmd) reloadOne(a *app, z *zone.Zone, f zoneFile) control.Reloaded {
-	var why strings.Builder
-	w := io.MultiWriter(a.stderr, &why)
-	v, err := c.snapshotFlags.reload(a.log, f, func() (*zone.Version, error) { return loadZone(w, f) })
-	if err != nil {
-		serial := z.Current().Serial()
-		a.log.Error("zone not reloaded, its last good version stays in service", "zone", f.name, "serial", serial)
-		reason := strings.TrimSpace(why.String())
-		if reason == "" {
-			reason = err.Error()
-		}
-		return control.Reloaded{Zone: f.name.String(), Serial: serial, Error: reason[:min(len(reason), maxReason)]}
-	}
-	z.Publish(v)
-	a.log.Info("zone reloaded", "zone", f.name, "serial", v.Serial())
-	return control.Reloaded{Zone: f.name.String(), Serial: v.Serial()}
 }

@@ -26,6 +26,14 @@ type snapshotFlags struct {
 // zoneText reads the text of a zone.
 type zoneText func() (*zone.Version, error)
 
+// begin makes ready what start and reload need. Those may be called by several
+// goroutines.
+func (s *snapshotFlags) begin(log *slog.Logger) {
+	if s.Snapshots != "" {
+		s.writer = &snapshotWriter{log: log, waiting: make(map[string]*zone.Version)}
+	}
+}
+
 // start returns the version to start with: that of the snapshot, or else of the
 // text, of which there will be a snapshot soon.
 func (s *snapshotFlags) start(log *slog.Logger, f zoneFile, text zoneText) (*zone.Version, error) {
@@ -40,16 +48,13 @@ func (s *snapshotFlags) start(log *slog.Logger, f zoneFile, text zoneText) (*zon
 	case err != nil:
 		log.Warn("snapshot cannot be used, the text is read instead", "zone", f.name, "error", err)
 	}
-	return s.reload(log, f, text)
+	return s.reload(f, text)
 }
 
 // reload reads the text, of which there will be a snapshot soon.
-func (s *snapshotFlags) reload(log *slog.Logger, f zoneFile, text zoneText) (*zone.Version, error) {
+func (s *snapshotFlags) reload(f zoneFile, text zoneText) (*zone.Version, error) {
 	v, err := text()
 	if err == nil && s.Snapshots != "" && v.Source() != nil {
-		if s.writer == nil {
-			s.writer = &snapshotWriter{log: log, waiting: make(map[string]*zone.Version)}
-		}
 		s.writer.add(s.path(f.name), v)
 	}
 	return v, err
