@@ -30,6 +30,7 @@ type mannersFlags struct {
 	RateLimitTotal  int            `group:"Manners" placeholder:"N" help:"Answers a second over UDP to one network, whatever they are; without it 32 times --rate-limit."`
 	RateLimitStream int            `group:"Manners" placeholder:"N" help:"Answers a second to one network over TCP, TLS, QUIC and HTTPS; without it there is no limit."`
 	RateLimitSlip   int            `group:"Manners" placeholder:"N" default:"2" help:"Of answers too many, cut each N-th to a truncated one instead of dropping it: 1 all, 0 none, 15 at most (${default})."`
+	RateLimitLeak   int            `group:"Manners" placeholder:"N" help:"Of answers too many, send one in N after all; without it none."`
 	RateLimitAllow  []netip.Prefix `group:"Manners" placeholder:"PREFIX" help:"Networks without a limit; several with commas, or the flag again."`
 	RateLimitSize   int            `group:"Manners" placeholder:"N" help:"Entries of the table of rates, eight octets each; 524288 if it is left out."`
 }
@@ -109,7 +110,7 @@ func (f *mannersFlags) limiter(ctx context.Context, log *slog.Logger) (*rrl.Limi
 		return nil, nil
 	}
 	return rrl.New(rrl.Options{
-		Rate: f.RateLimit, Total: f.RateLimitTotal, Stream: f.RateLimitStream, Slip: f.RateLimitSlip,
+		Rate: f.RateLimit, Total: f.RateLimitTotal, Stream: f.RateLimitStream, Slip: f.RateLimitSlip, Leak: f.RateLimitLeak,
 		Allow: f.RateLimitAllow, Size: f.RateLimitSize, Log: logLimited(ctx, log),
 	})
 }

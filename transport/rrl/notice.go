@@ -12,7 +12,7 @@ type notice struct {
 	last atomic.Int64
 }
 
-func (n *notice) limited(client netip.Addr, class Class, wide bool, now int64) {
+func (n *notice) tellOf(e Event, client netip.Addr, now int64) {
 	if n.tell == nil {
 		return
 	}
@@ -20,5 +20,6 @@ func (n *notice) limited(client netip.Addr, class Class, wide bool, now int64) {
 	if now-last < int64(time.Second) && now >= last || !n.last.CompareAndSwap(last, now) {
 		return
 	}
-	n.tell(Event{Network: network(client, wide), Class: class, Wide: wide})
+	e.Network = network(client, e.Wide)
+	n.tell(e)
 }

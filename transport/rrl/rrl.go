@@ -65,7 +65,10 @@ type Options struct {
 	Stream int // answers to one network over TCP, TLS, QUIC and HTTPS; 0: no limit
 	// Slip says that each Slip-th answer too many becomes a truncated one, at
 	// most 15: 1 all of them, 0 none.
-	Slip  int
+	Slip int
+	// Leak says that each Leak-th answer too many, on average, is sent after all:
+	// to a real client that has neither TCP nor cookies. 0: none.
+	Leak  int
 	Allow []netip.Prefix // who is never limited
 	Size  int            // entries of the table, eight octets each; 0: 524,288
 	Log   func(Event)    // told about one limited answer a second at most; must not block
@@ -97,6 +100,7 @@ type Limiter struct {
 	table  table
 	allow  []netip.Prefix
 	slip   uint64
+	leak   uint64
 	like   rate
 	wide   rate
 	total  rate
@@ -119,7 +123,7 @@ func New(o Options) (*Limiter, error) {
 		o.Total = min(totalFactor*o.Rate, MaxRate)
 	}
 	l := &Limiter{
-		table: newTable(o.Size), allow: o.Allow, slip: uint64(o.Slip),
+		table: newTable(o.Size), allow: o.Allow, slip: uint64(o.Slip), leak: uint64(o.Leak),
 		like: rateOf(o.Rate), wide: rateOf(min(wideFactor*o.Rate, MaxRate)), total: rateOf(o.Total), stream: rateOf(o.Stream),
 		seed:   maphash.MakeSeed(),
 		secret: [2]uint64{rand.Uint64() | 1, rand.Uint64() | 1},
@@ -144,6 +148,8 @@ func (o *Options) check() error {
 		return errors.New("rate limit: a total without a rate")
 	case o.Slip < 0 || o.Slip > MaxSlip:
 		return fmt.Errorf("rate limit: slip %d, expected 0 to %d", o.Slip, MaxSlip)
+	case o.Leak < 0:
+		return fmt.Errorf("rate limit: leak %d, expected 0 or more", o.Leak)
 	case o.Size < 0 || o.Size > 1<<28:
 		return fmt.Errorf("rate limit: a table of %d entries, expected at most %d", o.Size, 1<<28)
 	}
@@ -161,18 +167,25 @@ func (l *Limiter) Check(client netip.Addr, class Class, name []byte, now int64) 
 	like, around, all := l.hash(key, narrow), l.hash(key, wide), l.hash(uint64(Any), narrow)
 	l.table.fetch(like, around, all)
 	at := tick(now)
-	v := l.table.take(like, l.like, at, l.slip)
-	if v != Send {
-		l.notice.limited(client, class, false, now)
-		return v
+	if v := l.table.take(like, l.like, at, l.slip); v != Send {
+		return l.limited(v, Event{Class: class}, client, like, now)
 	}
-	if v = l.table.take(around, l.wide, at, l.slip); v != Send {
-		l.notice.limited(client, class, true, now)
-		return v
+	if v := l.table.take(around, l.wide, at, l.slip); v != Send {
+		return l.limited(v, Event{Class: class, Wide: true}, client, around, now)
 	}
-	if v = l.table.take(all, l.total, at, l.slip); v != Send {
-		l.notice.limited(client, Any, false, now)
+	if v := l.table.take(all, l.total, at, l.slip); v != Send {
+		return l.limited(v, Event{Class: Any}, client, all, now)
 	}
+	return Send
+}
+
+// limited tells of an answer too many, and lets some of them leak: which ones,
+// nobody can foresee.
+func (l *Limiter) limited(v Verdict, e Event, client netip.Addr, key uint64, now int64) Verdict {
+	if l.leak > 0 && l.hash(key, uint64(now))%l.leak == 0 {
+		return Send
+	}
+	l.notice.tellOf(e, client, now)
 	return v
 }
 
@@ -185,7 +198,7 @@ func (l *Limiter) CheckStream(client netip.Addr, now int64) Verdict {
 	narrow, _ := networks(client)
 	v := l.table.take(l.hash(uint64(Stream), narrow), l.stream, tick(now), 0)
 	if v != Send {
-		l.notice.limited(client, Stream, false, now)
+		l.notice.tellOf(Event{Class: Stream}, client, now)
 	}
 	return v
 }

@@ -92,6 +92,21 @@ func TestSlip(t *testing.T) {
 	}
 }
 
+// TestLeak: one in so many gets through, whoever asks and whenever.
+func TestLeak(t *testing.T) {
+	l := limiter(t, Options{Rate: 1, Leak: 10})
+	sent := 0
+	const n = 100_000
+	for i := range n {
+		if l.Check(victim, Positive, www, start+int64(i)*7) == Send {
+			sent++
+		}
+	}
+	if sent < n/10*8/10 || sent > n/10*12/10 {
+		t.Errorf("%d of %d answers leaked, expected about one in ten", sent, n)
+	}
+}
+
 // TestApart: what is not alike has its own count.
 func TestApart(t *testing.T) {
 	l := limiter(t, Options{Rate: 5})
@@ -214,7 +229,7 @@ func TestOptions(t *testing.T) {
 		want string
 	}{
 		{Options{}, "no rate"}, {Options{Rate: -1}, "rate -1"}, {Options{Rate: 2e6}, "expected 0 to 1000000"}, {Options{Total: 5, Stream: 1}, "a total without"},
-		{Options{Rate: 1, Slip: 16}, "slip 16"}, {Options{Rate: 1, Size: -1}, "-1 entries"},
+		{Options{Rate: 1, Slip: 16}, "slip 16"}, {Options{Rate: 1, Size: -1}, "-1 entries"}, {Options{Rate: 1, Leak: -1}, "leak -1"},
 	} {
 		if _, err := New(c.o); err == nil || !strings.Contains(err.Error(), c.want) {
 			t.Errorf("%+v: %v, expected %q", c.o, err, c.want)
