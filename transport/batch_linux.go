@@ -60,6 +60,7 @@ type batch struct {
 	sock *batchSocket
 	seat *seat
 	zone zones
+	via  hop // of the query being answered
 	pace pace
 
 	rxVec   [batchSize]unix.Iovec
@@ -145,10 +146,21 @@ func (b *batch) answerOne(i int) {
 	if m.Hdr.Control != nil {
 		b.localOf(i)
 	}
+	if b.sock.proxies != nil && !b.unproxied() {
+		return
+	}
 	room := b.out[b.used : b.used : b.used+udpSlot]
 	if answer := st.answer(room); st.sendable(answer) {
 		b.queue(i, room, answer)
 	}
+}
+
+// unproxied takes a PROXY header off the packet, and reports that a query is behind it.
+func (b *batch) unproxied() bool {
+	if !b.sock.wildcard() {
+		b.seat.q.Local = b.sock.addr // the packet before may have been for another one
+	}
+	return b.seat.unproxied(b.sock.proxies, &b.via)
 }
 
 // localOf sets the query's local address from the control message of packet i.

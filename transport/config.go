@@ -35,6 +35,8 @@ type Config struct {
 	TLSConfig *tls.Config      // the certificates; versions, ALPN and tickets are seen to here
 	TLS       TCPLimits        // of TLS connections, which are counted apart from TCP's
 
+	ProxyFrom Proxies // who may, and has to, say for whom it asks
+
 	Grace time.Duration // how long Serve lets answers in flight finish when its context ends: 5 s
 	Log   *slog.Logger  // nil: discard
 

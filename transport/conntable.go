@@ -53,7 +53,7 @@ func (t *connTable) admit(c *tcpConn) (evicted *tcpConn, ok bool) {
 	key := clientKey(c.client.Addr())
 	cl := t.clients[key]
 	switch {
-	case cl != nil && cl.n >= t.perClient:
+	case cl != nil && cl.n >= t.perClient && !c.proxied:
 		evicted = cl.idle.first
 	case len(t.conns) >= t.max:
 		evicted = t.idle.first
@@ -79,6 +79,29 @@ func (t *connTable) insert(c *tcpConn, key netip.Addr) {
 	cl.n++
 	t.conns[c] = cl
 	t.setIdleLocked(c, true)
+}
+
+// introduce counts c as the connection of another client, a proxy's, which it has turned out to be for. When that client has
+// too many, evicted is its longest idle one; without one, ok is false.
+func (t *connTable) introduce(c *tcpConn, addr netip.Addr) (evicted *tcpConn, ok bool) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if t.conns[c] == nil {
+		return nil, false
+	}
+	key := clientKey(addr)
+	if cl := t.clients[key]; cl != nil && cl.n >= t.perClient {
+		if evicted = cl.idle.first; evicted == nil {
+			return nil, false
+		}
+		t.removeLocked(evicted)
+		if evicted == c {
+			return nil, false
+		}
+	}
+	t.takeOut(c)
+	t.insert(c, key)
+	return evicted, true
 }
 
 // oldestIdle takes the longest idle connection out, to be closed; nil if there is none.
@@ -122,16 +145,19 @@ func (t *connTable) remove(c *tcpConn) {
 }
 
 func (t *connTable) removeLocked(c *tcpConn) {
-	cl := t.conns[c]
-	if cl == nil {
-		return
+	if t.conns[c] != nil {
+		t.takeOut(c)
+		t.closeIfEmpty()
 	}
+}
+
+func (t *connTable) takeOut(c *tcpConn) {
+	cl := t.conns[c]
 	t.setIdleLocked(c, false)
 	delete(t.conns, c)
 	if cl.n--; cl.n == 0 {
 		delete(t.clients, cl.key)
 	}
-	t.closeIfEmpty()
 }
 
 func (t *connTable) closeIfEmpty() {

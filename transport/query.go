@@ -51,6 +51,7 @@ type Query struct {
 
 	from    source
 	outside Source // instead of from, where that is nil
+	via     *hop   // how it came, where Client and Local are those of a PROXY header; good until Answer returns
 	tap     Tap    // nil: none
 }
 

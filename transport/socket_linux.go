@@ -86,7 +86,7 @@ func openBatch(addr netip.AddrPort, cfg *Config, cpus []int, share bool) (*batch
 		return nil, err
 	}
 	s := &batchSocket{file: os.NewFile(uintptr(fd), "udp "+addr.String()), cpus: cpus}
-	s.addr = addr
+	s.addr, s.proxies = addr, cfg.ProxyFrom
 	if !cfg.NoTriage {
 		s.triage, s.key = newTriage(cfg.Vouch, rand.Uint64()), addrKey{rand.Uint32() | 1, rand.Uint32() | 1}
 	}

@@ -16,6 +16,8 @@ func (q *Query) SetSource(s Source) { q.outside = s }
 // origin is where the query came from, whichever way that was said.
 func (q *Query) origin() source {
 	switch {
+	case q.via != nil:
+		return proxied{q.from, *q.via}
 	case q.from != nil:
 		return q.from
 	case q.outside != nil:

@@ -15,6 +15,7 @@ type Counts struct {
 	Panics     uint64 // dropped: the Worker panicked
 	SendErrors uint64 // answers that the system refused to send
 	Shed       uint64 // UDP: dropped by triage after it was received
+	Unproxied  uint64 // dropped, or connection closed: from a proxy, without a PROXY header that makes sense
 }
 
 // Stats is the sum over all loops and connections, read while they run: each number is right, but not all at one instant.
@@ -54,6 +55,7 @@ const (
 	nPanics
 	nSendErrors
 	nShed
+	nUnproxied
 	nCounters
 )
 
@@ -88,6 +90,7 @@ func (s *Counts) fields() [nCounters]*uint64 {
 		nQueries: &s.Queries, nAnswers: &s.Answers, nBytesIn: &s.BytesIn, nBytesOut: &s.BytesOut,
 		nShort: &s.Short, nResponses: &s.Responses, nPortZero: &s.PortZero, nOversize: &s.Oversize,
 		nPanics: &s.Panics, nSendErrors: &s.SendErrors, nShed: &s.Shed,
+		nUnproxied: &s.Unproxied,
 	}
 }
 

@@ -14,6 +14,7 @@ import (
 type tcpServer struct {
 	proto     Proto
 	tls       *tls.Config // nil over TCP
+	proxies   Proxies
 	limits    TCPLimits
 	listeners []*net.TCPListener
 	table     *connTable
@@ -33,7 +34,7 @@ type tcpSeat struct {
 }
 
 func newTCPServer(p Proto, cfg *Config, log *logLimit) *tcpServer {
-	t := &tcpServer{proto: p, limits: cfg.TCP, log: log, now: cfg.now}
+	t := &tcpServer{proto: p, limits: cfg.TCP, proxies: cfg.ProxyFrom, log: log, now: cfg.now}
 	if p == TLS {
 		t.limits = cfg.TLS
 		if cfg.TLSConfig != nil {

@@ -26,6 +26,7 @@ type tcpConn struct {
 	nc            *net.TCPConn
 	tls           *tlsLayer // nil over TCP
 	client, local netip.AddrPort
+	proxied       bool // client and local are a proxy's word, or will be
 	counts        *counters
 	frames        frames    // the goroutine's
 	seat          *tcpSeat  // the goroutine's; nil while it has nothing to answer
@@ -47,6 +48,7 @@ type tcpConn struct {
 func newTCPConn(t *tcpServer, nc *net.TCPConn, counts *counters) *tcpConn {
 	c := &tcpConn{srv: t, nc: nc, counts: counts, client: addrPort(nc.RemoteAddr()), local: addrPort(nc.LocalAddr())}
 	c.changed.L = &c.mu
+	c.proxied = t.proxies.Trust(c.client.Addr())
 	c.frames.init(t.limits.MaxMessage)
 	if t.tls != nil {
 		c.tls = newTLSLayer(c)
@@ -57,7 +59,10 @@ func newTCPConn(t *tcpServer, nc *net.TCPConn, counts *counters) *tcpConn {
 // serve reads until something ends it. What is then in flight is still answered: a client may have closed its sending side
 // after its last query.
 func (c *tcpConn) serve() {
-	err := c.handshake()
+	err := c.introduce()
+	if err == nil {
+		err = c.handshake()
+	}
 	if err == nil {
 		err = c.readAll()
 	}

@@ -62,7 +62,7 @@ func (c *tcpConn) handshake() error {
 	if c.tls == nil {
 		return nil
 	}
-	err := c.setHandshakeDeadline()
+	err := c.setOpeningDeadline()
 	if err == nil {
 		err = c.tls.conn.Handshake()
 	}
@@ -77,8 +77,9 @@ func (c *tcpConn) handshake() error {
 	return nil
 }
 
-// setHandshakeDeadline sets it under the lock, lest it undo the one that drain has set.
-func (c *tcpConn) setHandshakeDeadline() error {
+// setOpeningDeadline says until when the first message may begin. It is set under the lock, lest it undo the one that drain
+// has set.
+func (c *tcpConn) setOpeningDeadline() error {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if c.draining {

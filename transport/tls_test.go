@@ -53,7 +53,12 @@ func overTLS(t testing.TB, cfg *Config) *tls.Config {
 
 func dialTLS(t *testing.T, addr netip.AddrPort, cfg *tls.Config) *tls.Conn {
 	t.Helper()
-	c := tls.Client(dial(t, TCP, addr), cfg)
+	return tlsOver(t, dial(t, TCP, addr), cfg)
+}
+
+func tlsOver(t *testing.T, raw net.Conn, cfg *tls.Config) *tls.Conn {
+	t.Helper()
+	c := tls.Client(raw, cfg)
 	if err := c.Handshake(); err != nil {
 		t.Fatal(err)
 	}

@@ -55,6 +55,7 @@ func (l *udpLoop) run(h Handler, log *logLimit) error {
 // udpSource is the part of a UDP socket that detached queries know.
 type udpSource struct {
 	addr    netip.AddrPort // bound
+	proxies Proxies
 	pending *inflight
 	counts  counters // of detached answers: several writers
 }

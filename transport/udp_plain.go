@@ -25,7 +25,7 @@ func openPlain(addr netip.AddrPort, cfg *Config) ([]udpSocket, error) {
 		return nil, err
 	}
 	s := &plainSocket{conn: pc.(*net.UDPConn)}
-	s.addr = addr
+	s.addr, s.proxies = addr, cfg.ProxyFrom
 	if err := s.tune(cfg); err != nil {
 		pc.Close()
 		return nil, err
@@ -86,11 +86,15 @@ func (l *plainLoop) handle(msg []byte, client netip.AddrPort, oob []byte) {
 	}
 	client = netip.AddrPortFrom(client.Addr().Unmap(), client.Port())
 	st.q = Query{Msg: msg, Client: client, Local: l.sock.asked(oob), Proto: UDP, Now: st.log.now().UnixNano(), from: l.sock}
+	to := hop{st.q.Client, st.q.Local}
+	if l.sock.proxies != nil && !st.unproxied(l.sock.proxies, &hop{}) {
+		return
+	}
 	answer := st.answer(l.out[:0])
 	if !st.sendable(answer) {
 		return
 	}
-	if err := l.sock.write(answer, st.q.Client, st.q.Local); err != nil {
+	if err := l.sock.write(answer, to.client, to.local); err != nil {
 		st.tally[nSendErrors]++
 		return
 	}
