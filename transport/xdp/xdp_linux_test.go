@@ -7,13 +7,13 @@ import (
 	"errors"
 	"math/rand/v2"
 	"net/netip"
-	"os/exec"
 	"strings"
 	"testing"
 	"time"
 
 	"github.com/google/go-cmp/cmp"
 
+	"onoma/test/wire"
 	"onoma/transport"
 )
 
@@ -25,8 +25,8 @@ func TestKdigGetsAnswers(t *testing.T) {
 		t.Run(mode.String(), func(t *testing.T) {
 			w := newWire(t)
 			s := w.listen(t, Config{Mode: mode, Sockets: transport.Config{Handler: echo(0)}})
-			for _, a := range []string{server4, server6} {
-				out := w.output(t, "knot-dnsutils", "kdig", "+retry=0", "+timeout=2", "@"+a, "example.com")
+			for _, a := range []string{wire.Server4, wire.Server6} {
+				out := w.Output(t, "knot-dnsutils", "kdig", "+retry=0", "+timeout=2", "@"+a, "example.com")
 				if !strings.Contains(out, "From "+a+"@53(UDP)") {
 					t.Errorf("no answer from %s over UDP:\n%s", a, out)
 				}
@@ -43,12 +43,12 @@ func TestLargeAnswersBecomeTCP(t *testing.T) {
 	w := newWire(t)
 	large := transport.WorkerFunc(func(dst []byte, q *transport.Query) []byte { return largeAnswer(dst, q.Msg, 20) })
 	s := w.listen(t, Config{Sockets: transport.Config{Handler: large}})
-	for _, a := range []string{server4, server6} {
-		out := w.output(t, "knot-dnsutils", "kdig", "+retry=0", "+timeout=2", "+bufsize=4096", "@"+a, "example.com", "TXT")
+	for _, a := range []string{wire.Server4, wire.Server6} {
+		out := w.Output(t, "knot-dnsutils", "kdig", "+retry=0", "+timeout=2", "+bufsize=4096", "@"+a, "example.com", "TXT")
 		if !strings.Contains(out, "From "+a+"@53(TCP)") || !strings.Contains(out, "ANSWER: 20;") {
 			t.Errorf("the answer from %s is not the whole over TCP:\n%s", a, out)
 		}
-		out = w.output(t, "knot-dnsutils", "kdig", "+ignore", "+retry=0", "+timeout=2", "+bufsize=4096", "@"+a, "example.com", "TXT")
+		out = w.Output(t, "knot-dnsutils", "kdig", "+ignore", "+retry=0", "+timeout=2", "+bufsize=4096", "@"+a, "example.com", "TXT")
 		for _, want := range []string{"Flags: qr tc", "QUERY: 1; ANSWER: 0; AUTHORITY: 0; ADDITIONAL: 1", "EDNS PSEUDOSECTION", "example.com."} {
 			if !strings.Contains(out, want) {
 				t.Errorf("the truncated answer from %s lacks %q:\n%s", a, want, out)
@@ -77,13 +77,13 @@ func largeAnswer(dst, query []byte, n int) []byte {
 func TestTheRestGoesToTheKernel(t *testing.T) {
 	w := newWire(t)
 	s := w.listen(t, Config{Sockets: transport.Config{Handler: echo(0)}})
-	for _, a := range []string{server4, server6} {
-		w.output(t, "iputils-ping", "ping", "-c1", "-W2", a)
-		if out := w.output(t, "knot-dnsutils", "kdig", "+tcp", "+retry=0", "+timeout=2", "@"+a, "example.com"); !strings.Contains(out, "(TCP)") {
+	for _, a := range []string{wire.Server4, wire.Server6} {
+		w.Output(t, "iputils-ping", "ping", "-c1", "-W2", a)
+		if out := w.Output(t, "knot-dnsutils", "kdig", "+tcp", "+retry=0", "+timeout=2", "@"+a, "example.com"); !strings.Contains(out, "(TCP)") {
 			t.Errorf("no answer over TCP:\n%s", out)
 		}
 		// A query that is longer than the MTU comes in fragments, which only the kernel puts together.
-		out := w.output(t, "knot-dnsutils", "kdig", "+retry=0", "+timeout=2", "+padding=2000", "+bufsize=1232", "+notcp", "@"+a, "example.com")
+		out := w.Output(t, "knot-dnsutils", "kdig", "+retry=0", "+timeout=2", "+padding=2000", "+bufsize=1232", "+notcp", "@"+a, "example.com")
 		if !strings.Contains(out, "(UDP)") {
 			t.Errorf("no answer to a query in fragments:\n%s", out)
 		}
@@ -96,9 +96,9 @@ func TestTheRestGoesToTheKernel(t *testing.T) {
 
 // query builds a query on the wire.
 func (p *tap) query(is6 bool, msg []byte) builder {
-	b := simple(client4+":4000", server4+":53", msg)
+	b := simple(wire.Client4+":4000", wire.Server4+":53", msg)
 	if is6 {
-		b = simple("["+client6+"]:4000", "["+server6+"]:53", msg)
+		b = simple("["+wire.Client6+"]:4000", "["+wire.Server6+"]:53", msg)
 	}
 	copy(b.dst[:], p.server)
 	copy(b.src[:], p.client)
@@ -200,7 +200,7 @@ func TestGarbage(t *testing.T) {
 		}
 		p.send(t, f)
 	}
-	out := w.output(t, "knot-dnsutils", "kdig", "+retry=3", "+timeout=2", "@"+server4, "example.com")
+	out := w.Output(t, "knot-dnsutils", "kdig", "+retry=3", "+timeout=2", "@"+wire.Server4, "example.com")
 	if !strings.Contains(out, "(UDP)") {
 		t.Errorf("no answer after garbage:\n%s", out)
 	}
@@ -219,8 +219,8 @@ func TestDetachedAnswersLeaveByTheSocket(t *testing.T) {
 			}()
 			return dst
 		})}})
-	for _, a := range []string{server4, server6} {
-		out := w.output(t, "knot-dnsutils", "kdig", "+retry=0", "+timeout=2", "@"+a, "example.com")
+	for _, a := range []string{wire.Server4, wire.Server6} {
+		out := w.Output(t, "knot-dnsutils", "kdig", "+retry=0", "+timeout=2", "@"+a, "example.com")
 		if !strings.Contains(out, "From "+a+"@53(UDP)") {
 			t.Errorf("no answer from %s:\n%s", a, out)
 		}
@@ -257,17 +257,11 @@ func TestPanicCostsOneQuery(t *testing.T) {
 // TestEndDetaches starts one server after the other: the first must have left the interface.
 func TestEndDetaches(t *testing.T) {
 	w := newWire(t)
-	attached := func() string {
-		out, err := exec.Command("ip", "-n", w.server, "link", "show", serverDev).CombinedOutput()
-		if err != nil {
-			t.Fatal(err)
-		}
-		return string(out)
-	}
+	attached := func() string { return w.IP(t, w.Server, "link show", wire.ServerDev) }
 	for range 3 {
 		var s *Server
-		in(t, w.server, func() (err error) {
-			s, err = Listen(Config{Interface: serverDev, Strict: true, Sockets: transport.Config{Handler: echo(0)}})
+		w.In(t, w.Server, func() (err error) {
+			s, err = Listen(Config{Interface: wire.ServerDev, Strict: true, Sockets: transport.Config{Handler: echo(0)}})
 			return err
 		})
 		if !strings.Contains(attached(), "prog/xdp") {
@@ -289,8 +283,8 @@ func TestEndDetaches(t *testing.T) {
 func TestSecondProgramIsRefused(t *testing.T) {
 	w := newWire(t)
 	w.listen(t, Config{Sockets: transport.Config{Handler: echo(0)}})
-	in(t, w.server, func() error {
-		cfg := Config{Interface: serverDev, Port: 54, Strict: true, Sockets: transport.Config{Handler: echo(0)}}
+	w.In(t, w.Server, func() error {
+		cfg := Config{Interface: wire.ServerDev, Port: 54, Strict: true, Sockets: transport.Config{Handler: echo(0)}}
 		_, err := Listen(cfg)
 		if !errors.Is(err, ErrUnavailable) || !strings.Contains(err.Error(), "another program is attached") {
 			t.Errorf("error %v", err)
@@ -299,15 +293,15 @@ func TestSecondProgramIsRefused(t *testing.T) {
 	})
 	// Without Strict it serves all the same.
 	var s *Server
-	in(t, w.server, func() (err error) {
-		s, err = Listen(Config{Interface: serverDev, Port: 54, Sockets: transport.Config{Handler: echo(0)}})
+	w.In(t, w.Server, func() (err error) {
+		s, err = Listen(Config{Interface: wire.ServerDev, Port: 54, Sockets: transport.Config{Handler: echo(0)}})
 		return err
 	})
 	if s.Lack() == nil {
 		t.Error("there should be no XDP")
 	}
 	go s.Serve(t.Context())
-	out := w.output(t, "knot-dnsutils", "kdig", "+retry=1", "+timeout=2", "-p", "54", "@"+server4, "example.com")
+	out := w.Output(t, "knot-dnsutils", "kdig", "+retry=1", "+timeout=2", "-p", "54", "@"+wire.Server4, "example.com")
 	if !strings.Contains(out, "(UDP)") {
 		t.Errorf("no answer over sockets:\n%s", out)
 	}
@@ -318,13 +312,13 @@ func TestSecondProgramIsRefused(t *testing.T) {
 func TestInterfaceGone(t *testing.T) {
 	w := newWire(t)
 	var s *Server
-	in(t, w.server, func() (err error) {
-		s, err = Listen(Config{Interface: serverDev, Strict: true, Sockets: transport.Config{Handler: echo(0)}})
+	w.In(t, w.Server, func() (err error) {
+		s, err = Listen(Config{Interface: wire.ServerDev, Strict: true, Sockets: transport.Config{Handler: echo(0)}})
 		return err
 	})
 	served := make(chan error, 1)
 	go func() { served <- s.Serve(t.Context()) }()
-	w.ip(t, w.server, "link del", serverDev)
+	w.IP(t, w.Server, "link del", wire.ServerDev)
 	select {
 	case err := <-served:
 		if err == nil || !strings.Contains(err.Error(), "gone") {

@@ -3,129 +3,39 @@ package xdp
 import (
 	"context"
 	"errors"
-	"fmt"
 	"log/slog"
 	"net"
-	"os"
-	"os/exec"
-	"path/filepath"
-	"runtime"
-	"strings"
-	"sync/atomic"
 	"testing"
 	"time"
 
 	"golang.org/x/sys/unix"
 
+	"onoma/test/wire"
 	"onoma/transport"
 )
 
-// wire is a veth pair between two network namespaces: a server's and a client's.
-type wire struct {
-	server, client string // namespaces
-}
-
-const (
-	serverDev, clientDev = "xs0", "xc0"
-	server4, client4     = "192.0.2.1", "192.0.2.2"
-	server6, client6     = "2001:db8::1", "2001:db8::2"
-)
-
-var wires atomic.Int32
+// wired is a wire to test XDP on.
+type wired struct{ *wire.Wire }
 
 // newWire makes a wire, or skips the test where that is not allowed.
-func newWire(t *testing.T) *wire {
+func newWire(t *testing.T) wired {
 	t.Helper()
-	if _, err := exec.LookPath("ip"); err != nil {
-		t.Skip("no ip command: Debian package iproute2 is not installed")
+	w := wired{wire.New(t)}
+	if lacking := lackingRights(); len(lacking) > 0 {
+		t.Skipf("XDP needs rights that are lacking: %v", lacking)
 	}
-	if lacking := lackingRights(); len(lacking) > 0 || os.Geteuid() != 0 {
-		t.Skipf("network namespaces and XDP need root; lacking: %v", lacking)
-	}
-	tag := fmt.Sprintf("onoma-xdp-%d-%d", os.Getpid(), wires.Add(1))
-	w := &wire{server: tag + "s", client: tag + "c"}
-	for _, ns := range []string{w.server, w.client} {
-		if out, err := exec.Command("ip", "netns", "add", ns).CombinedOutput(); err != nil {
-			t.Skipf("no network namespace to be had: %s", out)
-		}
-		t.Cleanup(func() { exec.Command("ip", "netns", "del", ns).Run() })
-	}
-	w.ip(t, w.server, "link add", serverDev, "type veth peer name", clientDev, "netns", w.client)
-	w.up(t, w.server, serverDev, server4, server6)
-	w.up(t, w.client, clientDev, client4, client6)
 	return w
 }
 
-func (w *wire) up(t *testing.T, ns, dev, a4, a6 string) {
-	t.Helper()
-	w.ip(t, ns, "link set lo up")
-	w.ip(t, ns, "link set", dev, "addrgenmode none")
-	w.ip(t, ns, "addr add", a4+"/24 dev", dev)
-	w.ip(t, ns, "addr add", a6+"/64 dev", dev, "nodad")
-	w.ip(t, ns, "link set", dev, "up")
-}
-
-// ip runs a command of ip in a namespace; its words may come together.
-func (w *wire) ip(t *testing.T, ns string, words ...string) {
-	t.Helper()
-	args := append([]string{"-n", ns}, strings.Fields(strings.Join(words, " "))...)
-	if out, err := exec.Command("ip", args...).CombinedOutput(); err != nil {
-		t.Fatalf("ip %v: %v: %s", args, err, out)
-	}
-}
-
-// command is a program to be run at the client.
-func (w *wire) command(name string, args ...string) *exec.Cmd {
-	return exec.Command("ip", append([]string{"netns", "exec", w.client, name}, args...)...)
-}
-
-// output runs a program at the client, or skips the test where it is not installed.
-func (w *wire) output(t *testing.T, pkg, name string, args ...string) string {
-	t.Helper()
-	if _, err := exec.LookPath(name); err != nil {
-		t.Skipf("no %s: Debian package %s is not installed", name, pkg)
-	}
-	out, err := w.command(name, args...).CombinedOutput()
-	if err != nil {
-		t.Fatalf("%s %v: %v: %s", name, args, err, out)
-	}
-	return string(out)
-}
-
-// in runs f on a thread that is in namespace ns, and ends the thread with it.
-func in(t *testing.T, ns string, f func() error) {
-	t.Helper()
-	done := make(chan error)
-	go func() {
-		runtime.LockOSThread()
-		done <- enter(ns, f)
-	}()
-	if err := <-done; err != nil {
-		t.Fatal(err)
-	}
-}
-
-func enter(ns string, f func() error) error {
-	fd, err := unix.Open(filepath.Join("/var/run/netns", ns), unix.O_RDONLY|unix.O_CLOEXEC, 0)
-	if err != nil {
-		return err
-	}
-	defer unix.Close(fd)
-	if err := unix.Setns(fd, unix.CLONE_NEWNET); err != nil {
-		return err
-	}
-	return f()
-}
-
 // listen starts a server on the wire, which ends with the test.
-func (w *wire) listen(t *testing.T, cfg Config) *Server {
+func (w wired) listen(t *testing.T, cfg Config) *Server {
 	t.Helper()
-	cfg.Interface, cfg.Strict = serverDev, true
+	cfg.Interface, cfg.Strict = wire.ServerDev, true
 	if cfg.Sockets.Log == nil {
 		cfg.Sockets.Log = slog.New(slog.NewTextHandler(t.Output(), nil))
 	}
 	var s *Server
-	in(t, w.server, func() (err error) {
+	w.In(t, w.Server, func() (err error) {
 		s, err = Listen(cfg)
 		return err
 	})
@@ -148,18 +58,18 @@ type tap struct {
 	server net.HardwareAddr
 }
 
-func (w *wire) tap(t *testing.T) *tap {
+func (w wired) tap(t *testing.T) *tap {
 	t.Helper()
 	p := &tap{}
-	in(t, w.server, func() error {
-		i, err := net.InterfaceByName(serverDev)
+	w.In(t, w.Server, func() error {
+		i, err := net.InterfaceByName(wire.ServerDev)
 		if err == nil {
 			p.server = i.HardwareAddr
 		}
 		return err
 	})
-	in(t, w.client, func() error {
-		i, err := net.InterfaceByName(clientDev)
+	w.In(t, w.Client, func() error {
+		i, err := net.InterfaceByName(wire.ClientDev)
 		if err != nil {
 			return err
 		}
