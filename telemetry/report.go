@@ -129,6 +129,9 @@ func (r *Report) AddTransport(s transport.Stats) {
 	r.AddConns("tls", s.TLSConns)
 }
 
+// AddLoop adds a loop of a transport other than transport.Server.
+func (r *Report) AddLoop(c transport.Counts) { r.Loops = append(r.Loops, counts(c)) }
+
 // addProto leaves out a transport that nothing has been sent by.
 func (r *Report) addProto(name string, c transport.Counts) {
 	if c != (transport.Counts{}) {

@@ -15,6 +15,7 @@ type ctlCmd struct {
 
 	Status ctlStatusCmd `cmd:"" help:"Say in a few lines whether the server is well."`
 	Stats  ctlStatsCmd  `cmd:"" help:"Show all that the server counts."`
+	Top    ctlTopCmd    `cmd:"" help:"Watch the server live: rates, names, clients, threads."`
 	Zones  ctlZonesCmd  `cmd:"" help:"List the zones that the server serves."`
 	Reload ctlReloadCmd `cmd:"" help:"Read one zone's file again, or all."`
 }

@@ -10,17 +10,21 @@ import (
 	"onoma/transport"
 	"onoma/transport/https"
 	"onoma/transport/quic"
+	"onoma/transport/xdp"
 )
 
 // open binds everything that --listen names, or nothing.
 func (l *listening) open(a *app, h transport.Handler) (service, error) {
+	if err := l.proxyFlags.check(l.Listen); err != nil {
+		return service{}, err
+	}
 	certs, err := l.certificatesFor(a)
 	if err != nil {
 		return service{}, err
 	}
 	cfg := transport.Config{
 		Handler: h, Addrs: addrsOf(l.Listen, ""), Threads: l.Threads, Pin: l.Threads > 0, Log: a.log,
-		TLSAddrs: addrsOf(l.Listen, "tls"), TLSConfig: certs.config, NoTriage: !l.Triage, Vouch: l.vouch, DSCP: l.DSCP,
+		TLSAddrs: addrsOf(l.Listen, "tls"), TLSConfig: certs.config, ProxyFrom: l.ProxyFrom, NoTriage: !l.Triage, Vouch: l.vouch, DSCP: l.DSCP,
 	}
 	o := opening{addrs: make(map[string][]netip.AddrPort)}
 	for _, open := range []func(*listening, transport.Config) error{o.xdp, o.sockets, o.quic, o.https} {
@@ -53,6 +57,7 @@ func (o *opening) xdp(l *listening, cfg transport.Config) error {
 	}
 	for _, x := range interfaces {
 		o.serves = append(o.serves, x.Serve)
+		o.reports = append(o.reports, func(r *telemetry.Report) { reportXDP(r, x.Stats()) })
 		o.closes = append(o.closes, func() { x.Close() })
 	}
 	return nil
@@ -104,7 +109,7 @@ func (o *opening) https(l *listening, cfg transport.Config) error {
 	if len(endpoints) == 0 {
 		return nil
 	}
-	s, err := https.Listen(https.Config{Handler: cfg.Handler, Endpoints: endpoints, TLS: cfg.TLSConfig, Log: cfg.Log})
+	s, err := https.Listen(https.Config{Handler: cfg.Handler, Endpoints: endpoints, TLS: cfg.TLSConfig, ProxyFrom: cfg.ProxyFrom, Log: cfg.Log})
 	if err != nil {
 		return err
 	}
@@ -142,6 +147,16 @@ func together(serves []func(context.Context) error) func(context.Context) error 
 		}
 		return g.Wait()
 	}
+}
+
+// reportXDP adds what an interface counts: its queues are loops, and what the kernel was passed came by its sockets.
+func reportXDP(r *telemetry.Report, s xdp.Stats) {
+	r.AddCounts("xdp", s.Counts.Counts)
+	for _, l := range s.Loops {
+		r.AddLoop(l.Counts)
+	}
+	r.KernelDrops += s.Kernel.Dropped + s.Kernel.RingFull
+	r.AddTransport(s.Sockets)
 }
 
 // reportAll lets all add to a report.

@@ -79,5 +79,3 @@ func (r *Ring) next() []byte {
 func (r *Ring) done(n int) {
 	r.tail.Store(r.tail.Load() + uint64(prefix+n+7)&^7)
 }
-
-func (r *Ring) empty() bool { return r.head.Load() == r.tail.Load() }
