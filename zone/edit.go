@@ -152,7 +152,7 @@ func (a *assembly) finish() {
 	a.v.nsec3, a.v.spare = a.nsec3.Finish(), a.spare.Finish()
 	a.w.Trim()
 	a.seal()
-	a.v.line = &lineage{share: a.share}
+	a.v.line = &lineage{blocks: a.share.blocks()} // most versions are never edited
 }
 
 // seal ends the version once its tries are there.
