@@ -37,7 +37,7 @@ type mannersFlags struct {
 
 // socketFlags say how packets are sent.
 type socketFlags struct {
-	DSCP int `name:"dscp" placeholder:"N" help:"Mark packets with this code point (RFC 2474), 0 to 63."`
+	DSCP int `name:"dscp" placeholder:"N" help:"Mark packets with this code point (RFC 2474), 0 to 63: over UDP, TCP, TLS and AF_XDP."`
 
 	vouch transport.Vouch // who is let in first under a flood; nil: nobody
 }
