@@ -20,8 +20,8 @@ const (
 
 // chain is what a version knows of its denial of existence.
 type chain struct {
-	denial Denial
 	params NSEC3Params // of the chain in use, where used is set
+	denial Denial
 	used   bool
 	apex   qp.Leaf // NSEC3 of the apex; a zero Ref where there is none
 }

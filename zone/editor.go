@@ -75,7 +75,7 @@ func (l *lineage) take(v *Version) (line *lineage, extend bool) {
 	return l, true
 }
 
-func (l *lineage) release(last uint64) {
+func (l *lineage) release(last uint32) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.last, l.taken = last, false

@@ -8,40 +8,38 @@ import (
 	"onoma/zone/qp"
 )
 
-// Version is one immutable state of a zone.
+// Version is one immutable state of a zone. Its size matters to who has a million
+// small zones: fields are in an order that leaves no gaps.
 type Version struct {
 	id     uint64 // unlike that of any other version in this process
 	origin dns.Name
-	class  dns.Class
-	serial uint32
-	apex   qp.Leaf
-
 	sp     qp.Space
 	names  qp.Trie // owners and empty non-terminals, NSEC3 owners not
 	nsec3  qp.Trie // owners of the NSEC3 chain that proofs come from
 	spare  qp.Trie // owners of other NSEC3 records: chains being built or removed
 	absent qp.Trie // targets of NS sets that are in the zone but do not exist; Aux is the host number
 	hosts  hostTable
+	chain  chain
 
-	chain   chain
+	apex    qp.Leaf
+	serial  uint32
+	class   dns.Class
+	number  uint32 // within the lineage
 	records int
 	live    int // octets in use when the Space was last without garbage
 	line    *lineage
-	number  uint64  // within the lineage
 	source  *Source // nil: not read from files
 }
 
 // lineage is what the versions made by one Editor after the other share: the
 // right to fill up the chunks of the last one.
 type lineage struct {
-	mu    sync.Mutex
-	last  uint64    // number of the version that may be extended
-	taken bool      // an Editor is at it
-	share *interner // nil until the first Editor needs it
-
-	blocks []uint32 // what share is to know at first
-
-	tidying bool // a compaction is at work
+	mu      sync.Mutex
+	last    uint32    // number of the version that may be extended
+	taken   bool      // an Editor is at it
+	tidying bool      // a compaction is at work
+	share   *interner // nil until the first Editor needs it
+	blocks  []uint32  // what share is to know at first
 }
 
 var versions atomic.Uint64

@@ -106,7 +106,7 @@ func (a *Audit) Trie(t *Trie, leaf func() func(Leaf) error) error {
 			return errOrder
 		}
 	}
-	if n != t.n {
+	if n != t.Len() {
 		return fmt.Errorf("%w: %d, expected %d", errCount, n, t.n)
 	}
 	return nil

@@ -54,5 +54,5 @@ func (b *Bulk) Finish() Trie {
 	if b.n == 0 || b.w.err != nil {
 		return Trie{}
 	}
-	return Trie{b.kids[0], b.n}
+	return Trie{b.kids[0], uint32(b.n)}
 }

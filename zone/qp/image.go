@@ -55,4 +55,4 @@ func (m Image) Octets(i int) []byte { return m.s.bytes[i] }
 func (t *Trie) Root() [3]uint32 { return [3]uint32{t.root.a, t.root.b, t.root.ref} }
 
 // NewTrie returns a trie of an image, to be used after Check only.
-func NewTrie(root [3]uint32, n int) Trie { return Trie{cell{root[0], root[1], root[2]}, n} }
+func NewTrie(root [3]uint32, n int) Trie { return Trie{cell{root[0], root[1], root[2]}, uint32(n)} }

@@ -21,11 +21,11 @@ type Space struct {
 // Trie is a set of names within a Space. The zero Trie is empty.
 type Trie struct {
 	root cell
-	n    int
+	n    uint32 // all names have references of their own
 }
 
 // Len returns the number of names.
-func (t *Trie) Len() int { return t.n }
+func (t *Trie) Len() int { return int(t.n) }
 
 // At returns the octets from ref on to the end of their chunk.
 func (s *Space) At(ref uint32) []byte {
