@@ -13,7 +13,7 @@ func (l *listening) listenXDP(cfg transport.Config) (servers []*xdp.Server, err 
 			continue
 		}
 		c := e.xdp
-		c.Sockets, c.TOS = cfg, uint8(cfg.DSCP<<2)
+		c.Sockets = cfg
 		s, err := xdp.Listen(c)
 		if err != nil {
 			closeXDP(servers)

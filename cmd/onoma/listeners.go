@@ -152,6 +152,13 @@ func together(serves []func(context.Context) error) func(context.Context) error 
 // reportXDP adds what an interface counts: its queues are loops, and what the kernel was passed came by its sockets.
 func reportXDP(r *telemetry.Report, s xdp.Stats) {
 	r.AddCounts("xdp", s.Counts.Counts)
+	for reason, n := range map[string]uint64{
+		"checksum": s.BadChecksum, "malformed": s.Malformed, "source": s.BadSource, "alien": s.Alien, "no-frame": s.NoFrame,
+	} {
+		if n > 0 {
+			r.Transports["xdp"].Dropped[reason] += n
+		}
+	}
 	for _, l := range s.Loops {
 		r.AddLoop(l.Counts)
 	}

@@ -229,6 +229,67 @@ func TestCookies(t *testing.T) {
 	t.Errorf("no server cookie (RFC 9018) in the answer:\n%v", &r)
 }
 
+// TestRateLimit asks the same thing over and over: most of it must go unanswered or be truncated, as over sockets.
+func TestRateLimit(t *testing.T) {
+	w := wire.New(t)
+	serve(t, w, "--zone", ".="+rootZone(t), "--rate-limit", "5", "--rate-limit-slip", "2")
+	a := dial(t, w, wire.Server4, 53)
+	m := new(dns.Msg)
+	m.SetQuestion("com.", dns.TypeNS)
+	whole, cut := 0, 0
+	const asked = 60
+	for i := range asked {
+		m.Id = uint16(i)
+		msg, err := m.Pack()
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := a.Write(msg); err != nil {
+			t.Fatal(err)
+		}
+	}
+	buf := make([]byte, 4096)
+	_ = a.SetReadDeadline(time.Now().Add(time.Second))
+	for {
+		n, err := a.Read(buf)
+		if err != nil {
+			break
+		}
+		if n > 2 && buf[2]&2 != 0 {
+			cut++
+		} else {
+			whole++
+		}
+	}
+	// The limit may have been refilled while a busy machine took its time.
+	if whole == 0 || whole > asked/2 || cut == 0 || whole+cut == asked {
+		t.Errorf("of %d questions %d were answered and %d got a truncated answer", asked, whole, cut)
+	}
+}
+
+// TestDnstap finds what was asked by XDP in the file that dnstap is written to.
+func TestDnstap(t *testing.T) {
+	w := wire.New(t)
+	file := filepath.Join(t.TempDir(), "tap")
+	serve(t, w, "--zone", ".="+rootZone(t), "--dnstap", "file://"+file)
+	m := new(dns.Msg)
+	m.SetQuestion("tapped-by-xdp.", dns.TypeA)
+	msg, err := m.Pack()
+	if err != nil {
+		t.Fatal(err)
+	}
+	dial(t, w, wire.Server4, 53).ask(t, msg)
+	for until := time.Now().Add(20 * time.Second); ; time.Sleep(50 * time.Millisecond) {
+		got, err := os.ReadFile(file)
+		if bytes.Count(got, []byte("\x0dtapped-by-xdp\x00")) >= 2 {
+			return // the query and the answer
+		}
+		if time.Now().After(until) {
+			t.Fatalf("the question is not in dnstap's %d bytes (%v)", len(got), err)
+		}
+	}
+}
+
 // TestNoRights shows what somebody reads who may not use AF_XDP: what is missing, what to do, and that the server serves.
 func TestNoRights(t *testing.T) {
 	w := wire.New(t)

@@ -45,10 +45,9 @@ type Config struct {
 	Mode      Mode
 	// Strict makes Listen fail where there is no AF_XDP to be had, instead of answering over sockets alone.
 	Strict bool
-	TOS    uint8 // traffic class of answers: DSCP in the upper six bits
 
 	// Sockets is for what the kernel is passed: TCP, and UDP in fragments or with IP options. Its Handler answers XDP's
-	// queries as well, its Pin ties XDP's threads to CPUs too, and its Addrs are overwritten.
+	// queries as well, its Pin and DSCP are XDP's too, and its Addrs are overwritten.
 	Sockets transport.Config
 }
 

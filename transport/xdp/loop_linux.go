@@ -25,7 +25,7 @@ type loop struct {
 	handler transport.Handler
 	worker  transport.Worker // nil: to be made before the next query
 	port    uint16
-	tos     uint8
+	tos     uint8 // the DSCP in its upper six bits (RFC 2474 §3)
 	mtu     int
 	zone    string
 	locals  []local
@@ -53,7 +53,7 @@ type local struct {
 
 func newLoop(cfg *engineConfig, sock *socket) (*loop, error) {
 	l := &loop{
-		sock: sock, handler: cfg.Sockets.Handler, port: cfg.Port, tos: cfg.TOS, mtu: cfg.iface.MTU,
+		sock: sock, handler: cfg.Sockets.Handler, port: cfg.Port, tos: uint8(cfg.Sockets.DSCP << 2), mtu: cfg.iface.MTU,
 		zone: cfg.iface.Name, log: cfg.log, cpu: -1, free: make([]uint64, 0, txFrames),
 		ids: *rand.NewPCG(rand.Uint64(), rand.Uint64()),
 	}
