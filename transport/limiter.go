@@ -29,13 +29,14 @@ func NewLimiter(max, perClient int) *Limiter {
 	return &Limiter{max: max, perClient: perClient, clients: make(map[netip.Addr]int)}
 }
 
-// Admit takes in a connection from a, if there is room. Each that is admitted must be released.
+// Admit takes in a connection from a, if there is room. Each that is admitted must be released. The zero Addr is that of
+// clients not known yet, who may have any share.
 func (l *Limiter) Admit(a netip.Addr) Verdict {
 	key := clientKey(a)
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	switch {
-	case l.clients[key] >= l.perClient:
+	case a.IsValid() && l.clients[key] >= l.perClient:
 		return TooManyHere
 	case l.n >= l.max:
 		return TooMany

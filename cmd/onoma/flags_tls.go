@@ -17,6 +17,22 @@ type tlsFlags struct {
 	TLSSelfSigned bool     `name:"tls-self-signed" help:"Make up a certificate that nobody vouches for: for labs and tests."`
 }
 
+// proxyFlags say who forwards for others.
+type proxyFlags struct {
+	ProxyFrom []netip.Prefix `placeholder:"PREFIX" help:"Take clients' addresses from the PROXY header (version 2) that everything from these networks then has to begin with, over UDP, TCP, tls:// and, over TCP, https://."`
+}
+
+// check refuses listeners that cannot have the header.
+func (f *proxyFlags) check(listen []endpoint) error {
+	for _, e := range listen {
+		if len(f.ProxyFrom) > 0 && (e.scheme == "quic" || e.scheme == "xdp") {
+			return hint(fmt.Errorf("--proxy-from does not go with %s://: there is no place for a PROXY header", e.scheme),
+				"serve %s:// by another onoma, which clients reach themselves", e.scheme)
+		}
+	}
+	return nil
+}
+
 // certificates is what the encrypted listeners use, and what SIGHUP does to it (nothing, if nil).
 type certificates struct {
 	config *tls.Config

@@ -18,6 +18,7 @@ type listening struct {
 	Listen  []endpoint `required:"" placeholder:"ADDR:PORT" help:"Serve UDP and TCP on this address, DNS over TLS, QUIC or HTTPS on tls://ADDR, quic://ADDR or https://ADDR/PATH, or by AF_XDP on xdp://IFACE:PORT; several with commas, or the flag again."`
 	Threads int        `placeholder:"N" help:"UDP loops for each address, each tied to a CPU; for a machine that does nothing else. Without it one loop shares the CPUs with others."`
 	tlsFlags
+	proxyFlags
 	floodFlags
 	telemetryFlags
 	socketFlags

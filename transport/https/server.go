@@ -39,8 +39,9 @@ type Config struct {
 	Endpoints []Endpoint
 	TLS       *tls.Config // the certificates; versions, ALPN and tickets are seen to here
 	Limits    Limits
-	Grace     time.Duration // how long Serve lets requests finish when its context ends: 5 s
-	Log       *slog.Logger  // nil: discard
+	ProxyFrom transport.Proxies // who may, and over TCP has to, say for whom it asks, before the TLS handshake
+	Grace     time.Duration     // how long Serve lets requests finish when its context ends: 5 s
+	Log       *slog.Logger      // nil: discard
 }
 
 // Limits bound what clients may hold, TCP and QUIC apart.

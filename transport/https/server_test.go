@@ -1,6 +1,7 @@
 package https
 
 import (
+	"bufio"
 	"bytes"
 	"context"
 	"crypto/tls"
@@ -350,6 +351,45 @@ func TestHeaderLimit(t *testing.T) {
 			if resp.StatusCode != http.StatusRequestHeaderFieldsTooLarge {
 				t.Errorf("%s: a megabyte of header gets %s", v.name, resp.Status)
 			}
+		}
+	}
+}
+
+// A proxy says whom it asks for, and is counted as that client.
+func TestProxy(t *testing.T) {
+	seen := make(chan transport.Query, 1)
+	s, cfg := start(t, Config{ProxyFrom: transport.Proxies{netip.PrefixFrom(loopback, 32)}, Limits: Limits{MaxConnsPerClient: 1, HeaderTimeout: time.Second},
+		Handler: transport.WorkerFunc(func(dst []byte, q *transport.Query) []byte {
+			seen <- *q
+			return answerer(dst, q)
+		})})
+	dial := func(header []byte) *tls.Conn {
+		nc, err := net.Dial("tcp", s.Addrs()[0].String())
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() { nc.Close() })
+		nc.SetDeadline(time.Now().Add(patience))
+		nc.Write(header)
+		return tls.Client(nc, cfg)
+	}
+	header := append([]byte("\r\n\r\n\x00\r\nQUIT\n\x21\x11\x00\x0c"), 192, 0, 2, 1, 198, 51, 100, 2, 0x30, 0x39, 1, 0xbb)
+	c := dial(header)
+	fmt.Fprintf(c, "GET %s%s HTTP/1.1\r\nHost: x\r\n\r\n", DefaultPath, dnsVariable(query("www.")))
+	if line, err := bufio.NewReader(c).ReadString('\n'); err != nil || !strings.Contains(line, "200") {
+		t.Fatalf("%q %v", line, err)
+	}
+	if q := <-seen; q.Client.String() != "192.0.2.1:12345" || q.Local.String() != "198.51.100.2:443" {
+		t.Errorf("the handler was told %v %v", q.Client, q.Local)
+	}
+	other := append([]byte(nil), header...)
+	other[19] = 9
+	if err := dial(other).Handshake(); err != nil {
+		t.Errorf("another client of the proxy: %v", err)
+	}
+	for name, h := range map[string][]byte{"without a header": nil, "with a broken header": []byte("PROXY TCP4 192.0.2.1 198.51.100.2 1 2\r\n"), "as a client that has its connection": header} {
+		if err := dial(h).Handshake(); err == nil {
+			t.Errorf("a handshake succeeds %s", name)
 		}
 	}
 }
