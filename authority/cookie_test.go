@@ -283,3 +283,36 @@ func TestMannersDoNotAllocate(t *testing.T) {
 		}
 	}
 }
+
+// BenchmarkManners measures one and the same answer without, and with each of them.
+func BenchmarkManners(b *testing.B) {
+	jar := cookie.NewJar(cookie.RandomSecrets())
+	zone := load(b, "example.", mixed)
+	l, err := rrl.New(rrl.Options{Rate: rrl.MaxRate, Slip: 2})
+	if err != nil {
+		b.Fatal(err)
+	}
+	good := given(talk(b, serve(b, Options{Cookies: jar}, zone), "www.example. A option=10:"+clientCookie, clientAddr.Addr().String(), today))
+	for _, c := range []struct {
+		name, words string
+		o           Options
+	}{
+		{"None", "www.example. A edns", Options{}},
+		{"NewCookie", "www.example. A option=10:" + clientCookie, Options{Cookies: jar}},
+		{"GoodCookie", "www.example. A option=10:" + good, Options{Cookies: jar}},
+		{"Limit", "www.example. A edns", Options{Cookies: jar, Limiter: l}},
+		{"LimitGoodCookie", "www.example. A option=10:" + good, Options{Cookies: jar, Limiter: l}},
+	} {
+		b.Run(c.name, func(b *testing.B) {
+			w := serve(b, c.o, zone).NewWorker()
+			tq := transport.NewQuery(query(b, c.words), clientAddr, serverAddr, transport.UDP, nil)
+			tq.Now = today
+			buf := make([]byte, 0, 4096)
+			b.ReportAllocs()
+			for b.Loop() {
+				tq.Now += 1000
+				w.Answer(buf, tq)
+			}
+		})
+	}
+}
