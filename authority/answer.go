@@ -18,7 +18,7 @@ func (w *worker) answer() bool {
 		w.fail(dns.RCodeServFail, edeNoData)
 		return true
 	}
-	w.aa = true
+	w.aa, w.large = true, w.v.IsLarge()
 	for w.step() {
 	}
 	if !w.prove() {

@@ -45,6 +45,7 @@ func FuzzAnswer(f *testing.F) {
 			proto = transport.UDP
 		}
 		before := bytes.Clone(msg)
+		w.(transport.Preparer).Prepare([][]byte{msg, msg})
 		out := w.Answer(nil, transport.NewQuery(msg, clientAddr, serverAddr, proto, nil))
 		if !bytes.Equal(msg, before) {
 			t.Fatal("the query was changed")

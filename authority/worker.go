@@ -29,6 +29,8 @@ type worker struct {
 
 	ready   *ready // nil until it is of use
 	unready bool   // this answer is to be made without it
+	ahead   *ahead // nil until it is of use
+	large   bool   // the last answer came from a large zone
 
 	fold  [dns.MaxNameLen]byte // the folded name that a zone is looked up for
 	owner [dns.MaxNameLen]byte // a name out of a zone, on its way into the message
@@ -96,7 +98,7 @@ func (w *worker) Answer(dst []byte, tq *transport.Query) []byte {
 // zones answers from zones: with what is ready for it, or where that does not
 // fit as it is, record by record.
 func (w *worker) zones(tq *transport.Query, dst []byte) {
-	w.unready = false
+	w.unready, w.large = false, false
 	proven := w.answer()
 	if w.again {
 		w.reset(tq)

@@ -68,6 +68,19 @@ func (q *Query) parseWithoutQuestion(msg []byte) error {
 	return ErrQuestionCount
 }
 
+// QuestionName returns the name in the question of msg, in place; ok is false
+// where there is none that can be read.
+func QuestionName(msg []byte) (name []byte, ok bool) {
+	if len(msg) <= HeaderLen || binary.BigEndian.Uint16(msg[4:]) != 1 {
+		return nil, false
+	}
+	n, err := wireNameLen(msg[HeaderLen:])
+	if err != nil {
+		return nil, false
+	}
+	return msg[HeaderLen : HeaderLen+n], true
+}
+
 // parseQuestion reads the question. Its name is the first of the message, so
 // there is nothing that a compression pointer in it could properly point to.
 func (q *Query) parseQuestion(msg []byte) (int, error) {

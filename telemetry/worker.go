@@ -23,6 +23,13 @@ type worker struct {
 	fold     [dns.MaxNameLen]byte
 }
 
+// Prepare lets the inner Worker see a batch, where it wants to.
+func (w *worker) Prepare(msgs [][]byte) {
+	if p, ok := w.inner.(transport.Preparer); ok {
+		p.Prepare(msgs)
+	}
+}
+
 // Answer lets the inner Worker answer, and notes what it said.
 func (w *worker) Answer(dst []byte, q *transport.Query) []byte {
 	w.deferred = false

@@ -68,6 +68,7 @@ type batch struct {
 	rxCtl   [batchSize]control // only used behind a wildcard address
 	in      []byte             // batchSize slots
 	n, next int                // packets received, and the next to be answered
+	msgs    [batchSize][]byte  // for prepare
 
 	txVec  [batchSize]unix.Iovec
 	out    []byte          // answers one behind the other: those of a batch are seldom as long as their slots
@@ -118,9 +119,31 @@ func (b *batch) rearm() {
 // answer fills the send batch. A panic ends one call of answerSome, not the batch: guarding each query would cost more.
 func (b *batch) answer() {
 	b.next, b.queued, b.used = 0, 0, 0
+	if b.n >= prepareFrom {
+		b.prepare()
+	}
 	for b.next < b.n {
 		b.answerSome()
 	}
+}
+
+// prepareFrom is the fewest queries that are worth preparing for.
+const prepareFrom = 4
+
+// prepare shows the batch to a Worker that wants to see it.
+func (b *batch) prepare() {
+	p, ok := b.seat.worker.(Preparer)
+	if !ok {
+		return
+	}
+	defer b.seat.recovered()
+	msgs := b.msgs[:0]
+	for i := range b.n {
+		if !b.skip[i] {
+			msgs = append(msgs, b.in[i*udpSlot:][:b.rx[i].Len:b.rx[i].Len])
+		}
+	}
+	p.Prepare(msgs)
 }
 
 func (b *batch) answerSome() {

@@ -69,6 +69,12 @@ type Worker interface {
 	Answer(dst []byte, q *Query) []byte
 }
 
+// Preparer is a Worker that wants to see the queries of a batch before Answer is asked for one after the other, so that it
+// can fetch together from memory what their answers need. It must not keep msgs, nor rely on Answer being called for them.
+type Preparer interface {
+	Prepare(msgs [][]byte)
+}
+
 // Handler makes Workers: one for each UDP loop and one for each TCP connection that is answering. After a panic the
 // Worker is thrown away and NewWorker asked for another. NewWorker is called from many goroutines.
 type Handler interface {

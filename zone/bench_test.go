@@ -76,6 +76,24 @@ func BenchmarkReferral(b *testing.B) {
 			}
 		}
 	})
+	b.Run("Ahead", func(b *testing.B) {
+		var m Match
+		var a Ahead
+		sum := 0
+		for i := 0; b.Loop(); i++ {
+			at := i & (1<<16 - 1)
+			if at%128 == 0 {
+				a.Read(v, names[at:at+128], false)
+			}
+			v.Lookup(&m, names[at])
+			ns, _ := m.Cut.RRset(dns.TypeNS)
+			sum += len(ns.Packed())
+			for g := range ns.Glue() {
+				a, _ := g.Host.RRset(dns.TypeA)
+				sum += len(a.Packed())
+			}
+		}
+	})
 	b.Run("Edit", func(b *testing.B) {
 		now := v
 		soa := dns.Record{Name: tld.Origin, Type: dns.TypeSOA, Class: dns.ClassIN, TTL: 300}

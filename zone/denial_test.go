@@ -173,6 +173,7 @@ func minusRecords(a, b *model) (rs []dns.Record) {
 }
 
 func checkNSEC3(t *rapid.T, v *Version, m *model, param dns.NSEC3PARAM, hashes [][]byte, queries []dns.Name) {
+	readAhead(v, queries)
 	sameZone(t, v, m, queries)
 	if p, ok := v.NSEC3Params(); !ok || p.Iterations != param.Iterations || !bytes.Equal(p.Salt, param.Salt) {
 		t.Fatalf("parameters %v %v, expected %v", p, ok, param)

@@ -6,3 +6,6 @@ const invariants = false
 
 // verify does something in builds with the tag invariants only.
 func (v *Version) verify() {}
+
+// aheadNames is how many names make reading ahead worth its own cost.
+const aheadNames = 1 << 14

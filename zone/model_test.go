@@ -262,6 +262,7 @@ func texts(rs []dns.Record) (out []string) {
 // sameZone compares a version with the model: its records, and what it says
 // about names.
 func sameZone(t *rapid.T, v *Version, m *model, queries []dns.Name) {
+	readAhead(v, queries)
 	records := slices.Collect(v.Records())
 	if d := cmp.Diff(texts(m.records()), texts(records)); d != "" {
 		t.Fatalf("records (-want +got):\n%s", d)
@@ -288,6 +289,17 @@ func sameZone(t *rapid.T, v *Version, m *model, queries []dns.Name) {
 }
 
 // sameNode compares all that there is of one name.
+// readAhead reads ahead for all queries that are in the zone.
+func readAhead(v *Version, queries []dns.Name) {
+	var names [][]byte
+	for _, q := range queries {
+		if q.IsSubdomainOf(v.Origin()) {
+			names = append(names, q.Append(nil))
+		}
+	}
+	new(Ahead).Read(v, names, true)
+}
+
 func sameNode(t *rapid.T, v *Version, m *model, name dns.Name) {
 	n := v.Find([]byte(name.Wire()))
 	if n.IsZero() == m.exists(name) {

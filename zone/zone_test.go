@@ -362,3 +362,24 @@ func TestManyTypesAtOneName(t *testing.T) {
 		t.Errorf("%v, %d types", err, count(v))
 	}
 }
+
+// What is kept for a version must not be taken for another one's.
+func TestVersionID(t *testing.T) {
+	v, _ := parseZone(t, "example.", "@ 60 SOA a b 1 2 3 4 5\n@ 60 NS a\n")
+	e := v.Edit()
+	if _, err := e.Add(dns.Record{Name: dns.MustName("a.example."), Type: dns.TypeTXT, Class: dns.ClassIN, TTL: 60, Data: dns.NewTXT("x")}); err != nil {
+		t.Fatal(err)
+	}
+	edited, err := e.Commit()
+	if err != nil {
+		t.Fatal(err)
+	}
+	other, _ := parseZone(t, "example.", "@ 60 SOA a b 1 2 3 4 5\n@ 60 NS a\n")
+	seen := map[uint64]bool{0: true}
+	for _, v := range []*Version{v, edited, other} {
+		if seen[v.ID()] {
+			t.Errorf("the number %d is no version's or another one's", v.ID())
+		}
+		seen[v.ID()] = true
+	}
+}
