@@ -68,3 +68,8 @@ fuzz: ## Fuzz every parser, sharing FUZZTIME (10m) among all Fuzz targets
 bench: build ## Measure onoma beside other servers, write docs/performance.md (NEWEST=DIR: Debian's newest, see scripts/peers-newest)
 	scripts/test-deps
 	$(GO) run ./bench -out docs/performance.md -json docs/performance.json $(if $(NEWEST),-newest $(NEWEST)) $(BENCHFLAGS)
+
+.PHONY: bench-xdp
+bench-xdp: build ## Measure AF_XDP beside sockets and Knot on a veth pair, as root (NEWEST=DIR as for bench)
+	scripts/test-deps
+	$(GO) run ./bench/xdp $(if $(NEWEST),-newest $(NEWEST)) $(BENCHFLAGS)
