@@ -20,6 +20,7 @@ type Builder struct {
 	garbage      int // octets of entries that were merged or belong to nothing
 	findings     findings
 	team         *team // nil, or who else builds
+	copies       bool  // entries are written anew, and the old ones will go
 }
 
 // NewBuilder returns a Builder for the zone origin. The first record says what
@@ -117,6 +118,27 @@ func (b *Builder) store(d *draft, rel []byte, to *fragments) {
 	to.add(&b.w.Space, fragment{b.key.Prefix(), ref, flags})
 }
 
+// single returns the name whose fragments are parts, all in one entry.
+func (b *Builder) single(parts []fragment) fragment {
+	if len(parts) > 1 {
+		return b.join(parts)
+	}
+	if b.copies {
+		return b.copy(parts[0])
+	}
+	return parts[0]
+}
+
+// copy writes the entry of a name anew.
+func (b *Builder) copy(f fragment) fragment {
+	old := b.w.At(f.ref)
+	n := entryLen(old)
+	ref, entry := b.w.Alloc(n)
+	copy(entry, old[:n])
+	f.ref = ref
+	return f
+}
+
 func (b *Builder) join(parts []fragment) fragment {
 	d, name := &b.plain, b.name(parts[0].ref)
 	for _, f := range parts {
@@ -137,16 +159,17 @@ func (b *Builder) join(parts []fragment) fragment {
 // Builder is spent.
 func (b *Builder) Build() (*Version, []Finding) {
 	b.flush()
-	names, nsec3 := b.inOrder(&b.names), b.inOrder(&b.nsec3)
-	if !b.hasSOA(names) {
+	workers := b.workers()
+	names, nsec3 := b.names.order(&b.w.Space, workers), b.nsec3.order(&b.w.Space, workers)
+	apex, ok := b.makeApex(names)
+	if !ok {
 		b.findings.add(Finding{
 			Severity: Error, Code: "no-soa", Name: b.v.origin, Type: dns.TypeSOA,
 			Text: "the zone has no SOA record at its apex", Cure: "add one, and check the origin",
 		})
 		return nil, b.findings.sorted()
 	}
-	b.findChain()
-	splits := b.assemble(names, nsec3)
+	splits := b.assemble(apex, names, nsec3)
 	v := b.v
 	if b.garbage > v.live/8 {
 		v, splits = v.compact(), nil
@@ -159,19 +182,44 @@ func (b *Builder) Build() (*Version, []Finding) {
 	return v, b.findings.sorted()
 }
 
-// assemble makes the tries of names in order, and returns at which names the
-// work was split.
-func (b *Builder) assemble(names, nsec3 runs) (splits []uint32) {
+// assemble makes the tries, and returns at which names the work was split.
+func (b *Builder) assemble(apex fragment, names, nsec3 ordered) (splits []uint32) {
 	if b.team != nil {
-		return b.team.assemble(names, nsec3)
+		return b.team.assemble(apex, names, nsec3)
 	}
 	b.w.Expect((names.len() + nsec3.len()) * 3 / 2)
 	a := newAssembly(&b.edit)
-	a.addRuns(names)
+	a.add(apex.ref, apex.flags)
+	b.addNames(a, names)
 	a.finishNames()
-	a.addHashedRuns(nsec3)
+	b.addHashed(a, nsec3)
 	a.finish()
 	return nil
+}
+
+// addNames appends names to a, each one made one entry.
+func (b *Builder) addNames(a *assembly, names ordered) {
+	names.each(&b.w.Space, func(parts []fragment) {
+		f := b.single(parts)
+		a.add(f.ref, f.flags)
+	})
+}
+
+// addHashed is addNames for owners of NSEC3 records.
+func (b *Builder) addHashed(a *assembly, owners ordered) {
+	owners.each(&b.w.Space, func(parts []fragment) {
+		f := b.single(parts)
+		a.sync()
+		a.addNSEC3(f.ref, f.flags)
+	})
+}
+
+// workers returns how many goroutines build.
+func (b *Builder) workers() int {
+	if b.team != nil {
+		return len(b.team.helpers)
+	}
+	return 1
 }
 
 // err returns why the zone is too large, if it is.
@@ -182,18 +230,20 @@ func (b *Builder) err() error {
 	return b.w.Err()
 }
 
-// hasSOA looks at the first name, and makes it the apex.
-func (b *Builder) hasSOA(names runs) bool {
-	if names.len() == 0 {
-		return false
+// makeApex takes the apex from names, looks at it, and reports whether it has a SOA.
+func (b *Builder) makeApex(names ordered) (apex fragment, ok bool) {
+	parts := names.takeApex()
+	if len(parts) == 0 {
+		return apex, false
 	}
-	first := names.first()
-	b.v.apex = qp.Leaf{Flags: first.flags, Ref: first.ref}
-	b.sync()
+	if apex = parts[0]; len(parts) > 1 {
+		apex = b.join(parts)
+	}
+	b.v.apex = qp.Leaf{Flags: apex.flags, Ref: apex.ref}
+	b.findChain()
 	soa, ok := b.v.Apex().RRset(dns.TypeSOA)
-	if !ok || first.flags&flagApex == 0 {
-		return false
+	if ok {
+		b.v.serial = dns.SOASerial(soa.First())
 	}
-	b.v.serial = dns.SOASerial(soa.First())
-	return true
+	return apex, ok
 }

@@ -73,7 +73,8 @@ func (e *edit) findChain() (changed bool) {
 type assembly struct {
 	*edit
 	names, nsec3, spare *qp.Bulk
-	last, now           qp.Key
+	keys                [2]qp.Key // of the name that is added, and of the one before
+	odd                 bool      // which of the keys is which
 	n                   int
 	wild                []uint32 // entries of wildcards
 }
@@ -86,16 +87,26 @@ func newAssembly(e *edit) *assembly {
 // it and the names before. The apex is the first one.
 func (a *assembly) add(ref, flags uint32) {
 	rel := a.name(ref)
-	a.now.Set(rel)
+	now, last := &a.keys[0], &a.keys[1]
+	if a.odd = !a.odd; a.odd {
+		now, last = last, now
+	}
+	now.Set(rel)
 	if a.n > 0 {
-		for d := a.now.Common(&a.last) + 1; d < a.now.Labels(); d++ {
-			ent, entFlags := a.writeENT(rel[a.now.Offset(d):])
+		for d := now.Common(last) + 1; d < now.Labels(); d++ {
+			ent, entFlags := a.writeENT(rel[now.Offset(d):])
 			a.key.Set(a.name(ent))
 			a.leaf(&a.key, ent, entFlags)
 		}
 	}
-	a.leaf(&a.now, ref, flags)
-	a.last, a.now = a.now, a.last
+	a.leaf(now, ref, flags)
+}
+
+// goOn goes on behind the name of the entry at ref, which belongs to another assembly.
+func (a *assembly) goOn(ref uint32) {
+	a.keys[0].Set(a.name(ref))
+	a.keys[1] = a.keys[0]
+	a.n = 1
 }
 
 func (a *assembly) leaf(k *qp.Key, ref, flags uint32) {
@@ -107,32 +118,14 @@ func (a *assembly) leaf(k *qp.Key, ref, flags uint32) {
 	a.n++
 }
 
-// addRuns appends names in order.
-func (a *assembly) addRuns(names runs) {
-	for _, r := range names {
-		for _, f := range r.list {
-			a.add(f.ref, f.flags)
-		}
-	}
-}
-
-// addHashedRuns appends owners of NSEC3 records in order.
-func (a *assembly) addHashedRuns(owners runs) {
-	for _, r := range owners {
-		for _, f := range r.list {
-			a.addNSEC3(f.ref, f.flags)
-		}
-	}
-}
-
 // addNSEC3 appends an owner of NSEC3 records. The names must be finished.
 func (a *assembly) addNSEC3(ref, flags uint32) {
 	l := qp.Leaf{Flags: flags, Ref: ref}
-	a.now.Set(a.name(ref))
+	a.key.Set(a.name(ref))
 	if a.v.isInUse(Node{a.v, l}) {
-		a.nsec3.Add(&a.now, l)
+		a.nsec3.Add(&a.key, l)
 	} else {
-		a.spare.Add(&a.now, l)
+		a.spare.Add(&a.key, l)
 	}
 }
 

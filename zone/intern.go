@@ -17,6 +17,7 @@ type interner struct {
 	n      int
 	fresh  []uint32      // blocks made since the last call of takeFresh
 	shards *internShards // nil, or what is used instead of table and fresh
+	w      *qp.Writer    // with shards: what writes the blocks, apart from entries
 }
 
 type internSlot struct{ hash, ref uint32 }
@@ -43,7 +44,7 @@ func (v *Version) interner(blocks []uint32) *interner {
 func (in *interner) intern(w *qp.Writer, b body) uint32 {
 	hash := in.hash(b)
 	if in.shards != nil {
-		return in.internShared(w, b, hash)
+		return in.internShared(b, hash)
 	}
 	return in.internHashed(w, b, hash)
 }

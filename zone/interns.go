@@ -16,21 +16,29 @@ type internShard struct {
 	_ [32]byte // locks of two shards do not share a cache line
 }
 
-// newSharedInterner returns an interner whose method intern may be called by
-// several goroutines, each with its own Writer of one Pool.
-func newSharedInterner(like *interner) *interner {
-	in := &interner{origin: like.origin, seed: like.seed, shards: new(internShards)}
+// newSharedInterner returns an interner that writes with w, and of which share
+// makes others for the same sets, each for one goroutine.
+func newSharedInterner(like *interner, w *qp.Writer) *interner {
+	in := &interner{origin: like.origin, seed: like.seed, shards: new(internShards), w: w}
 	for i := range in.shards {
 		in.shards[i].interner = interner{origin: in.origin, seed: in.seed}
 	}
 	return in
 }
 
-func (in *interner) internShared(w *qp.Writer, b body, hash uint32) uint32 {
+// share returns an interner of the same sets that writes with w, another Writer
+// of the same Pool.
+func (in *interner) share(w *qp.Writer) *interner {
+	other := *in
+	other.w = w
+	return &other
+}
+
+func (in *interner) internShared(b body, hash uint32) uint32 {
 	s := &in.shards[hash>>26]
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return s.internHashed(w, b, hash)
+	return s.internHashed(in.w, b, hash)
 }
 
 // blocks returns all shared blocks.

@@ -30,12 +30,12 @@ const leastShare = 1 << 14
 func newTeam(origin dns.Name, helpers, size int) *Builder {
 	b := NewBuilder(origin)
 	t := &team{lead: b, pool: qp.NewPool(size), least: leastShare}
-	b.team, b.w = t, t.pool.Writer()
-	b.share = newSharedInterner(b.share)
+	b.team, b.w = t, t.pool.Passing()
+	b.share = newSharedInterner(b.share, t.pool.Writer())
 	for range helpers {
 		h := &Builder{}
 		h.v = &Version{origin: origin}
-		h.w, h.share = t.pool.Writer(), b.share
+		h.w, h.share = t.pool.Passing(), b.share.share(t.pool.Writer())
 		t.helpers = append(t.helpers, h)
 	}
 	return b
@@ -156,61 +156,121 @@ func (p *piece) join(b *Builder) error {
 }
 
 // assemble makes the tries, each helper of its share of the names, and returns
-// the first names of the shares but the first one.
-func (t *team) assemble(names, nsec3 runs) (splits []uint32) {
-	written := 0
-	for _, h := range t.helpers {
-		written += h.w.Written()
+// the first entries of the shares but the first one.
+func (t *team) assemble(apex fragment, names, nsec3 ordered) (splits []uint32) {
+	t.decideToCopy(names, nsec3)
+	if t.lead.copies {
+		apex = t.lead.copy(apex)
 	}
-	t.lead.garbage += written - t.taken
+	n := max(1, min(len(t.helpers), names.len()/t.least))
+	shares := t.shares(apex, names, nsec3, n)
 	a := newAssembly(&t.lead.edit)
-	shares := max(1, min(len(t.helpers), names.len()/t.least))
-	for i := 1; i < shares; i++ {
-		splits = append(splits, names.part(i*names.len()/shares, names.len()).first().ref)
+	for i, s := range shares {
+		if i > 0 && s.first != 0 {
+			splits = append(splits, s.first)
+		}
+		a.wild = append(a.wild, s.wild...)
+		a.v.names = a.w.Join(a.v.names, s.v.names)
+		a.v.nsec3 = a.w.Join(a.v.nsec3, s.v.nsec3)
+		a.v.spare = a.w.Join(a.v.spare, s.v.spare)
+		a.v.records += s.v.records
+		t.lead.garbage += t.helpers[i].garbage
+		t.lead.findings.addAll(&s.onNames)
 	}
-	parts := t.shares(names, nsec3, shares)
-	for _, p := range parts {
-		a.wild = append(a.wild, p.wild...)
-		a.v.names = a.w.Join(a.v.names, p.v.names)
-		a.v.nsec3 = a.w.Join(a.v.nsec3, p.v.nsec3)
-		a.v.spare = a.w.Join(a.v.spare, p.v.spare)
+	for i := range shares {
+		t.lead.findings.addAll(&t.helpers[i].findings)
 	}
-	t.link(a, parts)
-	a.w.Space = t.pool.Finish()
+	t.link(a, shares)
+	if t.lead.copies {
+		t.lead.garbage = 0
+	}
+	a.w.Space = t.pool.Finish(t.lead.copies)
 	a.seal()
 	a.v.line = &lineage{blocks: t.lead.share.blocks()}
 	return splits
 }
 
+// decideToCopy has all entries written anew, in the order of the names, where
+// otherwise much of the memory would be of entries that were read in vain or
+// are merged.
+func (t *team) decideToCopy(names, nsec3 ordered) {
+	written := 0
+	for _, h := range t.helpers {
+		written += h.w.Written()
+	}
+	t.lead.garbage += written - t.taken
+	longest := 0
+	for _, o := range []ordered{names, nsec3} {
+		most := 0
+		for _, ss := range o {
+			most = max(most, ss.len())
+		}
+		longest += most
+	}
+	all := names.len() + nsec3.len()
+	if t.lead.garbage <= written/8 && all-longest <= all/8 {
+		return
+	}
+	for _, b := range append(t.helpers, t.lead) {
+		b.copies, b.w = true, t.pool.Writer()
+	}
+}
+
+// share is what a helper makes of its share of the names.
+type share struct {
+	*assembly
+	first   uint32   // entry of its first name, 0 where it has none
+	onNames findings // the helper's on names; it keeps those on owners of NSEC3 records
+}
+
 // shares makes the tries of each share of the names.
-func (t *team) shares(names, nsec3 runs, n int) []*assembly {
-	parts := make([]*assembly, n)
+func (t *team) shares(apex fragment, names, nsec3 ordered, n int) []*share {
+	s := &t.lead.w.Space
+	nameParts, nsec3Parts := names.split(s, n), nsec3.split(s, n)
+	shares := make([]*share, n)
+	last := apex
 	var wg sync.WaitGroup
 	for i := range n {
-		v := *t.lead.v
-		h := t.helpers[i]
-		h.v = &v
-		v.sp = h.w.Space
-		a := newAssembly(&h.edit)
-		parts[i] = a
-		wg.Go(func() {
-			from, to := i*names.len()/n, (i+1)*names.len()/n
-			if from > 0 {
-				a.last.Set(a.name(names.part(from-1, from).first().ref))
-				a.n = 1
-			}
-			a.addRuns(names.part(from, to))
-			a.addHashedRuns(nsec3.part(i*nsec3.len()/n, (i+1)*nsec3.len()/n))
-			v.names, v.nsec3, v.spare = a.names.Finish(), a.nsec3.Finish(), a.spare.Finish()
-		})
+		h, v := t.helpers[i], *t.lead.v
+		v.sp, v.records = *s, 0
+		h.v, h.garbage = &v, 0
+		sh := &share{assembly: newAssembly(&h.edit)}
+		shares[i] = sh
+		if i == 0 {
+			sh.add(apex.ref, apex.flags)
+		} else {
+			sh.goOn(last.ref)
+		}
+		if f, ok := nameParts[i].last(s); ok {
+			last = f
+		}
+		wg.Go(func() { sh.make(h, nameParts[i], nsec3Parts[i]) })
 	}
 	wg.Wait()
-	return parts
+	return shares
+}
+
+// make makes the tries of the names of one share.
+func (sh *share) make(h *Builder, names, nsec3 ordered) {
+	names.each(&h.w.Space, func(parts []fragment) {
+		f := h.single(parts)
+		if sh.first == 0 {
+			sh.first = f.ref
+		}
+		sh.add(f.ref, f.flags)
+	})
+	sh.onNames, h.findings = h.findings, findings{}
+	nsec3.each(&h.w.Space, func(parts []fragment) {
+		f := h.single(parts)
+		sh.addNSEC3(f.ref, f.flags)
+	})
+	v := sh.v
+	v.names, v.nsec3, v.spare = sh.names.Finish(), sh.nsec3.Finish(), sh.spare.Finish()
 }
 
 // link links what depends on the trie of names. To find the leafs of all hosts
 // takes longest, and is shared; to number them is quick.
-func (t *team) link(a *assembly, parts []*assembly) {
+func (t *team) link(a *assembly, parts []*share) {
 	blocks := a.share.takeFresh()
 	slices.Sort(blocks) // in the order of memory
 	for _, ref := range a.wild {

@@ -103,10 +103,17 @@ func TestTeam(t *testing.T) {
 			}
 			lines = append(lines, line+"\n")
 		}
-		switch r.IntN(3) {
+		switch r.IntN(4) {
 		case 0:
 			slices.Sort(lines[1:])
 		case 1:
+			// In order section by section.
+			for rest := lines[1:]; len(rest) > 0; {
+				n := 1 + r.IntN(len(rest))
+				slices.Sort(rest[:n])
+				rest = rest[n:]
+			}
+		case 2:
 			r.Shuffle(len(lines), func(i, j int) { lines[i], lines[j] = lines[j], lines[i] })
 		}
 		if sameAsAlone(t, smallTeam(r), []byte(strings.Join(lines, ""))) != nil {

@@ -13,8 +13,9 @@ type Pool struct {
 	nBytes int
 	size   int // octets that are expected
 	free   struct {
-		cells []cell
-		bytes []byte
+		cells   []cell
+		bytes   []byte
+		passing []byte
 	}
 	writers []*Writer
 }
@@ -37,14 +38,26 @@ func (p *Pool) Writer() *Writer {
 	return w
 }
 
-// Finish returns what has been written. The Writers must not be used any more.
-func (p *Pool) Finish() Space {
+// Passing returns a Writer whose octets may be dropped at the end: they lie in
+// chunks apart.
+func (p *Pool) Passing() *Writer {
+	w := p.Writer()
+	w.passing = true
+	return w
+}
+
+// Finish returns what has been written, but with drop not the octets of Writers
+// that are Passing. The Writers must not be used any more.
+func (p *Pool) Finish(drop bool) Space {
 	for _, w := range p.writers {
 		w.close()
 		for _, f := range w.filled {
-			if f.cells {
+			switch {
+			case f.cells:
 				p.cells[f.chunk] = p.cells[f.chunk][:f.n]
-			} else {
+			case w.passing && drop:
+				p.bytes[f.chunk] = make([]byte, octetUnit) // no chunk is empty
+			default:
 				p.bytes[f.chunk] = p.bytes[f.chunk][:f.n]
 			}
 		}
@@ -77,12 +90,16 @@ func (w *Writer) moreBytes(n int) {
 		w.openBytes = make([]byte, 0, n)
 		return
 	}
-	if len(p.free.bytes) < size {
-		p.free.bytes = make([]byte, p.slab(1, size))
-		adviseHuge(p.free.bytes)
+	free := &p.free.bytes
+	if w.passing {
+		free = &p.free.passing
 	}
-	chunk := p.free.bytes[:size:size]
-	p.free.bytes = p.free.bytes[size:]
+	if len(*free) < size {
+		*free = make([]byte, p.slab(1, size))
+		adviseHuge(*free)
+	}
+	chunk := (*free)[:size:size]
+	*free = (*free)[size:]
 	p.bytes[p.nBytes] = chunk
 	w.openBytes, w.atBytes = chunk[:0], uint32(p.nBytes)
 	if p.nBytes == 0 { // reference 0 is none

@@ -51,7 +51,7 @@ func TestPool(t *testing.T) {
 				m.leafs[i].Aux++
 			}
 		}
-		s := pool.Finish()
+		s := pool.Finish(false)
 		if whole.Len() != len(m.names) {
 			t.Fatalf("%d names, expected %d", whole.Len(), len(m.names))
 		}
@@ -97,5 +97,28 @@ func checkSameShape(t *rapid.T, s *Space, got Trie, m model) {
 	}
 	if !same(got.root, want.root) {
 		t.Fatalf("joined trie of %q differs from one made at once", m.names)
+	}
+}
+
+// TestPoolDropsWhatPasses copies what a Passing writer has made: the copies stay,
+// and the memory of the originals goes.
+func TestPoolDropsWhatPasses(t *testing.T) {
+	pool := NewPool(1 << 20)
+	from, to := pool.Passing(), pool.Writer()
+	var refs []uint32
+	for i := range 100_000 {
+		old := poolLeaf(from, []byte{3, byte(i), byte(i >> 8), byte(i >> 16)}, 0)
+		ref, b := to.Alloc(5)
+		copy(b, from.At(old.Ref)[:5])
+		refs = append(refs, ref)
+	}
+	s := pool.Finish(true)
+	for i, ref := range refs {
+		if want := string([]byte{4, 3, byte(i), byte(i >> 8), byte(i >> 16)}); string(s.At(ref)[:5]) != want {
+			t.Fatalf("copy %d is %v, expected %v", i, s.At(ref)[:5], []byte(want))
+		}
+	}
+	if held, used := s.Size(); held > 100_000*8+2*chunkBytes || used > 100_000*8+1000 {
+		t.Errorf("%d octets are held and %d used for 800000", held, used)
 	}
 }

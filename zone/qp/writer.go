@@ -25,6 +25,7 @@ type Writer struct {
 	atBytes   uint32
 	atCells   uint32
 	filled    []filled
+	passing   bool // its octets may be dropped at the end
 }
 
 // NewWriter returns a Writer for a copy of s. With extend the free rest of s's
