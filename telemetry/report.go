@@ -24,7 +24,11 @@ type Report struct {
 	Loops       []Counts               `json:"loops"`      // one for each UDP loop, without deferred answers
 	KernelDrops uint64                 `json:"kernel_drops"`
 	Connections map[string]Connections `json:"connections"`
+	Pressed     uint64                 `json:"pressed"`            // UDP sockets that are flooded now, so that known sources go first
+	Known       uint64                 `json:"known"`              // sources that do
 	Outcomes    map[string]uint64      `json:"outcomes,omitempty"` // of an authority's questions
+	Limited     map[string]uint64      `json:"limited,omitempty"`  // answers that were too many, by class
+	Slipped     uint64                 `json:"slipped"`            // of them, those answered without records
 	Zones       Zones                  `json:"zones"`
 	Dnstap      *dnstap.Stats          `json:"dnstap,omitempty"`
 	Log         Log                    `json:"log"`
@@ -125,6 +129,8 @@ func (r *Report) AddTransport(s transport.Stats) {
 		r.Loops = append(r.Loops, counts(l))
 	}
 	r.KernelDrops += s.KernelDrops
+	r.Pressed += s.Pressed
+	r.Known += s.Known
 	r.AddConns("tcp", s.Conns)
 	r.AddConns("tls", s.TLSConns)
 }

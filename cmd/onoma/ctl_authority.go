@@ -14,7 +14,7 @@ func (c *authorityCmd) operations(a *app, k *keeper, m *manners) operations {
 	return operations{
 		role: "authority", identity: c.NSID,
 		zones:  func() iter.Seq[telemetry.Zone] { return servedZones(k.server) },
-		report: func(r *telemetry.Report) { r.Outcomes = outcomes(k.server.Stats()) },
+		report: func(r *telemetry.Report) { reportAuthority(r, k.server.Stats()) },
 		reload: func(_ context.Context, name string) ([]control.Reloaded, error) {
 			if name == "" {
 				m.reload(a.log)
@@ -39,8 +39,13 @@ func servedZones(server *authority.Server) iter.Seq[telemetry.Zone] {
 	}
 }
 
-func outcomes(s authority.Stats) map[string]uint64 {
-	return map[string]uint64{
+// reportAuthority adds what became of questions.
+func reportAuthority(r *telemetry.Report, s authority.Stats) {
+	r.Outcomes = map[string]uint64{
 		"answer": s.Answers, "alias": s.Aliases, "nodata": s.NoData, "nxdomain": s.NXDomain, "referral": s.Referrals,
+	}
+	r.Limited, r.Slipped = make(map[string]uint64), s.Slipped
+	for class, n := range s.Limited {
+		r.Limited[class.String()] = n
 	}
 }

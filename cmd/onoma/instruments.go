@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"iter"
 	"net"
 	"net/http"
@@ -46,6 +47,7 @@ type instruments struct {
 	listen []string // addresses
 	counts func(*telemetry.Report)
 
+	stderr io.Writer // before begin
 	cancel context.CancelFunc
 	wg     sync.WaitGroup
 }
@@ -98,6 +100,9 @@ func (in *instruments) handler(h transport.Handler) transport.Handler {
 func (in *instruments) begin(listen string, counts func(*telemetry.Report)) {
 	in.listen, in.counts = strings.Split(listen, ","), counts
 	in.ready.Store(true)
+	// From now on nothing may wait for whoever reads standard error, zones that are read again included.
+	in.stderr = in.app.stderr
+	in.app.stderr = in.app.journal.Writer()
 	if in.hub == nil {
 		return
 	}
@@ -128,6 +133,9 @@ func (in *instruments) close() {
 		in.control.Close()
 	}
 	in.wg.Wait()
+	if in.stderr != nil {
+		in.app.stderr = in.stderr
+	}
 }
 
 func (in *instruments) failed(err error) {
@@ -198,8 +206,6 @@ func (in *instruments) reportNow() telemetry.Report {
 		s := in.tap.Stats()
 		r.Dnstap = &s
 	}
-	if in.app.journal != nil {
-		r.Log.Lines, r.Log.Dropped = in.app.journal.Stats()
-	}
+	r.Log.Lines, r.Log.Dropped = in.app.journal.Stats()
 	return r
 }

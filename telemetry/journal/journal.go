@@ -4,6 +4,7 @@
 package journal
 
 import (
+	"bytes"
 	"context"
 	"io"
 	"log/slog"
@@ -40,6 +41,18 @@ func New(w io.Writer, format func(io.Writer) slog.Handler) *Journal {
 // Handler returns the slog.Handler whose lines the Journal writes.
 func (j *Journal) Handler() slog.Handler { return j.text }
 
+// Writer returns a Writer that queues what it is given line by line: for text that is no log. Each Write ends with a line.
+func (j *Journal) Writer() io.Writer { return (*page)(j) }
+
+type page Journal
+
+func (p *page) Write(text []byte) (int, error) {
+	for line := range bytes.Lines(text) {
+		_, _ = (*entrance)(p).Write(line) // it never fails
+	}
+	return len(text), nil
+}
+
 // entrance is where formatted lines come in: slog's handlers call Write once for each.
 type entrance Journal
 
@@ -47,6 +60,9 @@ type entrance Journal
 func (e *entrance) Write(line []byte) (int, error) {
 	j := (*Journal)(e)
 	n := len(line)
+	if n == 0 {
+		return 0, nil // nil in the queue is the end
+	}
 	if n > maxLine {
 		line = append(line[:maxLine-1:maxLine-1], '\n')
 	}

@@ -18,15 +18,19 @@ func TestLinesComeOutInOrder(t *testing.T) {
 	j := New(&out, text)
 	log := slog.New(j.Handler())
 	log.Info("one", "n", 1)
+	if n, err := j.Writer().Write(nil); n != 0 || err != nil {
+		t.Errorf("writing nothing: %d, %v", n, err)
+	}
 	log.With("who", "me").Warn("two")
+	io.WriteString(j.Writer(), "three\nfour\n")
 	j.Close(time.Minute)
 	log.Info("too late")
 	lines := strings.Split(strings.TrimSpace(out.String()), "\n")
-	if len(lines) != 2 || !strings.Contains(lines[0], "msg=one n=1") || !strings.Contains(lines[1], "msg=two who=me") {
+	if len(lines) != 4 || lines[3] != "four" || lines[2] != "three" || !strings.Contains(lines[0], "msg=one n=1") || !strings.Contains(lines[1], "msg=two who=me") {
 		t.Errorf("%q", lines)
 	}
-	if kept, dropped := j.Stats(); kept != 2 || dropped != 1 {
-		t.Errorf("%d lines kept and %d dropped, expected 2 and 1", kept, dropped)
+	if kept, dropped := j.Stats(); kept != 4 || dropped != 1 {
+		t.Errorf("%d lines kept and %d dropped, expected 4 and 1", kept, dropped)
 	}
 }
 

@@ -65,6 +65,9 @@ var (
 	waits      = desc("deferred_seconds", "Time until deferred queries were answered.")
 	outcomes   = desc("authority_outcomes_total", "What became of an authority's questions.", "outcome")
 
+	limited = desc("rate_limited_total", "Answers that were too many, by class.", "class")
+	slipped = desc("rate_limit_slipped_total", "Of the answers that were too many, those sent without records.")
+
 	received    = desc("transport_queries_total", "Queries handed to a worker.", "transport")
 	answered    = desc("transport_answers_total", "Messages sent back.", "transport")
 	bytesIn     = desc("transport_receive_bytes_total", "Octets of queries.", "transport")
@@ -73,6 +76,8 @@ var (
 	sendErrors  = desc("transport_send_errors_total", "Answers that the system refused to send.", "transport")
 	loopQueries = desc("loop_queries_total", "Queries of each UDP loop.", "loop")
 	kernelDrops = desc("udp_kernel_drops_total", "UDP packets that found a receive buffer full.")
+	pressed     = desc("udp_pressed_sockets", "UDP sockets that are flooded, so that known sources go first.")
+	known       = desc("udp_known_sources", "Sources that go first on sockets that are flooded.")
 	connsOpen   = desc("connections", "Connections open now.", "transport")
 	connsIn     = desc("connections_accepted_total", "Connections accepted.", "transport")
 	connsClosed = desc("connections_closed_total", "Connections closed by this server, by reason.", "transport", "reason")
@@ -92,8 +97,8 @@ var (
 )
 
 var all = []*prometheus.Desc{
-	build, ready, queries, types, responses, truncated, unanswered, deferred, sizes, waits, outcomes,
-	received, answered, bytesIn, bytesOut, dropped, sendErrors, loopQueries, kernelDrops, connsOpen, connsIn, connsClosed, handshakes,
+	build, ready, queries, types, responses, truncated, unanswered, deferred, sizes, waits, outcomes, limited, slipped,
+	received, answered, bytesIn, bytesOut, dropped, sendErrors, loopQueries, kernelDrops, pressed, known, connsOpen, connsIn, connsClosed, handshakes,
 	zones, zonesMissing, zonesRecords, zonesBytes, zoneSerial, zoneRecords, tapUp, tapFrames, tapDropped, logLines,
 }
 

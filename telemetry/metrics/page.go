@@ -56,6 +56,8 @@ func (p page) traffic(r *telemetry.Report) {
 	p.histogram(sizes, t.Streams, "stream")
 	p.histogram(waits, t.Waits)
 	p.each(outcomes, r.Outcomes)
+	p.each(limited, r.Limited)
+	p.count(slipped, r.Slipped)
 }
 
 func (p page) transports(r *telemetry.Report) {
@@ -71,6 +73,8 @@ func (p page) transports(r *telemetry.Report) {
 		p.count(loopQueries, l.Queries, strconv.Itoa(i))
 	}
 	p.count(kernelDrops, r.KernelDrops)
+	p.gauge(pressed, float64(r.Pressed))
+	p.gauge(known, float64(r.Known))
 	for name, c := range r.Connections {
 		p.gauge(connsOpen, float64(c.Open), name)
 		p.count(connsIn, c.Accepted, name)

@@ -94,6 +94,11 @@ func WriteStats(w io.Writer, r *telemetry.Report) error {
 		heading(t, "outcome", "questions")
 		rows(t, r.Outcomes)
 	}
+	if len(r.Limited) > 0 {
+		heading(t, "rate limit", "answers too many")
+		rows(t, r.Limited)
+		row(t, "slipped", r.Slipped)
+	}
 	sinks(t, r)
 	return t.Flush()
 }
