@@ -27,7 +27,10 @@ const (
 	benchSpan = 10 * time.Second
 	// listPatience is how long a loop may take to hand out its candidates: a busy one needs a batch's time.
 	listPatience = 20 * time.Millisecond
-	// knownRoom is the part of the target that known sources get together before the heaviest of them lose their standing.
+	// crowdedLooks in a row show that known sources send too much, and not just once.
+	crowdedLooks = 2
+	// knownRoom is the part of the target that known sources get together when the heaviest of them lose their standing, and the
+	// part of what is taken from which on they are the ones to blame for a full buffer.
 	knownRoom = 0.9
 )
 
@@ -43,6 +46,7 @@ type triageControl struct {
 	drops   uint32
 	at      time.Time
 	listed  time.Time // when the guest list was made
+	crowded int       // see note
 	ranked  []uint32
 	set     pressure // as in the filter
 	refused bool     // the kernel takes no filter
@@ -85,7 +89,7 @@ func (c *triageControl) look(now time.Time) {
 			c.pressed.Store(true)
 			c.log.warn("more queries come in than can be answered: known clients first", "taken", l.taken(), "lost", l.lost, "in", l.elapsed)
 		}
-		c.hold(now)
+		c.hold(now, l)
 	case was:
 		c.release()
 	}
@@ -108,22 +112,35 @@ func (c *triageControl) measure(now time.Time) (load, bool) {
 }
 
 // hold keeps guest list and filter up to date.
-func (c *triageControl) hold(now time.Time) {
-	fresh := now.Sub(c.listed) >= guestSpan && c.makeGuests(now)
-	if !fresh && near(c.set.cookie, c.pressure.cookie) && near(c.set.other, c.pressure.other) {
+func (c *triageControl) hold(now time.Time, l load) {
+	c.note(l)
+	fresh := (now.Sub(c.listed) >= guestSpan || c.crowded >= crowdedLooks) && c.makeGuests(now)
+	cookie, other := threshold(c.cookie), threshold(c.other)
+	if fresh || !near(c.set.cookie, c.pressure.cookie) || !near(c.set.other, c.pressure.other) {
+		c.set = c.pressure
+		if !c.refused {
+			_, err := c.door.setFilter(c.ranked, c.key, cookie, other)
+			if c.refused = err != nil; c.refused {
+				c.log.warn("packets are turned away after they were received, which costs more", "error", err)
+			}
+		}
+	}
+	if !c.refused && l.fill < fullAt {
+		cookie, other = open, open
+	}
+	// While the buffer is full of packets from before the filter, strangers among them must pass the same draw.
+	c.t.door.Store(uint64(cookie)<<32 | uint64(other))
+}
+
+// note counts the looks in a row at which known sources alone were too many: the buffer was full although nearly nobody else
+// was let in.
+func (c *triageControl) note(l load) {
+	known, all := l.census[kindKnown], l.taken()
+	if l.fill < fullAt || float64(known) < knownRoom*float64(all) {
+		c.crowded = 0
 		return
 	}
-	c.set = c.pressure
-	cookie, other := threshold(c.cookie), threshold(c.other)
-	if !c.refused {
-		_, err := c.door.setFilter(c.ranked, c.key, cookie, other)
-		if err == nil {
-			return
-		}
-		c.refused = true
-		c.log.warn("packets are turned away after they were received, which costs more", "error", err)
-	}
-	c.t.door.Store(uint64(cookie)<<32 | uint64(other))
+	c.crowded++
 }
 
 // near spares the kernel a new filter for a difference of less than a tenth.
@@ -131,7 +148,10 @@ func near(a, b float64) bool { return a > 0.9*b && b > 0.9*a && (a < 1) == (b < 
 
 // makeGuests asks the loop who there is and lists the best of them, but for those that take more than their share.
 func (c *triageControl) makeGuests(now time.Time) bool {
-	c.benchGreedy(now)
+	if c.crowded >= crowdedLooks {
+		c.benchGreedy(now)
+		c.crowded = 0
+	}
 	c.t.wanted.Store(true)
 	var list []candidate
 	select {
@@ -141,6 +161,11 @@ func (c *triageControl) makeGuests(now time.Time) bool {
 			return false // the loop sleeps: then there is no hurry
 		}
 		list = <-c.t.candidates
+	}
+	for k, until := range c.benched {
+		if now.After(until) {
+			delete(c.benched, k)
+		}
 	}
 	slices.SortFunc(list, func(a, b candidate) int { return cmp.Compare(b.standing, a.standing) })
 	c.ranked = c.ranked[:0]
@@ -158,11 +183,6 @@ func (c *triageControl) makeGuests(now time.Time) bool {
 
 // benchGreedy takes the standing of those who sent more than the fair level since the list was made.
 func (c *triageControl) benchGreedy(now time.Time) {
-	for k, until := range c.benched {
-		if now.After(until) {
-			delete(c.benched, k)
-		}
-	}
 	g, sec := c.t.guest.Load(), now.Sub(c.listed).Seconds()
 	if g == nil || sec <= 0 {
 		return
@@ -187,7 +207,7 @@ func (c *triageControl) release() {
 	c.t.guest.Store(nil)
 	c.t.door.Store(open<<32 | open)
 	c.door.clearFilter()
-	c.listed, c.set = time.Time{}, pressure{}
+	c.listed, c.set, c.crowded = time.Time{}, pressure{}, 0
 	c.guests.Store(0)
 	c.pressed.Store(false)
 	c.log.warn("all queries can be answered again")

@@ -27,6 +27,7 @@ type pressure struct {
 	target float64 // packets a second to let in
 	cookie float64 // share of packets with a cookie
 	other  float64 // share of all else
+	least  float64 // share that strangers have in any case
 	spare  time.Duration
 }
 
@@ -39,7 +40,8 @@ const (
 	// headroom is what a loop is given of what it can do, so that its buffer drains.
 	headroom = 0.9
 	growth   = 1.02
-	// leastShare is never taken from anyone, so that a new client gets in by asking again.
+	// leastShare is what strangers have where known sources need all the room, so that a new client gets in by asking again. It
+	// halves each time that the buffer is full nevertheless: some questions cost a thousand times what others do.
 	leastShare = 1.0 / 256
 	// calmAfter is how long everything must have fitted before the filter goes.
 	calmAfter = 3 * time.Second
@@ -57,14 +59,18 @@ func (p *pressure) step(l load) {
 		return
 	}
 	p.aim(taken, offered, l.fill)
+	p.least = min(p.least*growth, leastShare)
+	if full {
+		p.least /= 2
+	}
 	p.share(l, sec, offered)
 	p.rest(l.elapsed, full)
 }
 
 // begin knows nothing yet about who asks: until it does, half of the room is for others.
 func (p *pressure) begin(taken, offered float64) {
-	*p = pressure{on: true, target: headroom * taken, cookie: 1}
-	p.other = clamp(p.target / 2 / max(offered, 1))
+	*p = pressure{on: true, target: headroom * taken, cookie: 1, least: leastShare}
+	p.other = p.clamp(p.target / 2 / max(offered, 1))
 }
 
 func (p *pressure) aim(taken, offered, fill float64) {
@@ -83,9 +89,9 @@ func (p *pressure) share(l load, sec, offered float64) {
 	cookie := float64(l.census[kindCookie]) / sec / p.cookie
 	other := max(offered-known-cookie, 0)
 	room := max(p.target-known, 0)
-	p.cookie = clamp(room / cookie)
+	p.cookie = p.clamp(room / cookie)
 	room -= p.cookie * cookie
-	p.other = clamp(room / other)
+	p.other = p.clamp(room / other)
 }
 
 // rest ends the pressure when everything has fitted for long enough.
@@ -100,11 +106,11 @@ func (p *pressure) rest(elapsed time.Duration, full bool) {
 }
 
 // clamp keeps a share between the least and all; nothing of nothing is all.
-func clamp(share float64) float64 {
+func (p *pressure) clamp(share float64) float64 {
 	if math.IsNaN(share) {
 		return 1
 	}
-	return max(leastShare, min(share, 1))
+	return max(p.least, min(share, 1))
 }
 
 // threshold is the share as triage.admits and the filter's draw use it.
