@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"net/netip"
 	"strings"
+	"time"
 
 	"onoma/authority"
 	"onoma/transport"
@@ -65,7 +66,7 @@ func (f *mannersFlags) apply(a *app) (authority.Options, *manners, error) {
 	if len(o.NSID) > 128 || len(o.Version) > 255 || len(o.Hostname) > 255 {
 		return o, nil, fmt.Errorf("--nsid, --server-version or --server-id is too long: expected at most 128, 255 and 255 octets")
 	}
-	if m.jar, err = f.cookieJar(); err != nil {
+	if m.jar, err = f.cookieJar(a.ctx); err != nil {
 		return o, nil, err
 	}
 	o.Cookies = m.jar
@@ -86,20 +87,37 @@ func octets(s string) ([]byte, error) {
 	return b, nil
 }
 
-func (f *mannersFlags) cookieJar() (*cookie.Jar, error) {
+func (f *mannersFlags) cookieJar(ctx context.Context) (*cookie.Jar, error) {
 	switch {
 	case !f.Cookies && (f.CookieSecrets != "" || f.RequireCookies):
 		return nil, fmt.Errorf("--no-cookies with --cookie-secrets or --require-cookies: expected one or the other")
 	case !f.Cookies:
 		return nil, nil
 	case f.CookieSecrets == "":
-		return cookie.NewJar(cookie.RandomSecrets()), nil
+		jar := cookie.NewJar(cookie.RandomSecrets())
+		go roll(ctx, jar, time.NewTicker(secretLife))
+		return jar, nil
 	}
 	s, err := cookie.ReadSecrets(f.CookieSecrets)
 	if err != nil {
 		return nil, hint(err, "each line has the 32 hex digits of one secret, as from: openssl rand -hex 16")
 	}
 	return cookie.NewJar(s), nil
+}
+
+// secretLife is how long a secret that was made up is used (RFC 7873 §7.1: 36 days at most).
+const secretLife = 24 * time.Hour
+
+func roll(ctx context.Context, jar *cookie.Jar, every *time.Ticker) {
+	defer every.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-every.C:
+			jar.Roll()
+		}
+	}
 }
 
 func (f *mannersFlags) limiter(ctx context.Context, log *slog.Logger) (*rrl.Limiter, error) {

@@ -62,6 +62,14 @@ func NewJar(s Secrets) *Jar {
 // Set replaces the secrets.
 func (j *Jar) Set(s Secrets) { j.secrets.Store(&s) }
 
+// Roll makes up a new secret, for who shares none with other servers; cookies
+// of the last one stay good. RFC 7873 §7.1 wants it at least every 36 days.
+func (j *Jar) Roll() {
+	s, last := RandomSecrets(), j.secrets.Load()
+	s.keys[1], s.n = last.keys[0], 2
+	j.secrets.Store(&s)
+}
+
 // Check judges data, the data of the query's first COOKIE option (RFC 7873 §5.2:
 // of several only the first counts), sent from client at now, in Unix seconds.
 func (j *Jar) Check(data []byte, client netip.Addr, now uint32) Verdict {

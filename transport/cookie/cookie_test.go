@@ -159,6 +159,21 @@ func TestRolling(t *testing.T) {
 	}
 }
 
+// TestRoll: the cookies of the last secret are good and replaced, older ones are not.
+func TestRoll(t *testing.T) {
+	jar := NewJar(RandomSecrets())
+	data := jar.Append(nil, make([]byte, 8), bob, 1000)
+	for rolled, want := range []Verdict{Good, Renew, Bad} {
+		if got := jar.Check(data, bob, 1000); got != want {
+			t.Errorf("after %d new secrets: %d, expected %d", rolled, got, want)
+		}
+		jar.Roll()
+		if fresh := jar.Append(nil, make([]byte, 8), bob, 1000); jar.Check(fresh, bob, 1000) != Good {
+			t.Errorf("after %d new secrets a new cookie is no good", rolled+1)
+		}
+	}
+}
+
 func TestParseSecrets(t *testing.T) {
 	for text, want := range map[string]string{
 		secretA: "", "# mine\n\n" + secretA + "\n0x" + strings.ToUpper(secretNew) + " # next\n": "",
