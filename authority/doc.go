@@ -9,12 +9,15 @@
 // What an answer consists of is decided in one place each: the algorithm in
 // answer.go, aliases in alias.go, delegations in referral.go, proofs of absence
 // in denial.go and nsec3.go, the limits of the message in reply.go, whatever is
-// not a question about a zone in check.go and chaos.go.
+// not a question about a zone in check.go and chaos.go, EDNS options in
+// options.go, and whether the client gets the answer at all in limit.go.
 //
 // Not served: zone transfers, NOTIFY and UPDATE (NOTIMP), recursion (RA clear).
 //
 // RFCs: 1034, 1035, 2181, 2308 (negative answers), 3225 and 4035 (DNSSEC), 3597,
 // 4592 (wildcards), 5001 (NSID), 5155 (NSEC3), 6604 (rcodes of chains), 6672
-// (DNAME), 6891 (EDNS), 8020, 8482 (ANY), 8914 (extended errors), 8945 (TSIG: no
-// keys yet), 9471 (glue), 9609 (priming), 9619 (one question).
+// (DNAME), 6891 (EDNS), 7314 (EXPIRE), 7828 (keepalive), 7830 and 8467 (padding),
+// 7873 and 9018 (cookies), 8020, 8482 (ANY), 8914 (extended errors), 8945 (TSIG: no
+// keys yet), 9471 (glue), 9567 (report channel), 9609 (priming), 9619 (one
+// question), 9660 (ZONEVERSION).
 package authority
