@@ -2,6 +2,7 @@ package telemetry
 
 import (
 	"context"
+	"math/rand/v2"
 	"runtime"
 	"sync"
 	"time"
@@ -120,7 +121,7 @@ type handler struct {
 }
 
 func (h *handler) NewWorker() transport.Worker {
-	return &worker{hub: h.hub, inner: h.inner.NewWorker(), shared: h.hub.pick()}
+	return &worker{hub: h.hub, inner: h.inner.NewWorker(), shared: h.hub.pick(), dice: rand.Uint64() | 1}
 }
 
 // Run keeps the windows of heavy hitters moving until ctx ends.

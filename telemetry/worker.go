@@ -19,6 +19,7 @@ type worker struct {
 	toTop    bool // this query is one that heavy hitters are looked for in
 	tapLeft  int  // queries until the next such
 	topLeft  int
+	dice     uint64 // of xorshift, never 0
 	event    dnstap.Event
 	fold     [dns.MaxNameLen]byte
 }
@@ -60,9 +61,18 @@ func (w *worker) choose() {
 	}
 	if n := w.hub.opts.TopSample; n > 0 {
 		if w.topLeft--; w.topLeft < 0 {
-			w.toTop, w.topLeft = true, n-1
+			w.toTop, w.topLeft = true, w.gap(n)
 		}
 	}
+}
+
+// gap returns how many queries to leave out, n-1 on average: at random, so that what comes at regular intervals is seen as
+// often as everything else.
+func (w *worker) gap(n int) int {
+	w.dice ^= w.dice << 13
+	w.dice ^= w.dice >> 7
+	w.dice ^= w.dice << 17
+	return int(w.dice % uint64(2*n-1))
 }
 
 // note writes down a query, and its answer if there is one.
