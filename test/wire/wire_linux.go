@@ -30,6 +30,12 @@ var wires atomic.Int32
 // New makes a wire that lasts until the test ends.
 func New(t testing.TB) *Wire {
 	t.Helper()
+	return NewQueues(t, 1)
+}
+
+// NewQueues makes a wire with several queues in each direction.
+func NewQueues(t testing.TB, queues int) *Wire {
+	t.Helper()
 	if _, err := exec.LookPath("ip"); err != nil {
 		t.Skip("no ip command: Debian package iproute2 is not installed")
 	}
@@ -44,7 +50,8 @@ func New(t testing.TB) *Wire {
 		}
 		t.Cleanup(func() { exec.Command("ip", "netns", "del", ns).Run() })
 	}
-	w.IP(t, w.Server, "link add", ServerDev, "type veth peer name", ClientDev, "netns", w.Client)
+	n := fmt.Sprintf("numrxqueues %d numtxqueues %[1]d", queues)
+	w.IP(t, w.Server, "link add", ServerDev, n, "type veth peer name", ClientDev, n, "netns", w.Client)
 	w.up(t, w.Server, ServerDev, Server4, Server6)
 	w.up(t, w.Client, ClientDev, Client4, Client6)
 	return w

@@ -20,7 +20,12 @@ type wired struct{ *wire.Wire }
 // newWire makes a wire, or skips the test where that is not allowed.
 func newWire(t *testing.T) wired {
 	t.Helper()
-	w := wired{wire.New(t)}
+	return newWireQueues(t, 1)
+}
+
+func newWireQueues(t *testing.T, n int) wired {
+	t.Helper()
+	w := wired{wire.NewQueues(t, n)}
 	if lacking := lackingRights(); len(lacking) > 0 {
 		t.Skipf("XDP needs rights that are lacking: %v", lacking)
 	}
