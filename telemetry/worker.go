@@ -108,8 +108,11 @@ func (w *worker) tell(ring *dnstap.Ring, q *transport.Query, out []byte) {
 		e.Answer = out
 		e.AnswerTime = w.hub.opts.Clock().UnixNano()
 	}
-	if e.QueryTime == 0 {
+	if e.QueryTime == 0 { // nobody has looked at the clock: now is soon enough after it
 		e.QueryTime = e.AnswerTime
+		if e.QueryTime == 0 {
+			e.QueryTime = w.hub.opts.Clock().UnixNano()
+		}
 	}
 	e.Client, e.Local, e.Proto = q.Client, q.Local, q.Proto
 	if len(e.Query)+len(e.Answer) > 0 {

@@ -5,6 +5,9 @@ import (
 	"iter"
 	"net/http/httptest"
 	"net/netip"
+	"os"
+	"path/filepath"
+	"regexp"
 	"slices"
 	"strings"
 	"testing"
@@ -118,5 +121,27 @@ func TestReadiness(t *testing.T) {
 	}
 	if status, _ := get(t, source(t, false), "/healthz"); status != 200 {
 		t.Errorf("alive, but not ready: status %d, expected 200", status)
+	}
+}
+
+// TestEveryMetricIsExplained compares the page for people with what there is.
+func TestEveryMetricIsExplained(t *testing.T) {
+	page, err := os.ReadFile(filepath.Join("..", "..", "docs", "telemetry.md"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	told := make(map[string]bool)
+	for _, name := range regexp.MustCompile("`(onoma_[a-z_]+)`").FindAllStringSubmatch(string(page), -1) {
+		told[name[1]] = true
+	}
+	for _, d := range all {
+		name := regexp.MustCompile(`fqName: "([^"]+)"`).FindStringSubmatch(d.String())[1]
+		if !told[name] {
+			t.Errorf("docs/telemetry.md does not explain %s", name)
+		}
+		delete(told, name)
+	}
+	for name := range told {
+		t.Errorf("docs/telemetry.md explains %s, which does not exist", name)
 	}
 }
