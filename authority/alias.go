@@ -35,7 +35,8 @@ func (w *worker) dname() bool {
 	next := append(w.names[w.links][:0], w.sname[:w.m.EncloserAt]...)
 	next = append(next, target...)
 	// RFC 6672 §3.1: with the DNAME's TTL, and never signed (§5.3.1).
-	if !w.record(dns.SectionAnswer, w.here(0), dns.TypeCNAME, set.TTL(), next) {
+	here := w.here(0)
+	if !w.record(dns.SectionAnswer, &here, dns.TypeCNAME, set.TTL(), next) {
 		w.full = true
 		return false
 	}

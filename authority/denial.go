@@ -103,7 +103,11 @@ func (w *worker) showNSEC(n zone.Node) { w.showSet(n, dns.TypeNSEC) }
 // showSet adds a record of denial, unless it is there already.
 func (w *worker) showSet(n zone.Node, t dns.Type) {
 	set, ok := n.RRset(t)
-	if ok && w.show(n, t) {
+	switch {
+	case !ok || !w.show(n, t):
+	case t == dns.TypeNSEC3:
+		w.need(dns.SectionAuthority, w.ofHash(n), set)
+	default:
 		w.need(dns.SectionAuthority, w.of(n), set)
 	}
 }

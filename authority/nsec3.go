@@ -40,18 +40,30 @@ func (w *worker) proveNSEC3(p *proof) bool {
 // upwards, and the one that covers the name a label longer. It returns where
 // that encloser begins.
 func (w *worker) proveEncloser(p *proof, node zone.Node, at int) (int, bool) {
-	next := p.nextCloserAt
+	next, cover := p.nextCloserAt, zone.Node{}
 	n, exact := p.v.NSEC3For(node)
 	for !exact {
 		if n.IsZero() || len(p.name)-at <= p.v.Origin().Len() {
 			return at, false // not even the apex has one: the chain is broken
 		}
-		next = at
+		next, cover = at, n
 		at += 1 + int(p.name[at])
-		n, exact = p.v.NSEC3Name(p.name[at:])
+		n, exact = p.nsec3Above(at)
 	}
 	w.showNSEC3(n)
+	if !cover.IsZero() {
+		w.showNSEC3(cover)
+		return at, true
+	}
 	return at, w.coverNSEC3(p.v, p.name[next:])
+}
+
+// nsec3Above is NSEC3Name for an ancestor of the name. That of the apex is known.
+func (p *proof) nsec3Above(at int) (n zone.Node, exact bool) {
+	if len(p.name)-at == p.v.Origin().Len() {
+		return p.v.NSEC3For(p.v.Apex())
+	}
+	return p.v.NSEC3Name(p.name[at:])
 }
 
 // proveNoWildcard adds the NSEC3 that covers *.encloser. Where the encloser is

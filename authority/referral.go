@@ -66,8 +66,8 @@ func (w *worker) hostAddresses(host zone.Node) bool {
 	all := true
 	for _, t := range addressTypes {
 		if set, ok := host.RRset(t); ok {
-			if w.putPlain(dns.SectionAdditional, p, set, dns.MaxTTL) {
-				w.putSigs(dns.SectionAdditional, p, set, dns.MaxTTL)
+			if w.putPlain(dns.SectionAdditional, &p, set, dns.MaxTTL) {
+				w.putSigs(dns.SectionAdditional, &p, set, dns.MaxTTL)
 			} else {
 				all = false
 			}

@@ -80,8 +80,9 @@ func (w *worker) sign(out []byte, start int) []byte {
 
 // place is an owner name: where it stands in the message already, or itself.
 type place struct {
-	at   int
-	name []byte
+	at    int
+	name  []byte
+	under int // where what follows name stands, if name is only its first labels
 }
 
 // here is the place of the name that sname[off:] is.
@@ -95,11 +96,21 @@ func (w *worker) here(off int) place {
 // of is the place of a node's own name.
 func (w *worker) of(n zone.Node) place { return place{name: n.AppendName(w.owner[:0])} }
 
+// ofHash is of for the owner of an NSEC3 record, of whose name only the origin
+// can be anywhere in the message: in the question.
+func (w *worker) ofHash(n zone.Node) place {
+	origin := w.v.Origin().Len()
+	if w.at != dns.HeaderLen || origin == 1 || !n.In(w.v) {
+		return w.of(n)
+	}
+	return place{name: n.AppendRelative(w.owner[:0]), under: w.at + len(w.sname) - origin}
+}
+
 // put adds all records of set, and with DO its signatures (RFC 4035 §3.1.1), or
 // none of them: responses are cut at the borders of RRsets (RFC 2181 §9).
 func (w *worker) put(s dns.Section, p place, set zone.RRset, maxTTL uint32) bool {
 	m := w.b.Mark()
-	if w.putPlain(s, p, set, maxTTL) && w.putSigs(s, p, set, maxTTL) {
+	if w.putPlain(s, &p, set, maxTTL) && w.putSigs(s, &p, set, maxTTL) {
 		return true
 	}
 	w.b.Rollback(m)
@@ -107,7 +118,7 @@ func (w *worker) put(s dns.Section, p place, set zone.RRset, maxTTL uint32) bool
 }
 
 // putSigs adds the signatures of set, if there are any and they are wanted.
-func (w *worker) putSigs(s dns.Section, p place, set zone.RRset, maxTTL uint32) bool {
+func (w *worker) putSigs(s dns.Section, p *place, set zone.RRset, maxTTL uint32) bool {
 	if !w.q.DO {
 		return true
 	}
@@ -115,14 +126,16 @@ func (w *worker) putSigs(s dns.Section, p place, set zone.RRset, maxTTL uint32) 
 	return !ok || w.putPlain(s, p, sigs, maxTTL)
 }
 
-// putPlain adds all records of set or none.
-func (w *worker) putPlain(s dns.Section, p place, set zone.RRset, maxTTL uint32) bool {
-	m := w.b.Mark()
+// putPlain adds all records of set or none. Behind the first one p is where that
+// has its owner name.
+func (w *worker) putPlain(s dns.Section, p *place, set zone.RRset, maxTTL uint32) bool {
+	m, before := w.b.Mark(), *p
 	t, ttl := set.Type(), min(set.TTL(), maxTTL)
 	for rest := set.Packed(); len(rest) > 0; {
 		end := 2 + int(binary.BigEndian.Uint16(rest))
 		if !w.record(s, p, t, ttl, rest[2:end]) {
 			w.b.Rollback(m)
+			*p = before
 			return false
 		}
 		rest = rest[end:]
@@ -143,9 +156,18 @@ func (w *worker) needTTL(s dns.Section, p place, set zone.RRset, maxTTL uint32) 
 	return !w.full
 }
 
-func (w *worker) record(s dns.Section, p place, t dns.Type, ttl uint32, rdata []byte) bool {
+func (w *worker) record(s dns.Section, p *place, t dns.Type, ttl uint32, rdata []byte) bool {
 	if p.at != 0 {
 		return w.b.RecordAt(s, p.at, t, dns.ClassIN, ttl, rdata)
 	}
-	return w.b.Record(s, p.name, t, dns.ClassIN, ttl, rdata)
+	at, ok := w.b.Len(), false
+	if p.under != 0 {
+		ok = w.b.RecordUnder(s, p.name, p.under, t, dns.ClassIN, ttl, rdata)
+	} else {
+		ok = w.b.Record(s, p.name, t, dns.ClassIN, ttl, rdata)
+	}
+	if ok {
+		p.at = w.b.NameAt(at)
+	}
+	return ok
 }

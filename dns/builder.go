@@ -123,6 +123,29 @@ func (b *Builder) RecordAt(s Section, off int, t Type, c Class, ttl uint32, rdat
 	return b.finishRecord(m, s, t, c, ttl, rdata)
 }
 
+// RecordUnder is Record with an owner name of which the first labels are given,
+// and the rest stands at offset off of this message already. It is not compressed
+// any further.
+func (b *Builder) RecordUnder(s Section, labels []byte, off int, t Type, c Class, ttl uint32, rdata []byte) bool {
+	m := b.Mark()
+	b.buf = append(b.buf, labels...)
+	b.buf = binary.BigEndian.AppendUint16(b.buf, 0xC000|uint16(off))
+	return b.finishRecord(m, s, t, c, ttl, rdata)
+}
+
+// NameAt returns an offset at which the name at offset off of this message can be
+// pointed to: off itself, or where a pointer there leads; 0 where no pointer
+// reaches or the name is the root's, which is shorter than a pointer.
+func (b *Builder) NameAt(off int) int {
+	switch c := b.buf[b.base+off]; {
+	case c >= 0xC0:
+		return int(binary.BigEndian.Uint16(b.buf[b.base+off:]) &^ 0xC000)
+	case c == 0 || off > maxPointer:
+		return 0
+	}
+	return off
+}
+
 func (b *Builder) finishRecord(m Mark, s Section, t Type, c Class, ttl uint32, rdata []byte) bool {
 	be := binary.BigEndian
 	b.buf = be.AppendUint16(b.buf, uint16(t))
@@ -143,6 +166,10 @@ func (b *Builder) finishRecord(m Mark, s Section, t Type, c Class, ttl uint32, r
 // appendRData copies rdata, compressing the names in it where the type's own
 // RFC says so (RFC 3597 §4: only the types of RFC 1035).
 func (b *Builder) appendRData(t Type, rdata []byte) {
+	if !compresses(t) {
+		b.buf = append(b.buf, rdata...)
+		return
+	}
 	done := 0
 	names := namesIn(t, rdata)
 	for n, ok := names.next(); ok; n, ok = names.next() {

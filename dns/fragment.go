@@ -72,16 +72,6 @@ func (f *Fragment) takeRecord(at int, owner uint16) (int, error) {
 	return next, err
 }
 
-// compresses reports whether rdata of type t may have compressed names.
-func compresses(t Type) bool {
-	for _, k := range fieldsOf(t) {
-		if (nameSpan{kind: k}).compress() {
-			return true
-		}
-	}
-	return false
-}
-
 // takeName returns where the name at ends. A pointer is noted in list, or where
 // it is not the name that special points to, in ptrs.
 func (f *Fragment) takeName(at int, list *[]uint16, special uint16) (int, error) {

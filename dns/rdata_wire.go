@@ -3,6 +3,7 @@ package dns
 import (
 	"encoding/binary"
 	"errors"
+	"slices"
 )
 
 // ErrBadRData is what every complaint about the wire form of rdata is: they
@@ -231,6 +232,18 @@ type nameSpan struct {
 // compress reports whether the name may be compressed when sent: only those of
 // the types of RFC 1035 (RFC 3597 §4).
 func (s nameSpan) compress() bool { return s.kind == nameC }
+
+// compressed are the types whose rdata has such names: all of RFC 1035's, so that
+// their numbers are small.
+var compressed = func() (t [64]bool) {
+	for n := range t {
+		t[n] = slices.Contains(fieldsOf(Type(n)), nameC)
+	}
+	return t
+}()
+
+// compresses reports whether rdata of type t may have compressed names.
+func compresses(t Type) bool { return int(t) < len(compressed) && compressed[t] }
 
 // namesIn returns a cursor over the names of rdata, which must be well-formed
 // rdata of type t; on other rdata the cursor ends early.

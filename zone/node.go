@@ -23,6 +23,12 @@ func (n Node) AppendName(dst []byte) []byte {
 	return append(dst, n.v.origin.Wire()...)
 }
 
+// AppendRelative appends the labels of the owner name in front of the origin.
+func (n Node) AppendRelative(dst []byte) []byte { return append(dst, n.v.sp.Name(n.leaf)...) }
+
+// In reports whether n is a node of v.
+func (n Node) In(v *Version) bool { return n.v == v }
+
 // Name returns the owner name; it allocates.
 func (n Node) Name() dns.Name {
 	if n.IsZero() {
