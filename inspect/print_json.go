@@ -14,7 +14,7 @@ import (
 type (
 	replyJSON struct {
 		Server     string         `json:"server"`    // ADDR:PORT that replied
-		Proto      string         `json:"proto"`     // "udp" or "tcp"
+		Proto      string         `json:"proto"`     // "udp", "tcp", "tls", "quic" or "https"
 		When       time.Time      `json:"when"`      // of asking
 		TimeMS     float64        `json:"time_ms"`   // until the reply
 		Size       int            `json:"size"`      // octets of the reply

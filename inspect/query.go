@@ -18,13 +18,15 @@ type Query struct {
 	Env      iterator.Env
 	Servers  []netip.AddrPort // asked in turn, until one replies
 	Question dns.Question
-	Recurse  bool          // RD
-	CD       bool          // checking disabled (RFC 4035 §3.2.2)
-	AD       bool          // ask whether the data was validated (RFC 6840 §5.7)
-	TCP      bool          // do not try UDP first
-	Timeout  time.Duration // for one try
-	Tries    int           // rounds over the servers
-	EDNS     *dns.EDNS     // nil: none
+	Recurse  bool // RD
+	CD       bool // checking disabled (RFC 4035 §3.2.2)
+	AD       bool // ask whether the data was validated (RFC 6840 §5.7)
+	TCP      bool // do not try UDP first
+	// Encrypted is the transport to use instead of UDP and TCP, where it is not UDP.
+	Encrypted transport.Proto
+	Timeout   time.Duration // for one try
+	Tries     int           // rounds over the servers
+	EDNS      *dns.EDNS     // nil: none
 }
 
 // Reply is what came back, and how.
@@ -91,6 +93,9 @@ func (q *Query) message() *dns.Message {
 
 // ask tries one server once.
 func (q *Query) ask(ctx context.Context, server netip.AddrPort, msg []byte) (*Reply, error) {
+	if q.Encrypted.IsEncrypted() {
+		return q.exchange(ctx, server, q.Encrypted, msg)
+	}
 	if q.TCP {
 		return q.exchange(ctx, server, transport.TCP, msg)
 	}

@@ -2,6 +2,8 @@ package transport
 
 import (
 	"context"
+	"crypto/tls"
+	"errors"
 	"fmt"
 	"net/netip"
 	"sync"
@@ -25,11 +27,20 @@ type Client struct {
 	Reuse       int
 	IdleTimeout time.Duration
 
+	// TLS says whom to trust over TLS, as which name, and where sessions are kept for the next connection.
+	TLS *tls.Config
+
 	rand func() uint16 // a port; tests replace it
 	now  func() time.Time
 
 	mu   sync.Mutex
-	idle map[netip.AddrPort][]*idleConn
+	idle map[destination][]*idleConn
+}
+
+// destination is where connections lead to.
+type destination struct {
+	proto  Proto
+	server netip.AddrPort
 }
 
 // Reply is what came back.
@@ -51,7 +62,7 @@ type Ignored struct {
 // Total is the number of all of them.
 func (g Ignored) Total() int { return g.Source + g.Malformed + g.ID + g.Question }
 
-// Exchange sends query to server over proto, UDP or TCP, and returns the first reply that matches. The reply is put in buf
+// Exchange sends query to server over proto, UDP, TCP or TLS, and returns the first reply that matches. The reply is put in buf
 // where that has the capacity. It ends with the context; the error is an *ExchangeError.
 func (c *Client) Exchange(ctx context.Context, proto Proto, server netip.AddrPort, query, buf []byte) (Reply, error) {
 	x := &exchange{client: c, proto: proto, server: netip.AddrPortFrom(server.Addr().Unmap(), server.Port()), query: query, buf: buf}
@@ -67,7 +78,7 @@ func (c *Client) Exchange(ctx context.Context, proto Proto, server netip.AddrPor
 	switch proto {
 	case UDP:
 		err = x.overUDP(ctx)
-	case TCP:
+	default:
 		err = x.overTCP(ctx)
 	}
 	if err != nil {
@@ -109,8 +120,10 @@ func (x *exchange) check() error {
 		return fmt.Errorf("the query has %d bytes, %d to %d are possible", len(x.query), headerLen, MaxMessage)
 	case !x.server.IsValid() || x.server.Port() == 0:
 		return fmt.Errorf("%v is not a server's address and port", x.server)
-	case x.proto != UDP && x.proto != TCP:
-		return fmt.Errorf("questions can be sent over udp and tcp, not %v", x.proto)
+	case x.proto > TLS:
+		return fmt.Errorf("questions can be sent over udp, tcp and tls, not %v", x.proto)
+	case x.proto == TLS && x.client.TLS == nil:
+		return errors.New("nothing says whom to trust over tls")
 	case x.client.Local.IsValid() && x.client.Local.Unmap().Is4() != x.server.Addr().Is4():
 		return fmt.Errorf("the source address %v is of another IP version", x.client.Local)
 	}

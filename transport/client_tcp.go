@@ -12,7 +12,7 @@ import (
 
 func (x *exchange) overTCP(ctx context.Context) error {
 	x.sent = x.client.clock()
-	if conn := x.client.takeIdle(x.server); conn != nil {
+	if conn := x.client.takeIdle(destination{x.proto, x.server}); conn != nil {
 		// The server may have closed it in the meantime; then the question is asked anew (RFC 7766 §6.2.4).
 		err := x.askTCP(ctx, conn)
 		if err == nil || kindOf(err) != Broken || ctx.Err() != nil {
@@ -20,7 +20,7 @@ func (x *exchange) overTCP(ctx context.Context) error {
 		}
 		x.sent = x.client.clock()
 	}
-	conn, err := x.dialTCP(ctx)
+	conn, err := x.dial(ctx)
 	if err != nil {
 		return err
 	}
@@ -40,7 +40,7 @@ func (x *exchange) askTCP(ctx context.Context, conn net.Conn) error {
 	release := bindToContext(ctx, conn)
 	x.reply.Local = addrPort(conn.LocalAddr())
 	err := x.converse(conn)
-	if release() && err == nil && x.reply.Ignored.Total() == 0 && x.client.keepIdle(x.server, conn) {
+	if release() && err == nil && x.reply.Ignored.Total() == 0 && x.client.keepIdle(destination{x.proto, x.server}, conn) {
 		return nil
 	}
 	conn.Close()
@@ -87,17 +87,17 @@ type idleConn struct {
 	timer *time.Timer
 }
 
-// takeIdle returns the connection to server that was used last, nil if there is none.
-func (c *Client) takeIdle(server netip.AddrPort) net.Conn {
+// takeIdle returns the connection to a destination that was used last, nil if there is none.
+func (c *Client) takeIdle(to destination) net.Conn {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	for {
-		kept := c.idle[server]
+		kept := c.idle[to]
 		if len(kept) == 0 {
 			return nil
 		}
 		last := kept[len(kept)-1]
-		c.setIdle(server, kept[:len(kept)-1])
+		c.setIdle(to, kept[:len(kept)-1])
 		if last.timer.Stop() {
 			return last.conn
 		}
@@ -105,37 +105,37 @@ func (c *Client) takeIdle(server netip.AddrPort) net.Conn {
 }
 
 // keepIdle takes conn back, unless enough are kept.
-func (c *Client) keepIdle(server netip.AddrPort, conn net.Conn) bool {
+func (c *Client) keepIdle(to destination, conn net.Conn) bool {
 	timeout := c.IdleTimeout
 	orDuration(&timeout, 2*time.Second)
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if len(c.idle[server]) >= c.Reuse {
+	if len(c.idle[to]) >= c.Reuse {
 		return false
 	}
 	conn.SetDeadline(time.Time{})
 	kept := &idleConn{conn: conn}
-	kept.timer = time.AfterFunc(timeout, func() { c.expire(server, kept) })
-	c.setIdle(server, append(c.idle[server], kept))
+	kept.timer = time.AfterFunc(timeout, func() { c.expire(to, kept) })
+	c.setIdle(to, append(c.idle[to], kept))
 	return true
 }
 
-func (c *Client) setIdle(server netip.AddrPort, kept []*idleConn) {
+func (c *Client) setIdle(to destination, kept []*idleConn) {
 	if c.idle == nil {
-		c.idle = make(map[netip.AddrPort][]*idleConn)
+		c.idle = make(map[destination][]*idleConn)
 	}
 	if len(kept) == 0 {
-		delete(c.idle, server)
+		delete(c.idle, to)
 		return
 	}
-	c.idle[server] = kept
+	c.idle[to] = kept
 }
 
-func (c *Client) expire(server netip.AddrPort, old *idleConn) {
+func (c *Client) expire(to destination, old *idleConn) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	old.conn.Close()
-	c.setIdle(server, slices.DeleteFunc(c.idle[server], func(k *idleConn) bool { return k == old }))
+	c.setIdle(to, slices.DeleteFunc(c.idle[to], func(k *idleConn) bool { return k == old }))
 }
 
 // CloseIdle closes the connections that are kept for further questions.

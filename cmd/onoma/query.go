@@ -15,7 +15,7 @@ type queryCmd struct {
 	// Four arguments that kong lets stand between flags, as a list of them may not.
 	Name   string `arg:"" optional:"" help:"The name to ask for."`
 	Type   string `arg:"" optional:"" help:"The type of record (A)."`
-	Server string `arg:"" optional:"" name:"@server" help:"Whom to ask: @ADDR, @NAME or @ADDR:PORT."`
+	Server string `arg:"" optional:"" name:"@server" help:"Whom to ask: @ADDR, @NAME or @ADDR:PORT, encrypted with @tls://ADDR, @quic://ADDR or @https://NAME/PATH."`
 	Class  string `arg:"" optional:"" help:"The class (IN). These four may stand in any order."`
 
 	Reverse netip.Addr    `short:"x" placeholder:"ADDR" help:"Ask for the name of this address."`
@@ -33,6 +33,7 @@ type queryCmd struct {
 	Tries   int           `default:"3" placeholder:"N" help:"How often to ask each server (${default})."`
 	Short   bool          `xor:"form" help:"Print the answer's data alone."`
 	JSON    bool          `name:"json" xor:"form" help:"Print JSON."`
+	trustFlags
 }
 
 // Help is the long text of the verb.
@@ -43,6 +44,8 @@ reply: the exit status is 0. It is 2 where nobody replied.
 
     onoma query example.com MX
     onoma query @127.53.0.53 www.thedns.guru --short
+    onoma query @tls://dns.example www.example.com
+    onoma query @https://127.0.0.1:8443/dns-query www.example.com --insecure
     onoma query -x 198.18.25.10 @127.53.0.53:5300
     onoma query com. NS @127.53.0.1 --no-recurse --dnssec --json`
 }
@@ -57,7 +60,18 @@ func (c *queryCmd) Run(a *app) error {
 	if err != nil {
 		return err
 	}
-	servers, err := c.servers(a.ctx, words.server)
+	target, err := parseTarget(words.server)
+	if err != nil {
+		return err
+	}
+	if c.Port != 0 {
+		target.port = c.Port
+	}
+	servers, err := c.servers(a.ctx, target)
+	if err != nil {
+		return err
+	}
+	network, err := c.network(target)
 	if err != nil {
 		return err
 	}
@@ -65,7 +79,7 @@ func (c *queryCmd) Run(a *app) error {
 		return fmt.Errorf("--tries %d --timeout %s: expected at least one try of some length", c.Tries, c.Timeout)
 	}
 	ask := inspect.Query{
-		Env: &inspect.Network{}, Servers: servers, Question: q, Recurse: c.Recurse, CD: c.CD, AD: true,
+		Env: network, Encrypted: target.proto, Servers: servers, Question: q, Recurse: c.Recurse, CD: c.CD, AD: true,
 		TCP: c.TCP, Timeout: c.Timeout, Tries: c.Tries, EDNS: c.edns(),
 	}
 	reply, err := ask.Ask(a.ctx)

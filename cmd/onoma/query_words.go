@@ -90,19 +90,8 @@ func (c *queryCmd) question(w words) (dns.Question, error) {
 }
 
 // servers finds the addresses to ask.
-func (c *queryCmd) servers(ctx context.Context, server string) ([]netip.AddrPort, error) {
-	host, port := server, uint16(53)
-	if h, p, err := net.SplitHostPort(server); err == nil {
-		n, err := strconv.ParseUint(p, 10, 16)
-		if err != nil || n == 0 {
-			return nil, fmt.Errorf("@%s: %q is not a port", server, p)
-		}
-		host, port = h, uint16(n)
-	}
-	if c.Port != 0 {
-		port = c.Port
-	}
-	addrs, err := lookUp(ctx, host)
+func (c *queryCmd) servers(ctx context.Context, t target) ([]netip.AddrPort, error) {
+	addrs, err := lookUp(ctx, t.host)
 	if err != nil {
 		return nil, err
 	}
@@ -111,7 +100,7 @@ func (c *queryCmd) servers(ctx context.Context, server string) ([]netip.AddrPort
 		if v4 := a.Unmap().Is4(); c.IPv4 && !v4 || c.IPv6 && v4 {
 			continue
 		}
-		servers = append(servers, netip.AddrPortFrom(a.Unmap(), port))
+		servers = append(servers, netip.AddrPortFrom(a.Unmap(), t.port))
 	}
 	if len(servers) == 0 {
 		return nil, fmt.Errorf("no server with an address of that IP version")
