@@ -4,15 +4,19 @@ import (
 	"net/netip"
 	"slices"
 	"testing"
+	"time"
 
 	"pgregory.net/rapid"
 )
 
-// slowTable is connTable as one would explain it: a list of connections, the idle ones with the time since when.
+// slowTable is connTable as one would explain it: a list of connections, each with its rank and since when it has that.
 type slowTable struct {
 	max, perClient, clock int
 	open                  []*tcpConn
+	rank                  map[*tcpConn]rank
 	since                 map[*tcpConn]int
+	busySince             map[*tcpConn]time.Time
+	now                   func() time.Time
 }
 
 func (t *slowTable) ofClient(c *tcpConn) (of []*tcpConn) {
@@ -24,22 +28,25 @@ func (t *slowTable) ofClient(c *tcpConn) (of []*tcpConn) {
 	return of
 }
 
-func (t *slowTable) longestIdle(of []*tcpConn) (oldest *tcpConn) {
+func (t *slowTable) first(of []*tcpConn) (first *tcpConn) {
 	for _, c := range of {
-		if s, idle := t.since[c]; idle && (oldest == nil || s < t.since[oldest]) {
-			oldest = c
+		stuck := t.now().Sub(t.busySince[c]) >= stuckAfter
+		switch {
+		case t.rank[c] == busy && !stuck:
+		case first == nil, t.rank[c] < t.rank[first], t.rank[c] == t.rank[first] && t.since[c] < t.since[first]:
+			first = c
 		}
 	}
-	return oldest
+	return first
 }
 
 func (t *slowTable) admit(c *tcpConn) (evicted *tcpConn, ok bool) {
 	mine := t.ofClient(c)
 	switch {
 	case len(mine) >= t.perClient:
-		evicted = t.longestIdle(mine)
+		evicted = t.first(mine)
 	case len(t.open) >= t.max:
-		evicted = t.longestIdle(t.open)
+		evicted = t.first(t.open)
 	default:
 		t.insert(c)
 		return nil, true
@@ -54,30 +61,36 @@ func (t *slowTable) admit(c *tcpConn) (evicted *tcpConn, ok bool) {
 
 func (t *slowTable) insert(c *tcpConn) {
 	t.open = append(t.open, c)
-	t.setIdle(c, true)
+	t.become(c, waitingFirst)
+}
+
+func (t *slowTable) become(c *tcpConn, r rank) {
+	t.clock++
+	t.rank[c], t.since[c], t.busySince[c] = r, t.clock, t.now()
 }
 
 func (t *slowTable) remove(c *tcpConn) {
 	t.open = slices.DeleteFunc(t.open, func(o *tcpConn) bool { return o == c })
-	delete(t.since, c)
 }
 
-func (t *slowTable) setIdle(c *tcpConn, idle bool) {
-	_, was := t.since[c]
+func (t *slowTable) setWaiting(c *tcpConn, waiting bool) {
 	switch {
-	case !slices.Contains(t.open, c) || was == idle:
-	case idle:
-		t.clock++
-		t.since[c] = t.clock
+	case !slices.Contains(t.open, c) || (t.rank[c] != busy) == waiting:
+	case waiting:
+		t.become(c, waitingNext)
 	default:
-		delete(t.since, c)
+		t.become(c, busy)
 	}
 }
 
 func TestConnTable(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
-		slow := &slowTable{max: rapid.IntRange(1, 8).Draw(t, "max"), perClient: rapid.IntRange(1, 4).Draw(t, "per client"), since: map[*tcpConn]int{}}
-		fast := newConnTable(slow.max, slow.perClient)
+		now := time.Unix(1e9, 0)
+		slow := &slowTable{
+			max: rapid.IntRange(1, 8).Draw(t, "max"), perClient: rapid.IntRange(1, 4).Draw(t, "per client"),
+			rank: map[*tcpConn]rank{}, since: map[*tcpConn]int{}, busySince: map[*tcpConn]time.Time{}, now: func() time.Time { return now },
+		}
+		fast := newConnTable(slow.max, slow.perClient, slow.now)
 		var known []*tcpConn
 		some := func() *tcpConn { return rapid.SampledFrom(known).Draw(t, "connection") }
 		t.Repeat(map[string]func(*rapid.T){
@@ -90,13 +103,14 @@ func TestConnTable(t *testing.T) {
 					t.Fatalf("admitted %v, evicting %p; want %v, %p", gotOK, got, wantOK, want)
 				}
 			},
-			"idle": func(t *rapid.T) {
+			"waiting": func(t *rapid.T) {
 				if len(known) > 0 {
-					c, idle := some(), rapid.Bool().Draw(t, "idle")
-					fast.setIdle(c, idle)
-					slow.setIdle(c, idle)
+					c, waiting := some(), rapid.Bool().Draw(t, "waiting")
+					fast.setWaiting(c, waiting)
+					slow.setWaiting(c, waiting)
 				}
 			},
+			"time": func(t *rapid.T) { now = now.Add(stuckAfter / 2) },
 			"remove": func(t *rapid.T) {
 				if len(known) > 0 {
 					c := some()
@@ -104,10 +118,10 @@ func TestConnTable(t *testing.T) {
 					slow.remove(c)
 				}
 			},
-			"oldest": func(t *rapid.T) {
-				want := slow.longestIdle(slow.open)
-				if got := fast.oldestIdle(); got != want {
-					t.Fatalf("the longest idle is %p, want %p", got, want)
+			"give way": func(t *rapid.T) {
+				want := slow.first(slow.open)
+				if got := fast.giveWay(); got != want {
+					t.Fatalf("%p gives way, want %p", got, want)
 				}
 				if want != nil {
 					slow.remove(want)

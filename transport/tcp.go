@@ -41,7 +41,7 @@ func newTCPServer(p Proto, cfg *Config, log *logLimit) *tcpServer {
 			t.tls = dotConfig(cfg.TLSConfig)
 		}
 	}
-	t.table = newConnTable(t.limits.MaxConns, t.limits.MaxConnsPerClient)
+	t.table = newConnTable(t.limits.MaxConns, t.limits.MaxConnsPerClient, t.now)
 	handler := cfg.Handler
 	t.seats.New = func() any { return &tcpSeat{seat: &seat{handler: handler, log: log}} }
 	return t
@@ -71,12 +71,12 @@ func (t *tcpServer) accept(l *net.TCPListener, stopping <-chan struct{}) error {
 	}
 }
 
-// makeRoomFor closes the longest idle connection where the process has no file descriptors left.
+// makeRoomFor closes a connection where the process has no file descriptors left.
 func (t *tcpServer) makeRoomFor(err error) {
 	if !errors.Is(err, syscall.EMFILE) && !errors.Is(err, syscall.ENFILE) {
 		return
 	}
-	if c := t.table.oldestIdle(); c != nil {
+	if c := t.table.giveWay(); c != nil {
 		t.conns.evicted.Add(1)
 		c.evict()
 	}

@@ -280,8 +280,10 @@ func TestTCPConnLimit(t *testing.T) {
 func idleConns(s *Server) (n int) {
 	s.tcp.table.mu.Lock()
 	defer s.tcp.table.mu.Unlock()
-	for c := s.tcp.table.idle.first; c != nil; c = c.links[ofAll].next {
-		n++
+	for _, list := range s.tcp.table.queue[:busy] {
+		for c := list.first; c != nil; c = c.links[ofAll].next {
+			n++
+		}
 	}
 	return n
 }

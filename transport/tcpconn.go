@@ -31,8 +31,10 @@ type tcpConn struct {
 	frames        frames    // the goroutine's
 	seat          *tcpSeat  // the goroutine's; nil while it has nothing to answer
 	msgDeadline   time.Time // the goroutine's: for the message of which a part is here
+	rests         bool      // the goroutine's: it waits in the table for a whole message
 
-	idle  bool          // in the lists of table; guarded by table.mu
+	at    rank          // in the lists of table; guarded by table.mu
+	since time.Time     // when it became busy; likewise
 	links [nLists]links // likewise
 
 	mu         sync.Mutex
@@ -48,6 +50,7 @@ type tcpConn struct {
 func newTCPConn(t *tcpServer, nc *net.TCPConn, counts *counters) *tcpConn {
 	c := &tcpConn{srv: t, nc: nc, counts: counts, client: addrPort(nc.RemoteAddr()), local: addrPort(nc.LocalAddr())}
 	c.changed.L = &c.mu
+	c.rests = true
 	c.proxied = t.proxies.Trust(c.client.Addr())
 	c.frames.init(t.limits.MaxMessage)
 	if t.tls != nil {
@@ -125,6 +128,7 @@ func (c *tcpConn) fill() error {
 	}
 	if c.msgDeadline.IsZero() {
 		c.msgDeadline = c.srv.now().Add(c.srv.limits.MessageTimeout)
+		c.rest()
 	}
 	err := c.read(c.msgDeadline)
 	if errors.Is(err, os.ErrDeadlineExceeded) {
@@ -186,6 +190,7 @@ func (c *tcpConn) beginWaiting() (time.Time, error) {
 		c.lastActive = now
 	}
 	deadline := c.lastActive.Add(limit)
+	c.rests = true
 	switch {
 	case c.draining:
 		return now, errDrained
@@ -194,7 +199,7 @@ func (c *tcpConn) beginWaiting() (time.Time, error) {
 	case !now.Before(deadline):
 		return now, errIdle
 	default:
-		c.srv.table.setIdle(c, true)
+		c.restLocked()
 	}
 	c.waiting = true
 	return deadline, nil
@@ -204,7 +209,20 @@ func (c *tcpConn) endWaiting() {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.waiting = false
-	c.srv.table.setIdle(c, false)
+}
+
+// rest lets the connection give way to others, unless answers are in flight, until it has a whole message.
+func (c *tcpConn) rest() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.inFlight == 0 {
+		c.restLocked()
+	}
+}
+
+func (c *tcpConn) restLocked() {
+	c.rests = true
+	c.srv.table.setWaiting(c, true)
 }
 
 // drain ends the connection when what it has read is answered.
@@ -237,6 +255,10 @@ func (c *tcpConn) fail(why error) {
 
 // handle answers one message, or leaves it in flight.
 func (c *tcpConn) handle(msg []byte) error {
+	if c.rests {
+		c.rests = false
+		c.srv.table.setWaiting(c, false)
+	}
 	if err := c.awaitTurn(); err != nil {
 		return err
 	}
@@ -325,7 +347,7 @@ func (c *tcpConn) done() {
 	c.inFlight--
 	c.lastActive = c.srv.now()
 	if c.waiting && c.inFlight == 0 {
-		c.srv.table.setIdle(c, true)
+		c.srv.table.setWaiting(c, true)
 	}
 	c.changed.Broadcast()
 }

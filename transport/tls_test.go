@@ -213,7 +213,7 @@ func TestTLSGoodbye(t *testing.T) {
 				eventually(t, "it is idle", func() bool {
 					s.tls.table.mu.Lock()
 					defer s.tls.table.mu.Unlock()
-					return s.tls.table.idle.first != nil
+					return s.tls.table.queue[waitingNext].first != nil
 				})
 				dial(t, TCP, s.TLSAddrs()[0])
 			case "shutdown":
