@@ -159,6 +159,7 @@ func (b *Builder) join(parts []fragment) fragment {
 // Builder is spent.
 func (b *Builder) Build() (*Version, []Finding) {
 	b.flush()
+	b.share.settle()
 	workers := b.workers()
 	names, nsec3 := b.names.order(&b.w.Space, workers), b.nsec3.order(&b.w.Space, workers)
 	apex, ok := b.makeApex(names)
@@ -238,6 +239,7 @@ func (b *Builder) makeApex(names ordered) (apex fragment, ok bool) {
 	}
 	if apex = parts[0]; len(parts) > 1 {
 		apex = b.join(parts)
+		b.share.settle()
 	}
 	b.v.apex = qp.Leaf{Flags: apex.flags, Ref: apex.ref}
 	b.findChain()

@@ -195,7 +195,8 @@ func (d *draft) write(w *qp.Writer, share *interner, rel []byte) (ref, flags uin
 	}
 	// Shared blocks come first: the entry must not be split by them.
 	var shared uint32
-	if ns := d.find(dns.TypeNS); ns != nil && ns.data.n > 0 {
+	together := share != nil && share.shards != nil
+	if ns := d.find(dns.TypeNS); !together && ns != nil && ns.data.n > 0 {
 		shared = share.intern(w, ns.body())
 	}
 	ref, b := w.Alloc(size)
@@ -205,6 +206,9 @@ func (d *draft) write(w *qp.Writer, share *interner, rel []byte) (ref, flags uin
 	n += 2
 	for i := range d.sets {
 		s := &d.sets[i]
+		if together && s.isShared() {
+			share.putLater(s.body(), b[n+slotHead:])
+		}
 		n += s.write(b[n:], shared)
 		if s.data.n > 0 {
 			flags |= typeFlags(s.typ, len(rel) == 0)

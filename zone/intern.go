@@ -18,6 +18,7 @@ type interner struct {
 	fresh  []uint32      // blocks made since the last call of takeFresh
 	shards *internShards // nil, or what is used instead of table and fresh
 	w      *qp.Writer    // with shards: what writes the blocks, apart from entries
+	later  later         // with shards
 }
 
 type internSlot struct{ hash, ref uint32 }
@@ -43,13 +44,6 @@ func (v *Version) interner(blocks []uint32) *interner {
 // intern returns the reference of the shared block with the NS set b.
 func (in *interner) intern(w *qp.Writer, b body) uint32 {
 	hash := in.hash(b)
-	if in.shards != nil {
-		return in.internShared(b, hash)
-	}
-	return in.internHashed(w, b, hash)
-}
-
-func (in *interner) internHashed(w *qp.Writer, b body, hash uint32) uint32 {
 	if 4*in.n >= 3*len(in.table) {
 		in.grow()
 	}
@@ -99,21 +93,27 @@ func (in *interner) put(s internSlot) {
 
 // make writes a new shared block, but not yet its host numbers.
 func (in *interner) make(w *qp.Writer, b body) uint32 {
+	ref, hosts := in.write(w, b)
+	if hosts {
+		in.fresh = append(in.fresh, ref)
+	}
+	return ref
+}
+
+// write writes a shared block and reports whether it is to have host numbers.
+func (in *interner) write(w *qp.Writer, b body) (ref uint32, hosts bool) {
 	size, form := 1+b.size(), 0
 	if b.isWide() {
 		form |= formWide
 	}
-	if in.leadsInside(b) {
+	if hosts = in.leadsInside(b); hosts {
 		form |= formHosts
 		size += 4 * int(b.count)
 	}
 	ref, block := w.Alloc(size)
 	block[0] = byte(form)
 	b.write(block[1:])
-	if form&formHosts != 0 {
-		in.fresh = append(in.fresh, ref)
-	}
-	return ref
+	return ref, hosts
 }
 
 // leadsInside reports whether a target of the NS set lies in the zone.
@@ -132,11 +132,6 @@ func (in *interner) leadsInside(b body) bool {
 func (in *interner) takeFresh() []uint32 {
 	fresh := in.fresh
 	in.fresh = nil
-	if in.shards != nil {
-		for i := range in.shards {
-			fresh = append(fresh, in.shards[i].takeFresh()...)
-		}
-	}
 	return fresh
 }
 

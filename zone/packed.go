@@ -1,6 +1,7 @@
 package zone
 
 import (
+	"bytes"
 	"slices"
 
 	"onoma/dns"
@@ -88,10 +89,25 @@ func (p *packed) isSorted(t dns.Type) bool {
 	last, off := rdataAt(p.buf, 0)
 	for off < len(p.buf) {
 		rd, next := rdataAt(p.buf, off)
-		if dns.CompareCanonicalRData(t, last, rd) >= 0 || dns.EqualRData(t, last, rd) {
+		if t == dns.TypeNS && isPlain(last) && isPlain(rd) {
+			if bytes.Compare(last, rd) >= 0 {
+				return false
+			}
+		} else if dns.CompareCanonicalRData(t, last, rd) >= 0 || dns.EqualRData(t, last, rd) {
 			return false
 		}
 		last, off = rd, next
+	}
+	return true
+}
+
+// isPlain reports whether a name has no upper-case letters: then its octets are
+// its canonical form. Length octets are below those of letters.
+func isPlain(name []byte) bool {
+	for _, c := range name {
+		if 'A' <= c && c <= 'Z' {
+			return false
+		}
 	}
 	return true
 }

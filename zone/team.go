@@ -121,6 +121,7 @@ func (p *piece) Add(e *zonefile.Entry) error {
 func (p *piece) Done() {
 	h := p.b
 	p.b = nil
+	h.share.settle()
 	p.names, p.nsec3, p.findings, p.records, p.class = h.names.run, h.nsec3.run, h.findings, h.v.records, h.v.class
 	p.owner, p.outside, p.plain, p.hashed = h.owner, h.outside, h.plain, h.hashed
 	p.size = h.w.Written() - p.begun
@@ -264,6 +265,7 @@ func (sh *share) make(h *Builder, names, nsec3 ordered) {
 		f := h.single(parts)
 		sh.addNSEC3(f.ref, f.flags)
 	})
+	h.share.settle()
 	v := sh.v
 	v.names, v.nsec3, v.spare = sh.names.Finish(), sh.nsec3.Finish(), sh.spare.Finish()
 }
@@ -271,7 +273,7 @@ func (sh *share) make(h *Builder, names, nsec3 ordered) {
 // link links what depends on the trie of names. To find the leafs of all hosts
 // takes longest, and is shared; to number them is quick.
 func (t *team) link(a *assembly, parts []*share) {
-	blocks := a.share.takeFresh()
+	blocks := a.share.takeFreshShared()
 	slices.Sort(blocks) // in the order of memory
 	for _, ref := range a.wild {
 		a.setWild(a.name(ref), true)
@@ -294,7 +296,15 @@ func (t *team) link(a *assembly, parts []*share) {
 // findHosts returns the places of the leafs of all targets of the NS sets in
 // blocks that lie in the zone, 0 for those that do not exist.
 func (e *edit) findHosts(blocks []uint32) []uint32 {
-	places := make([]uint32, 0, 2*len(blocks))
+	var p qp.Places
+	names := make([][]byte, 0, qp.MostPlaces)
+	places := make([]uint32, 0, 2*len(blocks)+qp.MostPlaces)
+	find := func() {
+		n := len(places)
+		places = append(places, make([]uint32, len(names))...)
+		p.Find(&e.w.Space, &e.v.names, names, places[n:])
+		names = names[:0]
+	}
 	for _, block := range blocks {
 		set, _, _ := readShared(e.w.At(block))
 		for off := 0; off < len(set.packed); {
@@ -303,13 +313,12 @@ func (e *edit) findHosts(blocks []uint32) []uint32 {
 			if !e.v.has(target) {
 				continue
 			}
-			place, ok := e.w.Place(&e.v.names, &e.key, e.v.relative(target))
-			if !ok {
-				place = 0
+			if names = append(names, e.v.relative(target)); len(names) == qp.MostPlaces {
+				find()
 			}
-			places = append(places, place)
 		}
 	}
+	find()
 	return places
 }
 

@@ -86,21 +86,48 @@ func (j *join) branch(off int, set uint64, parts ...[]cell) cell {
 	return branch(off, set, ref)
 }
 
-// Place returns where the leaf of rel is, for LeafAt and SetLeafAt. It is 0 where
-// the trie has no other leaf. It is no more once the trie has been changed.
-func (s *Space) Place(t *Trie, k *Key, rel []byte) (place uint32, ok bool) {
-	k.Set(rel)
-	c := t.root
-	for c.isBranch() {
-		b := bit(k.at(c.offset()))
-		if c.word()&b == 0 {
-			return 0, false
-		}
-		place = c.ref + c.rank(b)
-		c = s.cells[place>>unitBits][place&unitMask]
-	}
-	return place, c.ref != 0 && equalNames(s.name(c.ref), rel)
+// Places finds the leafs of several names at the same time, so that the memory
+// of one need not be waited for before that of the next is asked for.
+type Places struct {
+	keys  [8]Key
+	cells [8]cell
 }
+
+// Find puts into places where the leafs of names are, for LeafAt and SetLeafAt: 0
+// for one that is not there, or where the trie has no other leaf. It takes as
+// many names as there are keys. The places are none any more once the trie has
+// been changed.
+func (p *Places) Find(s *Space, t *Trie, names [][]byte, places []uint32) {
+	for i, rel := range names {
+		p.keys[i].Set(rel)
+		p.cells[i], places[i] = t.root, 0
+	}
+	for more := t.root.isBranch(); more; {
+		more = false
+		for i := range names {
+			c := p.cells[i]
+			if !c.isBranch() {
+				continue
+			}
+			b := bit(p.keys[i].at(c.offset()))
+			if c.word()&b == 0 {
+				p.cells[i] = cell{}
+				continue
+			}
+			places[i] = c.ref + c.rank(b)
+			p.cells[i] = s.cells[places[i]>>unitBits][places[i]&unitMask]
+			more = true
+		}
+	}
+	for i, rel := range names {
+		if c := p.cells[i]; c.ref == 0 || !equalNames(s.name(c.ref), rel) {
+			places[i] = 0
+		}
+	}
+}
+
+// MostPlaces is how many names Places finds at the same time.
+const MostPlaces = 8
 
 // LeafAt returns the leaf at a place.
 func (s *Space) LeafAt(place uint32) Leaf { return s.cells[place>>unitBits][place&unitMask].leaf() }

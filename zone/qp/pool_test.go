@@ -40,10 +40,13 @@ func TestPool(t *testing.T) {
 			from = to
 		}
 		for i, name := range m.names {
-			place, ok := writers[1].Place(&whole, &k, []byte(name))
-			if !ok || (place == 0) != (len(m.names) == 1) {
-				t.Fatalf("place of %q: %d, %v", name, place, ok)
+			var p Places
+			found := []uint32{1, 1, 1}
+			p.Find(&writers[1].Space, &whole, [][]byte{[]byte("\x05other"), []byte(name), []byte("\x05wrong")}, found)
+			if found[0] != 0 || found[2] != 0 || (found[1] == 0) != (len(m.names) == 1) {
+				t.Fatalf("places of %q and of names that are not there: %v", name, found)
 			}
+			place := found[1]
 			if place != 0 && i%2 == 0 {
 				l := writers[2].LeafAt(place)
 				l.Aux++
@@ -62,9 +65,6 @@ func TestPool(t *testing.T) {
 			if got := collect(s.WalkFrom(&whole, &k, []byte(name))); !slices.Equal(got, m.leafs[i:]) {
 				t.Fatalf("walk from %q: %v, expected %v", name, got, m.leafs[i:])
 			}
-		}
-		if _, ok := s.Place(&whole, &k, []byte("\x05other")); ok {
-			t.Fatal("place of a name that is not there")
 		}
 		checkSameShape(t, &s, whole, m)
 	})
