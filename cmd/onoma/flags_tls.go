@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"crypto/tls"
 	"errors"
 	"fmt"
@@ -15,6 +16,11 @@ type tlsFlags struct {
 	TLSCert       []string `name:"tls-cert" placeholder:"FILE" help:"Certificate for tls://, https:// and quic:// (PEM, with its chain); the flag again for other names. Changed files are read again by themselves."`
 	TLSKey        []string `name:"tls-key" placeholder:"FILE" help:"The key of the certificate; as many as there are certificates, in their order."`
 	TLSSelfSigned bool     `name:"tls-self-signed" help:"Make up a certificate that nobody vouches for: for labs and tests."`
+	ACMEDomain    []string `name:"acme-domain" placeholder:"NAME" help:"Have a CA certify this name of the server (ACME), and renew that in time; the flag again for more. The CA's proof comes over port 443 to https://, else to tls://."`
+	ACMEEmail     string   `name:"acme-email" placeholder:"ADDRESS" help:"Where the CA may write to."`
+	ACMECA        string   `name:"acme-ca" placeholder:"URL" help:"The CA's directory; Let's Encrypt's without it."`
+	ACMERoots     string   `name:"acme-roots" placeholder:"FILE" help:"Whom to trust as the CA's web server (PEM); whom the system trusts without it."`
+	ACMEDir       string   `name:"acme-dir" placeholder:"DIR" help:"Where keys and certificates are kept."`
 }
 
 // proxyFlags say who forwards for others.
@@ -37,22 +43,36 @@ func (f *proxyFlags) check(listen []endpoint) error {
 type certificates struct {
 	config *tls.Config
 	reload func()
+	// start begins what needs a listener, whose address it is given if there is one over TCP; nil: nothing does.
+	start func(context.Context, netip.AddrPort) error
 }
 
 // certificates finds the certificates that the flags speak of, for a server on these addresses.
 func (f *tlsFlags) certificates(log *slog.Logger, addrs []netip.Addr) (certificates, error) {
+	ways := 0
+	for _, given := range []bool{len(f.TLSCert) > 0, f.TLSSelfSigned, len(f.ACMEDomain) > 0} {
+		if given {
+			ways++
+		}
+	}
 	switch {
+	case ways > 1:
+		return certificates{}, errors.New("--tls-cert, --tls-self-signed and --acme-domain: expected one of them")
 	case len(f.TLSCert) != len(f.TLSKey):
 		return certificates{}, fmt.Errorf("--tls-cert is given %d times and --tls-key %d times: expected a key for each certificate", len(f.TLSCert), len(f.TLSKey))
-	case len(f.TLSCert) > 0 && f.TLSSelfSigned:
-		return certificates{}, errors.New("--tls-cert and --tls-self-signed: expected one of them")
 	case f.TLSSelfSigned:
 		cfg, err := certs.SelfSigned([]string{"localhost"}, addrs)
 		return certificates{config: cfg}, err
+	case len(f.ACMEDomain) > 0:
+		return f.acme(log)
 	case len(f.TLSCert) == 0:
 		return certificates{}, hint(errors.New("an encrypted transport is listened on, and no certificate is given"),
-			"give --tls-cert FILE and --tls-key FILE, or --tls-self-signed for a lab")
+			"give --tls-cert FILE and --tls-key FILE, or --acme-domain NAME, or --tls-self-signed for a lab")
 	}
+	return f.files(log)
+}
+
+func (f *tlsFlags) files(log *slog.Logger) (certificates, error) {
 	pairs := make([]certs.Pair, len(f.TLSCert))
 	for i := range pairs {
 		pairs[i] = certs.Pair{Cert: f.TLSCert[i], Key: f.TLSKey[i]}
@@ -62,4 +82,17 @@ func (f *tlsFlags) certificates(log *slog.Logger, addrs []netip.Addr) (certifica
 		return certificates{}, err
 	}
 	return certificates{config: files.TLSConfig(), reload: files.Look}, nil
+}
+
+func (f *tlsFlags) acme(log *slog.Logger) (certificates, error) {
+	if f.ACMEDir == "" {
+		return certificates{}, hint(errors.New("--acme-domain needs a place for keys and certificates"), "--acme-dir DIR names it")
+	}
+	a, err := certs.NewACME(certs.ACMEOptions{
+		Domains: f.ACMEDomain, Email: f.ACMEEmail, CA: f.ACMECA, Roots: f.ACMERoots, Dir: f.ACMEDir, Log: log,
+	})
+	if err != nil {
+		return certificates{}, err
+	}
+	return certificates{config: a.TLSConfig(), start: a.Start}, nil
 }

@@ -33,6 +33,12 @@ func (l *listening) open(a *app, h transport.Handler) (service, error) {
 			return service{}, err
 		}
 	}
+	if certs.start != nil {
+		if err := certs.start(a.ctx, o.forProof()); err != nil {
+			o.close()
+			return service{}, err
+		}
+	}
 	return service{run: together(o.serves), addrs: o.addrs, reload: certs.reload, report: reportAll(o.reports)}, nil
 }
 
@@ -42,6 +48,16 @@ type opening struct {
 	serves  []func(context.Context) error
 	reports []func(*telemetry.Report)
 	closes  []func()
+}
+
+// forProof is the listener that an ACME server reaches, if any.
+func (o *opening) forProof() netip.AddrPort {
+	for _, scheme := range []string{"https", "tls"} {
+		if addrs := o.addrs[scheme]; len(addrs) > 0 {
+			return addrs[0]
+		}
+	}
+	return netip.AddrPort{}
 }
 
 func (o *opening) close() {
