@@ -17,6 +17,7 @@ type ctlCmd struct {
 	Stats  ctlStatsCmd  `cmd:"" help:"Show all that the server counts."`
 	Top    ctlTopCmd    `cmd:"" help:"Watch the server live: rates, names, clients, threads."`
 	Zones  ctlZonesCmd  `cmd:"" help:"List the zones that the server serves."`
+	Dump   ctlDumpCmd   `cmd:"" help:"Print a zone as it is served, as a zone file."`
 	Reload ctlReloadCmd `cmd:"" help:"Read one zone's file again, or all."`
 }
 
@@ -109,6 +110,19 @@ func (c *ctlZonesCmd) Run(a *app, ctl *ctlCmd) error {
 		return a.printJSON(zones)
 	}
 	return screen.WriteZones(a.stdout, zones)
+}
+
+type ctlDumpCmd struct {
+	Zone string `arg:"" help:"The zone's name."`
+}
+
+// Run prints a zone.
+func (c *ctlDumpCmd) Run(a *app, ctl *ctlCmd) error {
+	client, err := ctl.client()
+	if err != nil {
+		return err
+	}
+	return advised(client.Dump(a.ctx, c.Zone, a.stdout))
 }
 
 type ctlReloadCmd struct {

@@ -2,9 +2,13 @@ package main
 
 import (
 	"context"
+	"io"
 	"iter"
+	"net/http"
 
 	"onoma/authority"
+	"onoma/dns"
+	"onoma/dns/zonefile"
 	"onoma/telemetry"
 	"onoma/telemetry/control"
 )
@@ -14,6 +18,7 @@ func (c *authorityCmd) operations(a *app, k *keeper, m *manners) operations {
 	return operations{
 		role: "authority", identity: c.NSID,
 		zones:  func() iter.Seq[telemetry.Zone] { return servedZones(k.server) },
+		dump:   func(name string) (control.Text, error) { return dump(k.server, name) },
 		report: func(r *telemetry.Report) { reportAuthority(r, k.server.Stats()) },
 		reload: func(_ context.Context, name string) ([]control.Reloaded, error) {
 			if name == "" {
@@ -22,6 +27,23 @@ func (c *authorityCmd) operations(a *app, k *keeper, m *manners) operations {
 			return k.reload(a, name)
 		},
 	}
+}
+
+// dump returns the text of a zone.
+func dump(server *authority.Server, name string) (control.Text, error) {
+	origin, err := dns.ParseName(name)
+	if err != nil {
+		return nil, &control.Problem{Status: http.StatusBadRequest, Message: err.Error()}
+	}
+	z := server.Zone(origin)
+	if z == nil || z.Current() == nil {
+		return nil, &control.Problem{
+			Status: http.StatusNotFound, Message: "zone " + origin.String() + " is not served here",
+			Hint: "\"onoma ctl zones\" lists what is",
+		}
+	}
+	v := z.Current()
+	return func(w io.Writer) error { return zonefile.Write(w, v.Origin(), v.Records()) }, nil
 }
 
 func servedZones(server *authority.Server) iter.Seq[telemetry.Zone] {

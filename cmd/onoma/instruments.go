@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"iter"
+	"log/slog"
 	"net"
 	"net/http"
 	"os"
@@ -27,6 +28,7 @@ type operations struct {
 	identity string // what the server is called: NSID
 	reload   func(ctx context.Context, zone string) ([]control.Reloaded, error)
 	zones    func() iter.Seq[telemetry.Zone]
+	dump     func(zone string) (control.Text, error)
 	report   func(*telemetry.Report) // adds what only this kind of server counts
 }
 
@@ -42,6 +44,7 @@ type instruments struct {
 	metrics net.Listener
 	control *control.Server
 
+	totals    telemetry.Totals
 	reloading sync.Mutex // one at a time: SIGHUP and the socket may ask at once
 
 	listen []string // addresses
@@ -117,6 +120,7 @@ func (in *instruments) begin(listen string, counts func(*telemetry.Report)) {
 		in.wg.Go(func() { in.serveMetrics(ctx) })
 	}
 	if in.control != nil {
+		in.control.Log = in.app.log
 		in.control.Staff(in.desk())
 		in.wg.Go(func() { in.failed(in.control.Serve(ctx)) })
 	}
@@ -148,6 +152,7 @@ func (in *instruments) serveMetrics(ctx context.Context) {
 	s := http.Server{
 		Handler:           metrics.Handler(metrics.Source{Report: in.reportNow, Zones: in.zones, MaxZones: zonesInMetrics, Revision: revision()}),
 		ReadHeaderTimeout: 5 * time.Second, WriteTimeout: time.Minute, IdleTimeout: 2 * time.Minute, MaxHeaderBytes: 16 << 10,
+		ErrorLog: slog.NewLogLogger(in.app.log.Handler(), slog.LevelWarn),
 	}
 	defer context.AfterFunc(ctx, func() { s.Close() })()
 	if err := s.Serve(in.metrics); !errors.Is(err, http.ErrServerClosed) {
@@ -159,7 +164,7 @@ func (in *instruments) serveMetrics(ctx context.Context) {
 const zonesInMetrics = 100
 
 func (in *instruments) desk() control.Desk {
-	d := control.Desk{Report: in.reportNow, Zones: in.zones}
+	d := control.Desk{Report: in.reportNow, Zones: in.zones, Dump: in.dump}
 	if in.top {
 		d.Top = in.hub.Top
 	}
@@ -195,9 +200,7 @@ func (in *instruments) reportNow() telemetry.Report {
 	r.Traffic = in.hub.Traffic()
 	in.counts(&r)
 	if in.zones != nil {
-		for z := range in.zones() {
-			r.Zones.Add(z)
-		}
+		r.Zones = in.totals.Of(in.zones())
 	}
 	if in.report != nil {
 		in.report(&r)

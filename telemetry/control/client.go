@@ -11,6 +11,8 @@ import (
 	"net"
 	"net/http"
 	"net/url"
+	"slices"
+	"strings"
 	"syscall"
 	"time"
 
@@ -38,8 +40,8 @@ var ErrNoServer = errors.New("no server listens on the control socket")
 // ErrDenied is returned where the socket belongs to another user.
 var ErrDenied = errors.New("the control socket may not be opened")
 
-// Call asks for a route. in is sent as JSON if it is not nil, and the answer read into out. The error is a *Problem where
-// the server sent one.
+// Call asks for a route. in is sent as JSON, and the answer read into out, or copied to it if it is an io.Writer. The error is
+// a *Problem where the server sent one.
 func (c *Client) Call(ctx context.Context, method, route string, args url.Values, in, out any) error {
 	u := url.URL{Scheme: "http", Host: "onoma", Path: route, RawQuery: args.Encode()}
 	body, err := json.Marshal(in)
@@ -70,6 +72,12 @@ func (c *Client) unreachable(err error) error {
 
 func read(resp *http.Response, out any) error {
 	if resp.StatusCode == http.StatusOK {
+		if w, ok := out.(io.Writer); ok {
+			if _, err := io.Copy(w, resp.Body); err != nil {
+				return fmt.Errorf("reading the server's answer: %w", err)
+			}
+			return nil
+		}
 		if err := json.NewDecoder(resp.Body).Decode(out); err != nil {
 			return fmt.Errorf("reading the server's answer: %w", err)
 		}
@@ -96,10 +104,16 @@ func (c *Client) Top(ctx context.Context, window time.Duration, n int) (t teleme
 	return t, err
 }
 
-// Zones asks which zones are served.
+// Zones asks which zones are served, and returns them in the order of their names.
 func (c *Client) Zones(ctx context.Context) (zones []telemetry.Zone, err error) {
 	err = c.Call(ctx, http.MethodGet, routeZones, nil, nil, &zones)
+	slices.SortFunc(zones, func(a, b telemetry.Zone) int { return strings.Compare(a.Name, b.Name) })
 	return zones, err
+}
+
+// Dump writes the text of a zone to w.
+func (c *Client) Dump(ctx context.Context, zone string, w io.Writer) error {
+	return c.Call(ctx, http.MethodGet, routeDump, url.Values{"zone": {zone}}, nil, w)
 }
 
 // Reload has the server read a zone again, or all where zone is empty.

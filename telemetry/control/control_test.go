@@ -3,6 +3,8 @@ package control
 import (
 	"context"
 	"errors"
+	"fmt"
+	"io"
 	"iter"
 	"net/http"
 	"os"
@@ -60,6 +62,18 @@ func desk() Desk {
 		Zones: func() iter.Seq[telemetry.Zone] {
 			return slices.Values([]telemetry.Zone{{Name: "b."}, {Name: "a.", Loaded: true, Serial: 7}})
 		},
+		Dump: func(zone string) (Text, error) {
+			if zone == "" {
+				return nil, &Problem{http.StatusNotFound, "no such zone", ""}
+			}
+			return func(w io.Writer) error {
+				io.WriteString(w, strings.Repeat("a record of "+zone+"\n", 100000))
+				if zone == "broken." {
+					return errors.New("the rest is missing")
+				}
+				return nil
+			}, nil
+		},
 		Reload: func(_ context.Context, zone string) ([]Reloaded, error) {
 			switch zone {
 			case "":
@@ -90,6 +104,47 @@ func TestAnswersComeThrough(t *testing.T) {
 	done, err := c.Reload(t.Context(), "")
 	if diff := cmp.Diff([]Reloaded{{Zone: "a.", Serial: 8}, {Zone: "b.", Error: "line 1"}}, done); diff != "" || err != nil {
 		t.Errorf("reloaded, %v (-want +got):\n%s", err, diff)
+	}
+}
+
+func TestTextComesThroughWholeOrNotAtAll(t *testing.T) {
+	path := socket(t)
+	start(t, path, desk())
+	c := NewClient(path)
+	var b strings.Builder
+	if err := c.Dump(t.Context(), "a.", &b); err != nil || b.String() != strings.Repeat("a record of a.\n", 100000) {
+		t.Errorf("%d octets, %v", b.Len(), err)
+	}
+	if err := c.Dump(t.Context(), "broken.", &b); err == nil {
+		t.Error("half a text passes for a whole one")
+	}
+	var p *Problem
+	if err := c.Dump(t.Context(), "", &b); !errors.As(err, &p) {
+		t.Errorf("no such zone: %v", err)
+	}
+}
+
+func TestManyZonesAreSentAsTheyCome(t *testing.T) {
+	path := socket(t)
+	d := desk()
+	const many = 100000
+	for _, n := range []int{0, 1, many} {
+		d.Zones = func() iter.Seq[telemetry.Zone] {
+			return func(yield func(telemetry.Zone) bool) {
+				for i := range n {
+					if !yield(telemetry.Zone{Name: fmt.Sprintf("z%06d.", n-i)}) {
+						return
+					}
+				}
+			}
+		}
+		t.Run(fmt.Sprint(n), func(t *testing.T) {
+			start(t, path, d)
+			zones, err := NewClient(path).Zones(t.Context())
+			if err != nil || len(zones) != n || !slices.IsSortedFunc(zones, func(a, b telemetry.Zone) int { return strings.Compare(a.Name, b.Name) }) {
+				t.Errorf("%d zones, expected %d in order (%v)", len(zones), n, err)
+			}
+		})
 	}
 }
 

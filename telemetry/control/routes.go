@@ -6,9 +6,7 @@ import (
 	"fmt"
 	"iter"
 	"net/http"
-	"slices"
 	"strconv"
-	"strings"
 	"time"
 
 	"onoma/telemetry"
@@ -19,6 +17,7 @@ const (
 	routeTop    = "/v1/top"
 	routeZones  = "/v1/zones"
 	routeReload = "/v1/reload"
+	routeDump   = "/v1/dump"
 )
 
 // Desk is what a server lets its operator see and do. A field that is nil is a thing that this server cannot do.
@@ -26,6 +25,8 @@ type Desk struct {
 	Report func() telemetry.Report
 	Top    func(window time.Duration, n int) telemetry.Top
 	Zones  func() iter.Seq[telemetry.Zone]
+	// Dump returns the text of a zone as it is served; a *Problem where there is no such zone.
+	Dump func(zone string) (Text, error)
 	// Reload reads a zone again, or all where the name is empty; a *Problem where there is no such zone.
 	Reload func(ctx context.Context, zone string) ([]Reloaded, error)
 }
@@ -48,6 +49,7 @@ func (s *Server) Staff(d Desk) {
 	s.Route("GET "+routeTop, d.top)
 	s.Route("GET "+routeZones, d.zones)
 	s.Route("POST "+routeReload, d.reload)
+	s.Route("GET "+routeDump, d.dump)
 }
 
 func cannot(what string) error {
@@ -75,9 +77,14 @@ func (d Desk) zones(*http.Request) (any, error) {
 	if d.Zones == nil {
 		return nil, cannot("has no zones")
 	}
-	zones := slices.AppendSeq([]telemetry.Zone{}, d.Zones())
-	slices.SortFunc(zones, func(a, b telemetry.Zone) int { return strings.Compare(a.Name, b.Name) })
-	return zones, nil
+	return Listing(d.Zones()), nil
+}
+
+func (d Desk) dump(r *http.Request) (any, error) {
+	if d.Dump == nil {
+		return nil, cannot("has no zones")
+	}
+	return d.Dump(r.FormValue("zone"))
 }
 
 func (d Desk) reload(r *http.Request) (any, error) {

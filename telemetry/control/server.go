@@ -7,9 +7,9 @@ package control
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
+	"log/slog"
 	"net"
 	"net/http"
 	"os"
@@ -19,6 +19,8 @@ import (
 
 // Server listens on a socket. Make it with Listen, add Routes, then Serve.
 type Server struct {
+	Log *slog.Logger // nil: discard; set before Serve
+
 	path     string
 	listener net.Listener
 	mux      *http.ServeMux
@@ -84,8 +86,8 @@ type Problem struct {
 
 func (p *Problem) Error() string { return p.Message }
 
-// Route has f answer requests that match pattern, as http.ServeMux reads it. The value is sent as JSON; a *Problem as what
-// it is, and any other error as one of ours.
+// Route has f answer requests that match pattern, as http.ServeMux reads it. The value is sent as JSON, unless it is a Text or a
+// Listing; a *Problem as what it is, and any other error as one of ours.
 func (s *Server) Route(pattern string, f func(r *http.Request) (any, error)) {
 	s.mux.HandleFunc(pattern, func(w http.ResponseWriter, r *http.Request) {
 		r.Body = http.MaxBytesReader(w, r.Body, maxBody)
@@ -100,18 +102,15 @@ func (s *Server) Route(pattern string, f func(r *http.Request) (any, error)) {
 	})
 }
 
-func reply(w http.ResponseWriter, status int, v any) {
-	w.Header().Set("Content-Type", "application/json")
-	w.WriteHeader(status)
-	_ = json.NewEncoder(w).Encode(v) // a client that is gone needs no answer
-}
-
 // Serve answers until ctx ends, and removes the socket.
 func (s *Server) Serve(ctx context.Context) error {
 	s.Route("/", func(r *http.Request) (any, error) {
 		return nil, &Problem{http.StatusNotFound, "this server does not know " + r.Method + " " + r.URL.Path, "the program that asks may be newer than the server: restart the server"}
 	})
-	h := http.Server{Handler: s.mux, ReadHeaderTimeout: 5 * time.Second, IdleTimeout: time.Minute}
+	if s.Log == nil {
+		s.Log = slog.New(slog.DiscardHandler)
+	}
+	h := http.Server{ErrorLog: slog.NewLogLogger(s.Log.Handler(), slog.LevelWarn), Handler: s.mux, ReadHeaderTimeout: 5 * time.Second, IdleTimeout: time.Minute}
 	stop := context.AfterFunc(ctx, func() { h.Close() })
 	defer stop()
 	err := h.Serve(limit(s.listener, maxConns))
