@@ -92,7 +92,8 @@ func (g *segments) mergeRun(b *batch, i, n int, h *unix.Msghdr) int {
 	g.vec[i] = b.txVec[lead]
 	h.Iov = &g.vec[i]
 	end := i + 1
-	for last := size; end < n && end-i < maxSegments && last == size && size <= maxSegment; end++ {
+	most := min(maxSegments, maxUDPPayload/int(max(size, 1)))
+	for last := size; end < n && end-i < most && last == size && size <= maxSegment; end++ {
 		k := int(uint16(g.keys[end]))
 		if !sameWay(&b.tx[lead].Hdr, &b.tx[k].Hdr) {
 			break

@@ -5,6 +5,7 @@ import (
 	"net"
 	"net/netip"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 	"unsafe"
@@ -14,12 +15,12 @@ import (
 // or not, also behind a wildcard address and over IPv6.
 func TestSegments(t *testing.T) {
 	for _, addr := range []string{"127.0.0.1:0", "0.0.0.0:0", "[::1]:0", "[::]:0"} {
-		for _, lengths := range []int{1, 3, 400} {
+		for _, lengths := range []int{1, 3, 400, -400} { // negative: all of that one length, three times
 			t.Run(fmt.Sprintf("%s %d lengths", addr, lengths), func(t *testing.T) {
 				s := listen(t, Config{
 					Addrs: []netip.AddrPort{netip.MustParseAddrPort(addr)},
 					Handler: WorkerFunc(func(dst []byte, q *Query) []byte {
-						return append(flip(dst, q), make([]byte, idOf(q.Msg)*7%lengths*3)...)
+						return append(flip(dst, q), make([]byte, extra(idOf(q.Msg), lengths))...)
 					}),
 				})
 				const clients, each = 6, 40
@@ -36,7 +37,7 @@ func TestSegments(t *testing.T) {
 					for range each {
 						m := receive(t, conn)
 						ids = append(ids, idOf(m))
-						if want := headerLen + 1 + idOf(m)*7%lengths*3; len(m) != want {
+						if want := headerLen + 1 + extra(idOf(m), lengths); len(m) != want {
 							t.Errorf("answer %d has %d bytes, want %d", idOf(m), len(m), want)
 						}
 					}
@@ -54,6 +55,14 @@ func TestSegments(t *testing.T) {
 			})
 		}
 	}
+}
+
+// extra is how many octets an answer is longer than its query.
+func extra(id, lengths int) int {
+	if lengths < 0 {
+		return -3 * lengths
+	}
+	return id * 7 % lengths * 3
 }
 
 func reachable(a netip.AddrPort) netip.AddrPort {
@@ -125,6 +134,11 @@ func TestMerge(t *testing.T) {
 	} {
 		if got := merged(t, tt.clients, tt.lengths); !slices.Equal(got, tt.want) {
 			t.Errorf("clients %v, lengths %v:\ngot  %q\nwant %q", tt.clients, tt.lengths, got, tt.want)
+		}
+	}
+	for i, v := range merged(t, make([]int, batchSize), slices.Repeat([]int{1200}, batchSize)) {
+		if parts := strings.Count(v, " "); parts*1200 > maxUDPPayload {
+			t.Errorf("packet %d has %d parts of 1200 octets, more than a datagram holds", i, parts)
 		}
 	}
 	many := merged(t, make([]int, batchSize), slices.Repeat([]int{40}, batchSize))
