@@ -122,7 +122,7 @@ func dial(t *testing.T, w *wire.Wire, addr string, port uint16) asker {
 		a.Conn = conn
 		return err
 	})
-	t.Cleanup(func() { a.Close() })
+	t.Cleanup(func() { _ = a.Close() })
 	return a
 }
 
@@ -290,35 +290,51 @@ func TestDnstap(t *testing.T) {
 	}
 }
 
-// TestNoRights shows what somebody reads who may not use AF_XDP: what is missing, what to do, and that the server serves.
-func TestNoRights(t *testing.T) {
-	w := wire.New(t)
-	if _, err := exec.LookPath("setpriv"); err != nil {
-		t.Skip("no setpriv: Debian package util-linux is not installed")
-	}
-	var l log
-	cmd := w.Command(w.Server, "setpriv", "--bounding-set", "-all,+net_bind_service", "--inh-caps", "-all",
-		peers.Binary(t), "authority", "--listen", "xdp://"+wire.ServerDev, "--zone", ".="+rootZone(t))
-	cmd.Stderr = &l
-	if err := cmd.Start(); err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { _ = cmd.Process.Signal(syscall.SIGTERM); _ = cmd.Wait() })
-	for until := time.Now().Add(60 * time.Second); !strings.Contains(l.String(), "ready"); time.Sleep(10 * time.Millisecond) {
-		if time.Now().After(until) {
-			t.Fatalf("onoma is not ready:\n%s", l.String())
+// TestRights shows what somebody reads who may not use AF_XDP, that the server serves all the same, and which rights are enough.
+func TestRights(t *testing.T) {
+	for _, program := range []string{"setpriv", "prlimit"} {
+		if _, err := exec.LookPath(program); err != nil {
+			t.Skipf("no %s: Debian package util-linux is not installed", program)
 		}
 	}
-	for _, want := range []string{"served over ordinary sockets", "lacks CAP_NET_ADMIN, CAP_NET_RAW, CAP_BPF", "AmbientCapabilities="} {
-		if !strings.Contains(l.String(), want) {
-			t.Errorf("the log lacks %q:\n%s", want, l.String())
-		}
+	zone := rootZone(t)
+	const enough = "+net_bind_service,+net_admin,+net_raw,+bpf"
+	for _, c := range []struct {
+		name, rights, memory string
+		want                 []string
+	}{
+		{"none", "+net_bind_service", "8388608", []string{"served over ordinary sockets", "lacks CAP_NET_ADMIN, CAP_NET_RAW, CAP_BPF", "AmbientCapabilities="}},
+		{"some", "+net_bind_service,+net_admin,+bpf", "8388608", []string{"served over ordinary sockets", "lacks CAP_NET_RAW;"}},
+		{"enough", enough, "8388608", []string{"AF_XDP attached"}},
+		{"no memory to lock", enough, "1000000", []string{"served over ordinary sockets", "LimitMEMLOCK"}},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			w := wire.New(t)
+			var l log
+			cmd := w.Command(w.Server, "prlimit", "--memlock="+c.memory, "setpriv", "--bounding-set", "-all,"+c.rights, "--inh-caps", "-all",
+				peers.Binary(t), "authority", "--listen", "xdp://"+wire.ServerDev, "--zone", ".="+zone)
+			cmd.Stderr = &l
+			if err := cmd.Start(); err != nil {
+				t.Fatal(err)
+			}
+			t.Cleanup(func() { _ = cmd.Process.Signal(syscall.SIGTERM); _ = cmd.Wait() })
+			for until := time.Now().Add(60 * time.Second); !strings.Contains(l.String(), "ready"); time.Sleep(10 * time.Millisecond) {
+				if time.Now().After(until) {
+					t.Fatalf("onoma is not ready:\n%s", l.String())
+				}
+			}
+			for _, want := range c.want {
+				if !strings.Contains(l.String(), want) {
+					t.Errorf("the log lacks %q:\n%s", want, l.String())
+				}
+			}
+			m := new(dns.Msg)
+			m.SetQuestion(".", dns.TypeSOA)
+			msg, err := m.Pack()
+			if err != nil {
+				t.Fatal(err)
+			}
+			dial(t, w, wire.Server4, 53).ask(t, msg)
+		})
 	}
-	m := new(dns.Msg)
-	m.SetQuestion(".", dns.TypeSOA)
-	msg, err := m.Pack()
-	if err != nil {
-		t.Fatal(err)
-	}
-	dial(t, w, wire.Server4, 53).ask(t, msg)
 }

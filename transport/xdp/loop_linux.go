@@ -54,14 +54,14 @@ type local struct {
 func newLoop(cfg *engineConfig, sock *socket) (*loop, error) {
 	l := &loop{
 		sock: sock, handler: cfg.Sockets.Handler, port: cfg.Port, tos: uint8(cfg.Sockets.DSCP << 2), mtu: cfg.iface.MTU,
-		zone: cfg.iface.Name, log: cfg.log, cpu: -1, free: make([]uint64, 0, txFrames),
+		zone: cfg.iface.Name, log: cfg.log, cpu: -1, free: make([]uint64, 0, sock.txFrames),
 		ids: *rand.NewPCG(rand.Uint64(), rand.Uint64()),
 	}
 	for _, a := range cfg.addrs {
 		l.locals = append(l.locals, local{a.Addr().WithZone(""), cfg.sockets.NewQuery(a)})
 	}
-	for i := range txFrames {
-		l.free = append(l.free, uint64((rxFrames+i)*sock.frame))
+	for i := range sock.txFrames {
+		l.free = append(l.free, uint64((sock.rxFrames+i)*sock.frame))
 	}
 	var err error
 	if l.wake, err = unix.Eventfd(0, unix.EFD_CLOEXEC|unix.EFD_NONBLOCK); err != nil {
@@ -176,7 +176,7 @@ func (l *loop) batch(n uint32) {
 // reclaim takes back the frames of answers that are sent.
 func (l *loop) reclaim() {
 	c := &l.sock.completion
-	n := c.ready(txFrames)
+	n := c.ready(uint32(l.sock.txFrames))
 	for range n {
 		l.free = append(l.free, c.take())
 	}

@@ -24,11 +24,15 @@ func plainRing[T any](n int) ring[T] {
 	return ring[T]{producer: new(atomic.Uint32), consumer: new(atomic.Uint32), flags: new(atomic.Uint32), slots: make([]T, n)}
 }
 
-const testMTU = 1500
+const (
+	testMTU  = 1500
+	rxFrames = leastFrames
+	txFrames = leastFrames / 2
+)
 
 func newDesk(t testing.TB, h transport.Handler) *desk {
 	t.Helper()
-	s := &socket{fd: -1, frame: 2048, umem: make([]byte, (rxFrames+txFrames)*2048)}
+	s := &socket{fd: -1, frame: 2048, rxFrames: rxFrames, txFrames: txFrames, umem: make([]byte, (rxFrames+txFrames)*2048)}
 	s.fill, s.completion = plainRing[uint64](rxFrames), plainRing[uint64](txFrames)
 	s.rx, s.tx = plainRing[unix.XDPDesc](rxFrames), plainRing[unix.XDPDesc](txFrames)
 	s.stock()

@@ -21,9 +21,9 @@ type ring[T any] struct {
 }
 
 // mapRing maps a ring of n slots of the socket.
-func mapRing[T any](fd int, at int64, off unix.XDPRingOffset, n uint32) (r ring[T], err error) {
+func mapRing[T any](fd int, at int64, off unix.XDPRingOffset, n int) (r ring[T], err error) {
 	var slot T
-	size := int(off.Desc) + int(n)*int(unsafe.Sizeof(slot))
+	size := int(off.Desc) + n*int(unsafe.Sizeof(slot))
 	r.mem, err = unix.Mmap(fd, at, size, unix.PROT_READ|unix.PROT_WRITE, unix.MAP_SHARED|unix.MAP_POPULATE)
 	if err != nil {
 		return r, fmt.Errorf("mapping a ring: %w", err)

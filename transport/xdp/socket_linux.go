@@ -9,14 +9,16 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// Frames and rings of one queue. A loop that is held up for 10 ms at a million queries a second needs ten thousand frames;
-// half of that is memory well spent, since beyond it queries are better dropped than answered late.
+// Frames for receiving, and slots of the fill and receive rings; for sending there are half as many. A loop that is held up
+// for 10 ms at a million queries a second needs ten thousand; half of that is memory well spent, since beyond it queries are
+// better dropped than answered late. The least is for who may lock little memory: two queues within the usual 8 MB.
 const (
-	rxFrames = 4096 // also the length of the fill and receive rings
-	txFrames = 2048 // also the length of the completion and send rings
-	// headroom is what the kernel leaves in front of a received frame.
-	headroom = unix.XDP_PACKET_HEADROOM
+	mostFrames  = 4096
+	leastFrames = 1024
 )
+
+// headroom is what the kernel leaves in front of a received frame.
+const headroom = unix.XDP_PACKET_HEADROOM
 
 // frameSize returns the size of frames for an interface: a power of two from 2048 to a page.
 func frameSize(mtu int) int {
@@ -31,6 +33,8 @@ func frameSize(mtu int) int {
 // those for sending.
 type socket struct {
 	fd       int
+	rxFrames int
+	txFrames int
 	umem     []byte
 	frame    int // size of a frame
 	zeroCopy bool
@@ -39,22 +43,31 @@ type socket struct {
 	rx, tx           ring[unix.XDPDesc]
 }
 
-// openSocket binds a socket to a queue. forceCopy is for programs that do not run in the driver.
-func openSocket(ifindex, queue, frame int, forceCopy bool) (s *socket, err error) {
-	s = &socket{frame: frame, fd: -1}
-	defer func() {
-		if err != nil {
-			s.close()
+// openSocket binds a socket to a queue, with as much memory as may be had. forceCopy is for programs that do not run in the
+// driver.
+func openSocket(ifindex, queue, frame int, forceCopy bool) (*socket, error) {
+	for frames := mostFrames; ; frames /= 2 {
+		s := &socket{fd: -1, frame: frame, rxFrames: frames, txFrames: frames / 2}
+		err := s.open(ifindex, queue, forceCopy)
+		if err == nil {
+			return s, nil
 		}
-	}()
+		s.close()
+		if frames == leastFrames || !errors.Is(err, unix.ENOBUFS) {
+			return nil, err
+		}
+	}
+}
+
+func (s *socket) open(ifindex, queue int, forceCopy bool) (err error) {
 	if s.fd, err = unix.Socket(unix.AF_XDP, unix.SOCK_RAW|unix.SOCK_CLOEXEC, 0); err != nil {
-		return nil, fmt.Errorf("opening an AF_XDP socket: %w", err)
+		return fmt.Errorf("opening an AF_XDP socket: %w", err)
 	}
 	if err := s.register(); err != nil {
-		return nil, err
+		return err
 	}
 	if err := s.mapRings(); err != nil {
-		return nil, err
+		return err
 	}
 	// A ring's worth of answers may be sent by one call (Linux 6.17); 32 where the kernel does not know of it.
 	unix.SetsockoptInt(s.fd, unix.SOL_XDP, unix.XDP_MAX_TX_SKB_BUDGET, batchSize)
@@ -63,18 +76,18 @@ func openSocket(ifindex, queue, frame int, forceCopy bool) (s *socket, err error
 		flags |= unix.XDP_COPY
 	}
 	if err := s.bind(ifindex, queue, flags); err != nil {
-		return nil, fmt.Errorf("binding to receive queue %d: %w", queue, err)
+		return fmt.Errorf("binding to receive queue %d: %w", queue, err)
 	}
 	if options, err := unix.GetsockoptInt(s.fd, unix.SOL_XDP, unix.XDP_OPTIONS); err == nil {
 		s.zeroCopy = options&unix.XDP_OPTIONS_ZEROCOPY != 0
 	}
 	s.stock()
-	return s, nil
+	return nil
 }
 
 // register gives the kernel the memory of the frames.
 func (s *socket) register() (err error) {
-	size := (rxFrames + txFrames) * s.frame
+	size := (s.rxFrames + s.txFrames) * s.frame
 	s.umem, err = unix.Mmap(-1, 0, size, unix.PROT_READ|unix.PROT_WRITE, unix.MAP_PRIVATE|unix.MAP_ANONYMOUS|unix.MAP_POPULATE)
 	if err != nil {
 		return fmt.Errorf("reserving %d bytes for frames: %w", size, err)
@@ -88,8 +101,8 @@ func (s *socket) register() (err error) {
 
 func (s *socket) mapRings() error {
 	for opt, n := range map[int]int{
-		unix.XDP_UMEM_FILL_RING: rxFrames, unix.XDP_RX_RING: rxFrames,
-		unix.XDP_UMEM_COMPLETION_RING: txFrames, unix.XDP_TX_RING: txFrames,
+		unix.XDP_UMEM_FILL_RING: s.rxFrames, unix.XDP_RX_RING: s.rxFrames,
+		unix.XDP_UMEM_COMPLETION_RING: s.txFrames, unix.XDP_TX_RING: s.txFrames,
 	} {
 		if err := unix.SetsockoptInt(s.fd, unix.SOL_XDP, opt, n); err != nil {
 			return fmt.Errorf("making a ring of %d: %w", n, err)
@@ -100,10 +113,10 @@ func (s *socket) mapRings() error {
 		return fmt.Errorf("asking where the rings are: %w", err)
 	}
 	var errs [4]error
-	s.fill, errs[0] = mapRing[uint64](s.fd, unix.XDP_UMEM_PGOFF_FILL_RING, off.Fr, rxFrames)
-	s.completion, errs[1] = mapRing[uint64](s.fd, unix.XDP_UMEM_PGOFF_COMPLETION_RING, off.Cr, txFrames)
-	s.rx, errs[2] = mapRing[unix.XDPDesc](s.fd, unix.XDP_PGOFF_RX_RING, off.Rx, rxFrames)
-	s.tx, errs[3] = mapRing[unix.XDPDesc](s.fd, unix.XDP_PGOFF_TX_RING, off.Tx, txFrames)
+	s.fill, errs[0] = mapRing[uint64](s.fd, unix.XDP_UMEM_PGOFF_FILL_RING, off.Fr, s.rxFrames)
+	s.completion, errs[1] = mapRing[uint64](s.fd, unix.XDP_UMEM_PGOFF_COMPLETION_RING, off.Cr, s.txFrames)
+	s.rx, errs[2] = mapRing[unix.XDPDesc](s.fd, unix.XDP_PGOFF_RX_RING, off.Rx, s.rxFrames)
+	s.tx, errs[3] = mapRing[unix.XDPDesc](s.fd, unix.XDP_PGOFF_TX_RING, off.Tx, s.txFrames)
 	return errors.Join(errs[:]...)
 }
 
@@ -121,7 +134,7 @@ func (s *socket) bind(ifindex, queue int, flags uint16) error {
 
 // stock puts all frames for receiving into the fill ring.
 func (s *socket) stock() {
-	for i := range rxFrames {
+	for i := range s.rxFrames {
 		s.fill.put(uint64(i * s.frame))
 	}
 	s.fill.publish()
