@@ -8,12 +8,12 @@ import (
 
 // telemetryFlags say what a server tells of itself, and to whom. Without any of them nothing is watched.
 type telemetryFlags struct {
-	Metrics        string   `placeholder:"ADDR:PORT" help:"Serve metrics for Prometheus on http://ADDR:PORT/metrics, and /healthz and /readyz. There is no password: use an address that only your network reaches."`
-	Control        string   `placeholder:"PATH" env:"ONOMA_CONTROL" help:"Create a socket at this path for \"onoma ctl\"; only this user may open it."`
-	TopSample      int      `placeholder:"N" default:"16" help:"Look for the most frequent names and clients in one of N queries (${default}), for \"onoma ctl top\"; 0 for not at all."`
-	Dnstap         string   `placeholder:"URL" help:"Tell of queries and answers by dnstap: to unix:///path or tcp://host:port, or into file:///path, of which SIGHUP begins a new one."`
-	DnstapSample   int      `placeholder:"N" default:"1" help:"Tell dnstap of one of N queries (${default})."`
-	DnstapMessages []string `placeholder:"WHICH" default:"queries,responses" help:"What dnstap is told of: queries, responses, or both (${default})."`
+	Metrics        string   `group:"Telemetry" placeholder:"ADDR:PORT" help:"Serve metrics for Prometheus on http://ADDR:PORT/metrics, and /healthz and /readyz. There is no password: use an address that only your network reaches."`
+	Control        string   `group:"Telemetry" placeholder:"PATH" env:"ONOMA_CONTROL" help:"Create a socket at this path for \"onoma ctl\"; only this user may open it."`
+	TopSample      int      `group:"Telemetry" placeholder:"N" default:"16" help:"Look for the most frequent names and clients in one of N queries (${default}), for \"onoma ctl top\"; 0 for not at all."`
+	Dnstap         string   `group:"Telemetry" placeholder:"URL" help:"Tell of queries and answers by dnstap: to unix:///path or tcp://host:port, or into file:///path, of which SIGHUP begins a new one."`
+	DnstapSample   int      `group:"Telemetry" placeholder:"N" default:"1" help:"Tell dnstap of one of N queries (${default})."`
+	DnstapMessages []string `group:"Telemetry" placeholder:"WHICH" default:"queries,responses" help:"What dnstap is told of: queries, responses, or both (${default})."`
 }
 
 // isOn reports whether anything is to be watched.

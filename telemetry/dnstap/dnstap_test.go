@@ -16,6 +16,8 @@ import (
 	"testing/synctest"
 	"time"
 
+	"google.golang.org/protobuf/encoding/protowire"
+
 	"onoma/transport"
 )
 
@@ -327,6 +329,29 @@ func TestMessageTooLargeForTheRingIsDropped(t *testing.T) {
 	}
 	if e = events[0]; !r.Put(&e) {
 		t.Error("a small event finds no room afterwards")
+	}
+}
+
+// TestProtocolsAreTold reads the field socket_protocol; the readers above know no more than UDP and TCP.
+func TestProtocolsAreTold(t *testing.T) {
+	for proto, want := range map[transport.Proto]uint64{transport.UDP: 1, transport.TCP: 2, transport.TLS: 3, transport.HTTPS: 4, transport.QUIC: 7} {
+		e := newEncoder("", "", Authority)
+		e.common(authQuery, &Event{Client: client, Local: server, Proto: proto})
+		got := uint64(0)
+		for m := e.msg; len(m) > 0; {
+			number, kind, n := protowire.ConsumeTag(m)
+			size := protowire.ConsumeFieldValue(number, kind, m[n:])
+			if n < 0 || size < 0 {
+				t.Fatalf("%v: not a protocol buffer: %x", proto, e.msg)
+			}
+			if number == 3 {
+				got, _ = protowire.ConsumeVarint(m[n:])
+			}
+			m = m[n+size:]
+		}
+		if got != want {
+			t.Errorf("%v is told as %d, expected %d", proto, got, want)
+		}
 	}
 }
 
