@@ -71,6 +71,8 @@ func (s *socket) open(ifindex, queue int, forceCopy bool) (err error) {
 	}
 	// A ring's worth of answers may be sent by one call (Linux 6.17); 32 where the kernel does not know of it.
 	unix.SetsockoptInt(s.fd, unix.SOL_XDP, unix.XDP_MAX_TX_SKB_BUDGET, batchSize)
+	// Where frames are copied, those under way count against the send buffer: all of ours must fit.
+	unix.SetsockoptInt(s.fd, unix.SOL_SOCKET, unix.SO_SNDBUFFORCE, s.txFrames*s.frame)
 	flags := uint16(unix.XDP_USE_NEED_WAKEUP)
 	if forceCopy {
 		flags |= unix.XDP_COPY
