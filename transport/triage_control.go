@@ -2,6 +2,7 @@ package transport
 
 import (
 	"cmp"
+	"maps"
 	"slices"
 	"sync/atomic"
 	"time"
@@ -162,6 +163,9 @@ func (c *triageControl) makeGuests(now time.Time) bool {
 		}
 		list = <-c.t.candidates
 	}
+	if c.t.guest.Load() == nil {
+		c.benchSampled(now, list)
+	}
 	for k, until := range c.benched {
 		if now.After(until) {
 			delete(c.benched, k)
@@ -187,17 +191,32 @@ func (c *triageControl) benchGreedy(now time.Time) {
 	if g == nil || sec <= 0 {
 		return
 	}
-	rates := make([]float64, 0, len(c.ranked))
-	for i := range g.count {
+	rates := make(map[uint32]float64, len(c.ranked))
+	for i, k := range g.keys {
 		if n := g.count[i].Load(); n > 0 {
-			rates = append(rates, float64(n)/sec)
+			rates[k] = float64(n) / sec
 		}
 	}
-	slices.Sort(rates)
-	level := fairLevel(rates, knownRoom*c.target) * 1.1
-	for i := range g.count {
-		if float64(g.count[i].Load())/sec > level && len(c.benched) < maxGuests {
-			c.benched[g.keys[i]] = now.Add(benchSpan)
+	c.bench(now, rates)
+}
+
+// benchSampled does so when the pressure begins: all that is known then is who was how much of the sample.
+func (c *triageControl) benchSampled(now time.Time, list []candidate) {
+	rates := make(map[uint32]float64)
+	for _, s := range list {
+		if s.share > 0 {
+			rates[s.key] = float64(s.share) * c.target
+		}
+	}
+	c.bench(now, rates)
+}
+
+// bench takes the standing of those above the fair level.
+func (c *triageControl) bench(now time.Time, rates map[uint32]float64) {
+	level := fairLevel(slices.Sorted(maps.Values(rates)), knownRoom*c.target) * 1.1
+	for k, rate := range rates {
+		if rate > level && len(c.benched) < maxGuests {
+			c.benched[k] = now.Add(benchSpan)
 		}
 	}
 }

@@ -1,6 +1,9 @@
 package transport
 
-import "sync/atomic"
+import (
+	"math"
+	"sync/atomic"
+)
 
 const (
 	sourceWays = 4
@@ -20,7 +23,8 @@ type asker struct {
 	last    uint32 // second of the last packet seen
 	seconds uint16 // how many different seconds saw one, halved in silence
 	proven  bool   // showed a valid cookie
-	_       [5]byte
+	recent  uint16 // how many were seen in the last second that saw one
+	_       [2]byte
 }
 
 // standing ranks an asker at a time: who has been asking for longer stands higher, whoever proved its address above all.
@@ -48,6 +52,8 @@ func age(then, now uint32) uint32 {
 // not those who ask again and again.
 type askers struct {
 	mix  uint32 // odd; keeps others from filling one set on purpose
+	this uint32 // second in which a packet was noted last
+	n    [2]int // packets noted in this second and in the one before
 	sets [sourceSets][sourceWays]asker
 }
 
@@ -73,6 +79,11 @@ func (t *askers) note(key, now uint32) *asker {
 	if key == 0 {
 		return nil
 	}
+	if t.this != now {
+		t.n[0], t.n[1] = 0, t.sampledIn(now-1, now)
+		t.this = now
+	}
+	t.n[0]++
 	s := t.find(key)
 	if s == nil {
 		return t.enter(key, now)
@@ -81,11 +92,29 @@ func (t *askers) note(key, now uint32) *asker {
 	return s
 }
 
+// sampledIn is how many packets were noted in a second, where that was this one or the one before.
+func (t *askers) sampledIn(sec, now uint32) int {
+	switch {
+	case sec == t.this:
+		return t.n[0]
+	case sec+1 == t.this && t.this == now:
+		return t.n[1]
+	}
+	return 0
+}
+
+// minSample is the least from which a source's share of all can be told.
+const minSample = 256
+
 // touch is for a packet of an asker that is known already.
 func (s *asker) touch(now uint32) {
 	if s.last == now {
+		if s.recent < math.MaxUint16 {
+			s.recent++
+		}
 		return
 	}
+	s.recent = 1
 	s.seconds = s.seconds>>min(age(s.last, now)/fading, 15) + 1
 	s.seconds = min(s.seconds, maxSeconds)
 	s.last = now
@@ -102,7 +131,7 @@ func (t *askers) enter(key, now uint32) *asker {
 			weakest = s
 		}
 	}
-	*weakest = asker{key: key, last: now, seconds: 1}
+	*weakest = asker{key: key, last: now, seconds: 1, recent: 1}
 	return weakest
 }
 
@@ -123,6 +152,7 @@ func (t *askers) prove(key, now uint32) {
 // candidate is an asker that may become known, for the control to rank.
 type candidate struct {
 	key, standing uint32
+	share         float32 // of the sample of this or the last second; 0 where that is too small to tell
 }
 
 // list appends all candidates.
@@ -131,7 +161,11 @@ func (t *askers) list(to []candidate, now uint32) []candidate {
 		for j := range t.sets[i] {
 			s := &t.sets[i][j]
 			if st := s.standing(now); st > minSeconds || s.proven && st > 1 {
-				to = append(to, candidate{s.key, st})
+				c := candidate{key: s.key, standing: st}
+				if all := t.sampledIn(s.last, now); all >= minSample {
+					c.share = float32(s.recent) / float32(all)
+				}
+				to = append(to, c)
 			}
 		}
 	}

@@ -313,6 +313,18 @@ func TestControlTakesTheStandingOfAKnownSourceThatFloods(t *testing.T) {
 	}
 }
 
+func TestControlKnowsWhoFloodedBeforeItBegan(t *testing.T) {
+	p := newPlaying(t, nil)
+	for range 35 {
+		p.tenth(map[uint32]int{101: 5, 102: 5, 666: 1000}, 0, 0, 0)
+	}
+	p.tenth(map[uint32]int{101: 5, 102: 5, 666: 1000}, 0, 20_000, 0.9)
+	slices.Sort(p.door.ranked)
+	if !slices.Equal(p.door.ranked, []uint32{101, 102}) {
+		t.Errorf("known are %v from the start; expected 101 and 102 without 666, which floods", p.door.ranked)
+	}
+}
+
 func TestLoopTurnsAwayWhereTheKernelCannot(t *testing.T) {
 	p := newPlaying(t, errors.New("no filter here"))
 	for range 30 {

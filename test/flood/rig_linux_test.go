@@ -179,7 +179,7 @@ func (r *rig) cable() error {
 	err = r.outside.sh(fmt.Sprintf(`
 		ip address add %v/16 dev o0
 		ip link set lo up; ip link set o0 up
-		for i in $(seq 1 250); do echo address add 10.77.1.$i/16 dev o0; done | ip -batch -`, outsideAddr))
+		for i in $(seq 1 250); do echo address add 10.77.$i.1/16 dev o0; done | ip -batch -`, outsideAddr))
 	if err != nil {
 		return err
 	}
