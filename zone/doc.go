@@ -4,7 +4,8 @@
 // A [Builder] makes the first [Version] from records in any order, and reports
 // what is wrong with them as [Finding] values, as named-checkzone would. An
 // [Editor] makes the next version at the cost of the change. A [Zone] is an
-// origin and an atomic pointer to the version that is served.
+// origin and an atomic pointer to the version that is served. A [Loader] reads
+// master files, large ones by several goroutines.
 //
 // Names are the keys of a copy-on-write qp-trie whose order is the canonical
 // one (RFC 4034 §6.1), so that exact match, closest encloser, predecessor and

@@ -16,15 +16,12 @@ const barAfter = time.Second
 // progress shows how much of the zones' text has been read, once that takes
 // longer than a moment and where a person looks at it. A nil progress shows nothing.
 type progress struct {
-	w     io.Writer
 	files []zoneFile
-	now   func() time.Time
-	begun time.Time
 
-	mu          sync.Mutex
-	read, total int64 // octets
-	zones       int   // done
-	bar         *progressbar.ProgressBar
+	mu    sync.Mutex
+	read  int64 // octets
+	zones int   // done
+	bar   *progressbar.ProgressBar
 }
 
 // newProgress returns nil where w is no terminal.
@@ -36,7 +33,39 @@ func newProgress(w io.Writer, files []zoneFile) *progress {
 	if info, err := f.Stat(); err != nil || info.Mode()&os.ModeCharDevice == 0 {
 		return nil
 	}
-	return &progress{w: w, files: files, now: time.Now, begun: time.Now()}
+	begun := time.Now()
+	return startProgress(w, files, func() bool { return time.Since(begun) > barAfter })
+}
+
+// startProgress returns a progress that shows itself on w from when isTime is true.
+func startProgress(w io.Writer, files []zoneFile, isTime func() bool) *progress {
+	p := &progress{files: files}
+	total := int64(0)
+	for _, f := range files {
+		total += sizeOf(f.file)
+	}
+	p.bar = progressbar.NewOptions64(max(total, 1),
+		progressbar.OptionSetWriter(&gate{w: w, isOpen: isTime}),
+		progressbar.OptionSetDescription(p.text()),
+		progressbar.OptionShowBytes(true),
+		progressbar.OptionShowCount(),
+		progressbar.OptionThrottle(100*time.Millisecond),
+		progressbar.OptionClearOnFinish(),
+	)
+	return p
+}
+
+// gate drops what is written before it is open.
+type gate struct {
+	w      io.Writer
+	isOpen func() bool
+}
+
+func (g *gate) Write(b []byte) (int, error) {
+	if !g.isOpen() {
+		return len(b), nil
+	}
+	return g.w.Write(b)
 }
 
 // file returns what to call with how much of one file has been read.
@@ -46,37 +75,12 @@ func (p *progress) file() func(read, total int64) {
 	}
 	before := int64(0)
 	return func(read, _ int64) {
-		p.add(read - before)
+		p.mu.Lock()
+		defer p.mu.Unlock()
+		p.read += read - before
 		before = read
+		_ = p.bar.Set64(min(p.read, p.bar.GetMax64())) // it is only shown
 	}
-}
-
-// add notes n octets more.
-func (p *progress) add(n int64) {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	p.read += n
-	if p.bar == nil && p.now().Sub(p.begun) > barAfter {
-		p.begin()
-	}
-	if p.bar != nil {
-		_ = p.bar.Set64(p.read) // it is only shown
-	}
-}
-
-// begin shows the bar for the first time.
-func (p *progress) begin() {
-	for _, f := range p.files {
-		p.total += sizeOf(f.file)
-	}
-	p.bar = progressbar.NewOptions64(max(p.total, p.read, 1),
-		progressbar.OptionSetWriter(p.w),
-		progressbar.OptionSetDescription(p.text()),
-		progressbar.OptionShowBytes(true),
-		progressbar.OptionShowCount(),
-		progressbar.OptionThrottle(100*time.Millisecond),
-		progressbar.OptionClearOnFinish(),
-	)
 }
 
 // text says what is being read.
@@ -94,14 +98,14 @@ func (p *progress) zoneDone() {
 	}
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if p.zones++; p.bar != nil {
+	if p.zones++; len(p.files) > 1 && (p.zones%64 == 0 || len(p.files) < 64) {
 		p.bar.Describe(p.text())
 	}
 }
 
 // end takes the bar away.
 func (p *progress) end() {
-	if p == nil || p.bar == nil {
+	if p == nil {
 		return
 	}
 	_ = p.bar.Finish() // it was only shown

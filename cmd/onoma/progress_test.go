@@ -6,6 +6,7 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"onoma/dns"
@@ -18,24 +19,29 @@ func TestProgress(t *testing.T) {
 	if err := os.WriteFile(path, make([]byte, 4<<20), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	var out bytes.Buffer
-	now := time.Unix(0, 0)
-	p := &progress{w: &out, files: []zoneFile{{dns.MustName("example.com"), path}}, now: func() time.Time { return now }, begun: now}
-	read := p.file()
-	read(1<<20, 4<<20)
-	if out.Len() > 0 {
-		t.Errorf("at once there is %q", &out)
-	}
-	now = now.Add(2 * time.Second)
-	read(2<<20, 4<<20)
-	if s := out.String(); !strings.Contains(s, "reading example.com.") || !strings.Contains(s, "50%") || !strings.Contains(s, "4.2 MB") {
-		t.Errorf("after two seconds there is %q, expected the zone, 50%% and 4.2 MB", s)
-	}
-	p.zoneDone()
-	p.end()
-	if last := out.String()[strings.LastIndexByte(out.String(), '\r')+1:]; strings.TrimSpace(last) != "" {
-		t.Errorf("%q is left on the line", last)
-	}
+	synctest.Test(t, func(t *testing.T) {
+		var out bytes.Buffer
+		begun := time.Now()
+		p := startProgress(&out, []zoneFile{{dns.MustName("example.com"), path}}, func() bool { return time.Since(begun) > barAfter })
+		read := p.file()
+		for range 9 {
+			time.Sleep(barAfter / 10)
+			read(1<<20, 4<<20)
+		}
+		if out.Len() > 0 {
+			t.Errorf("within a second there is %q", &out)
+		}
+		time.Sleep(barAfter)
+		read(2<<20, 4<<20)
+		if s := out.String(); !strings.Contains(s, "reading example.com.") || !strings.Contains(s, "50%") || !strings.Contains(s, "4.2 MB") {
+			t.Errorf("later there is %q, expected the zone, 50%% and 4.2 MB", s)
+		}
+		p.zoneDone()
+		p.end()
+		if last := out.String()[strings.LastIndexByte(out.String(), '\r')+1:]; strings.TrimSpace(last) != "" {
+			t.Errorf("%q is left on the line", last)
+		}
+	})
 }
 
 func TestNoProgressWithoutTerminal(t *testing.T) {

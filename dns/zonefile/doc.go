@@ -8,7 +8,8 @@
 // every mistake. [Write] and [WriteLines] print records, for people and for
 // diff, so that they read back as the same records.
 //
-// A Reader belongs to one goroutine. It opens files only for $INCLUDE and never
+// A Reader belongs to one goroutine; with [Reader.ReadInto] it has others help it
+// with a large file, to the same effect. It opens files only for $INCLUDE and never
 // outside of one directory; its work and memory are bounded whatever the text.
 //
 // What the RFCs leave open is decided so:
