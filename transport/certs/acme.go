@@ -46,7 +46,7 @@ func NewACME(o ACMEOptions) (*ACME, error) {
 		o.CA = certmagic.LetsEncryptProductionCA
 	}
 	if u, err := url.Parse(o.CA); err != nil || u.Scheme != "https" || u.Host == "" {
-		return nil, fmt.Errorf("ACME: %q is not the URL of a CA's directory: expected https://...", o.CA)
+		return nil, fmt.Errorf("ACME: %q is not the URL of a CA's directory: expected one of https", o.CA)
 	}
 	roots, err := readRoots(o.Roots)
 	if err != nil {
