@@ -86,5 +86,6 @@ func (c *authorityCmd) load(a *app) (*keeper, []*zone.Zone, error) {
 	if bad > 0 {
 		return nil, nil, hint(fmt.Errorf("%d of %d zones cannot be served", bad, len(files)), "the lines above say where and why")
 	}
+	giveBack(results)
 	return k, zones, nil
 }

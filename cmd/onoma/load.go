@@ -44,10 +44,23 @@ func loadZones(a *app, files []zoneFile, read func(f zoneFile, w io.Writer, p *p
 	for i := range results {
 		_, _ = a.stderr.Write(results[i].log.Bytes()) // there is nobody else to tell
 	}
-	// Reading a zone takes more memory than to keep it. The system gets that back
-	// at once: the server may not make garbage for hours.
-	debug.FreeOSMemory()
 	return results
+}
+
+// giveBack returns memory to the system at once, when zones have been read and
+// published: reading takes more than to keep them, what they replaced is gone,
+// and the server may not make garbage for hours. Little is not worth a collection.
+func giveBack(results []loaded) {
+	const worth = 16 << 20
+	octets := 0
+	for i := range results {
+		if v := results[i].version; v != nil {
+			octets += v.Stats().Bytes
+		}
+	}
+	if octets >= worth {
+		debug.FreeOSMemory()
+	}
 }
 
 // loadZone reads one zone and writes what is wrong with it to w.

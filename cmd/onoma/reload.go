@@ -77,6 +77,7 @@ func (k *keeper) reread(a *app, files []zoneFile, all bool) []control.Reloaded {
 	for i, f := range changed {
 		done = append(done, k.publish(a, f, &results[i]))
 	}
+	giveBack(results)
 	return done
 }
 
