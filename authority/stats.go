@@ -58,21 +58,26 @@ const (
 )
 
 // counters are those of one worker. The space around them keeps them out of
-// cache lines that another processor writes.
+// cache lines that another processor writes. An atomic store is what counting
+// costs, so a query takes three: what is known together is one table.
 type counters struct {
-	_         [64]byte
-	tcp       counter
-	edns      counter
-	do        counter
-	dropped   counter
-	truncated counter
-	types     [typeSlots]counter
-	rcodes    [rcodeSlots]counter
-	fates     [fates]counter
-	slipped   counter
-	limited   [rrl.Classes]counter
-	_         [64]byte
+	_       [64]byte
+	types   [typeSlots]counter
+	kinds   [kinds]counter
+	results [2][fates][rcodeSlots]counter // the second half: truncated
+	dropped counter
+	slipped counter
+	limited [rrl.Classes]counter
+	_       [64]byte
 }
+
+// kinds of queries are sums of these.
+const (
+	kindTCP = 1 << iota
+	kindEDNS
+	kindDO
+	kinds
+)
 
 // count notes what became of the query.
 func (w *worker) count() {
@@ -82,20 +87,22 @@ func (w *worker) count() {
 	} else {
 		c.types[0].add()
 	}
-	c.rcodes[min(int(w.rcode), rcodeSlots-1)].add()
-	c.fates[w.fate].add()
+	kind := 0
 	if w.tcp {
-		c.tcp.add()
+		kind |= kindTCP
 	}
 	if w.q.EDNS {
-		c.edns.add()
+		kind |= kindEDNS
 	}
 	if w.q.DO {
-		c.do.add()
+		kind |= kindDO
 	}
+	c.kinds[kind].add()
+	full := 0
 	if w.full {
-		c.truncated.add()
+		full = 1
 	}
+	c.results[full][w.fate][min(int(w.rcode), rcodeSlots-1)].add()
 }
 
 func typeSlot(t dns.Type) int {
@@ -149,25 +156,21 @@ func (s *workers) retire(c *counters) {
 
 // merge adds the counts of o to c.
 func (c *counters) merge(o *counters) {
-	sum := func(c, o *counter) { c.n.Add(o.n.Load()) }
-	sum(&c.tcp, &o.tcp)
-	sum(&c.edns, &o.edns)
-	sum(&c.do, &o.do)
-	sum(&c.dropped, &o.dropped)
-	sum(&c.truncated, &o.truncated)
-	sum(&c.slipped, &o.slipped)
-	for i := range c.limited {
-		sum(&c.limited[i], &o.limited[i])
+	sum := func(c, o []counter) {
+		for i := range c {
+			c[i].n.Add(o[i].n.Load())
+		}
 	}
-	for i := range c.types {
-		sum(&c.types[i], &o.types[i])
+	sum(c.types[:], o.types[:])
+	sum(c.kinds[:], o.kinds[:])
+	for full := range c.results {
+		for f := range c.results[full] {
+			sum(c.results[full][f][:], o.results[full][f][:])
+		}
 	}
-	for i := range c.rcodes {
-		sum(&c.rcodes[i], &o.rcodes[i])
-	}
-	for i := range c.fates {
-		sum(&c.fates[i], &o.fates[i])
-	}
+	sum(c.limited[:], o.limited[:])
+	c.dropped.n.Add(o.dropped.n.Load())
+	c.slipped.n.Add(o.slipped.n.Load())
 }
 
 func (s *workers) sum() Stats {
@@ -183,12 +186,8 @@ func (s *workers) sum() Stats {
 
 func (c *counters) stats() Stats {
 	st := Stats{
-		Dropped: c.dropped.n.Load(), TCP: c.tcp.n.Load(), EDNS: c.edns.n.Load(), DO: c.do.n.Load(),
-		Types: make(map[dns.Type]uint64), RCodes: make(map[dns.RCode]uint64),
-		Answers: c.fates[fateAnswer].n.Load(), Aliases: c.fates[fateAlias].n.Load(),
-		NoData: c.fates[fateNoData].n.Load(), NXDomain: c.fates[fateNXDomain].n.Load(),
-		Referrals: c.fates[fateReferral].n.Load(), Truncated: c.truncated.n.Load(),
-		Limited: make(map[rrl.Class]uint64), Slipped: c.slipped.n.Load(),
+		Dropped: c.dropped.n.Load(), Slipped: c.slipped.n.Load(),
+		Types: make(map[dns.Type]uint64), RCodes: make(map[dns.RCode]uint64), Limited: make(map[rrl.Class]uint64),
 	}
 	for i := range c.limited {
 		if n := c.limited[i].n.Load(); n > 0 {
@@ -200,11 +199,39 @@ func (c *counters) stats() Stats {
 			st.Types[slotType(i)] = n
 		}
 	}
-	for i := range c.rcodes {
-		if n := c.rcodes[i].n.Load(); n > 0 {
-			st.RCodes[dns.RCode(i)] = n
-			st.Queries += n
+	for kind := range c.kinds {
+		n := c.kinds[kind].n.Load()
+		for bit, sum := range map[int]*uint64{kindTCP: &st.TCP, kindEDNS: &st.EDNS, kindDO: &st.DO} {
+			if kind&bit != 0 {
+				*sum += n
+			}
 		}
 	}
+	c.addResults(&st)
 	return st
+}
+
+// addResults adds what became of questions.
+func (c *counters) addResults(st *Stats) {
+	var other uint64 // errors: only their codes are told
+	sums := [fates]*uint64{
+		fateError: &other, fateAnswer: &st.Answers, fateAlias: &st.Aliases, fateNoData: &st.NoData,
+		fateNXDomain: &st.NXDomain, fateReferral: &st.Referrals,
+	}
+	for full := range c.results {
+		for f := range c.results[full] {
+			for code := range c.results[full][f] {
+				n := c.results[full][f][code].n.Load()
+				if n == 0 {
+					continue
+				}
+				st.Queries += n
+				st.RCodes[dns.RCode(code)] += n
+				*sums[f] += n
+				if full == 1 {
+					st.Truncated += n
+				}
+			}
+		}
+	}
 }
