@@ -15,6 +15,8 @@ import (
 	"sync/atomic"
 	"time"
 
+	"golang.org/x/net/netutil"
+
 	"onoma/telemetry"
 	"onoma/telemetry/control"
 	"onoma/telemetry/dnstap"
@@ -155,10 +157,13 @@ func (in *instruments) serveMetrics(ctx context.Context) {
 		ErrorLog: slog.NewLogLogger(in.app.log.Handler(), slog.LevelWarn),
 	}
 	defer context.AfterFunc(ctx, func() { s.Close() })()
-	if err := s.Serve(in.metrics); !errors.Is(err, http.ErrServerClosed) {
+	if err := s.Serve(netutil.LimitListener(in.metrics, metricsConns)); !errors.Is(err, http.ErrServerClosed) {
 		in.failed(fmt.Errorf("serving metrics: %w", err))
 	}
 }
+
+// metricsConns is how many may be connected at once; a few monitoring systems keep one open each.
+const metricsConns = 64
 
 // zonesInMetrics is how many zones get lines of their own: a monitoring system keeps each for ever.
 const zonesInMetrics = 100

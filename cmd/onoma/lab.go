@@ -47,6 +47,7 @@ addresses, and is there while everything answers. SIGTERM or Ctrl-C ends the lab
 
 // Run runs the lab.
 func (c *labStartCmd) Run(a *app) error {
+	defer a.logAside()()
 	l, err := lab.Start(a.ctx, lab.Config{Dir: c.Dir, Port: c.Port, Log: a.log})
 	if err != nil {
 		if a.ctx.Err() != nil {

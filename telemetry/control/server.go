@@ -15,6 +15,8 @@ import (
 	"os"
 	"path/filepath"
 	"time"
+
+	"golang.org/x/net/netutil"
 )
 
 // Server listens on a socket. Make it with Listen, add Routes, then Serve.
@@ -113,7 +115,7 @@ func (s *Server) Serve(ctx context.Context) error {
 	h := http.Server{ErrorLog: slog.NewLogLogger(s.Log.Handler(), slog.LevelWarn), Handler: s.mux, ReadHeaderTimeout: 5 * time.Second, IdleTimeout: time.Minute}
 	stop := context.AfterFunc(ctx, func() { h.Close() })
 	defer stop()
-	err := h.Serve(limit(s.listener, maxConns))
+	err := h.Serve(netutil.LimitListener(s.listener, maxConns))
 	if errors.Is(err, http.ErrServerClosed) {
 		return nil
 	}
