@@ -179,7 +179,11 @@ func (b *Builder) Build() (*Version, []Finding) {
 		b.findings.add(Finding{Severity: Error, Code: "too-large", Name: v.origin, Text: err.Error(), Cure: "split the zone"})
 		return nil, b.findings.sorted()
 	}
-	b.findings.checkParts(v, splits)
+	var blocks []uint32
+	if len(splits) > 0 {
+		blocks = v.line.blocks
+	}
+	b.findings.checkParts(v, splits, blocks)
 	return v, b.findings.sorted()
 }
 

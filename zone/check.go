@@ -30,18 +30,26 @@ type checker struct {
 	// The references of shared NS sets in which nothing is wrong, a bit for each,
 	// so that each set is looked at once and not once per delegation.
 	fine []*[1024]uint64
+
+	touch byte // keeps reads that are for the processor's sake only
 }
 
-func (fs *findings) check(v *Version) { fs.checkParts(v, nil) }
+func (fs *findings) check(v *Version) { fs.checkParts(v, nil, nil) }
 
 // checkParts is check by several goroutines. The names of the entries at splits
-// say where the work is divided.
-func (fs *findings) checkParts(v *Version, splits []uint32) {
+// say where the work is divided. blocks is the shared NS sets that are known, in
+// the order of memory.
+func (fs *findings) checkParts(v *Version, splits, blocks []uint32) {
 	parts := make([]checker, len(splits)+1)
 	var wg sync.WaitGroup
 	for i := range parts {
 		parts[i] = checker{findings: &findings{}, v: v}
 		parts[i].setReverse()
+		wg.Go(func() { parts[i].findFine(blocks[i*len(blocks)/len(parts) : (i+1)*len(blocks)/len(parts)]) })
+	}
+	wg.Wait()
+	shareFine(parts)
+	for i := range parts {
 		wg.Go(func() {
 			if i == 0 {
 				parts[i].walk(v.sp.Walk(&v.names), splits)
@@ -57,6 +65,31 @@ func (fs *findings) checkParts(v *Version, splits []uint32) {
 	c := &checker{findings: fs, v: v}
 	c.apex()
 	c.nsec3()
+}
+
+// shareFine gives each checker what all have found fine.
+func shareFine(parts []checker) {
+	all := checker{}
+	for i := range parts {
+		for chunk, bits := range parts[i].fine {
+			if bits == nil {
+				continue
+			}
+			all.fineAt(uint32(chunk) << 16)
+			for k, word := range bits {
+				all.fine[chunk][k] |= word
+			}
+		}
+	}
+	for i := range parts {
+		parts[i].fine = make([]*[1024]uint64, len(all.fine))
+		for chunk, bits := range all.fine {
+			if bits != nil {
+				own := *bits
+				parts[i].fine[chunk] = &own
+			}
+		}
+	}
 }
 
 // setReverse notes whether the zone is one of addresses.

@@ -50,6 +50,55 @@ func (c *checker) fineAt(ref uint32) (word *uint64, mask uint64) {
 	return &c.fine[chunk][unit/64], 1 << (unit % 64)
 }
 
+// findFine notes which of the NS sets in blocks have nothing wrong with them, as
+// far as that shows without looking further than at their hosts. It looks at
+// several at a time, so that the memory of one host need not be waited for before
+// that of the next is asked for.
+func (c *checker) findFine(blocks []uint32) {
+	const together = 32
+	touch := byte(0)
+	for len(blocks) > 0 {
+		some := blocks[:min(together, len(blocks))]
+		blocks = blocks[len(some):]
+		for _, block := range some {
+			_, hosts, _ := readShared(c.v.sp.At(block))
+			for ; len(hosts) > 0; hosts = hosts[4:] {
+				if id := le.Uint32(hosts); id != 0 {
+					touch += c.v.sp.At(c.v.hosts.at(id))[0]
+				}
+			}
+		}
+		for _, block := range some {
+			if c.isFine(block) {
+				fine, mask := c.fineAt(block)
+				*fine |= mask
+			}
+		}
+	}
+	c.touch = touch
+}
+
+// isFine reports whether all name servers of a shared block are hosts by their
+// names, and have addresses where they lie in the zone.
+func (c *checker) isFine(block uint32) bool {
+	set, hosts, _ := readShared(c.v.sp.At(block))
+	for i, off := 0, 0; off < len(set.packed); i++ {
+		var target []byte
+		target, off = rdataAt(set.packed, off)
+		if c.looksLikeAddress(target) || !isHostName(target, false) {
+			return false
+		}
+		if hosts == nil {
+			continue
+		}
+		id := le.Uint32(hosts[4*i:])
+		if _, ok := c.v.host(id); id != 0 && !ok {
+			return false
+		}
+	}
+	return true
+}
+
 // nsAddress says why a name server in the zone has no addresses under its own
 // name, and reports whether it is in order all the same.
 func (c *checker) nsAddress(n Node, target []byte) bool {

@@ -187,7 +187,9 @@ func (t *team) assemble(apex fragment, names, nsec3 ordered) (splits []uint32) {
 	}
 	a.w.Space = t.pool.Finish(t.lead.copies)
 	a.seal()
-	a.v.line = &lineage{blocks: t.lead.share.blocks()}
+	blocks := t.lead.share.blocks()
+	slices.Sort(blocks)
+	a.v.line = &lineage{blocks: blocks}
 	return splits
 }
 
