@@ -14,6 +14,7 @@ import (
 type tcpServer struct {
 	proto     Proto
 	tls       *tls.Config // nil over TCP
+	gate      chan struct{}
 	proxies   Proxies
 	limits    TCPLimits
 	listeners []*net.TCPListener
@@ -38,7 +39,7 @@ func newTCPServer(p Proto, cfg *Config, log *logLimit) *tcpServer {
 	if p == TLS {
 		t.limits = cfg.TLS
 		if cfg.TLSConfig != nil {
-			t.tls = dotConfig(cfg.TLSConfig)
+			t.tls, t.gate = dotConfig(cfg.TLSConfig), newGate()
 		}
 	}
 	t.table = newConnTable(t.limits.MaxConns, t.limits.MaxConnsPerClient, t.now)

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"net"
 	"os"
+	"runtime"
 	"time"
 )
 
@@ -64,7 +65,10 @@ func (c *tcpConn) handshake() error {
 	}
 	err := c.setOpeningDeadline()
 	if err == nil {
+		c.tls.wire.gate = c.srv.gate
 		err = c.tls.conn.Handshake()
+		c.tls.wire.leave()
+		c.tls.wire.gate = nil
 	}
 	if err != nil {
 		c.srv.conns.unencrypted.Add(1)
@@ -116,6 +120,28 @@ type wire struct {
 	buf   [4096]byte
 	r, w  int // unread bytes
 	left  int // of the record that is being read
+
+	gate   chan struct{} // during the handshake: see newGate
+	inside bool
+}
+
+// newGate bounds how many handshakes are computed at once, to half the CPUs. A handshake takes a hundred times what an answer
+// takes: a flood of them would otherwise stand in a row before every loop that has something to answer.
+func newGate() chan struct{} { return make(chan struct{}, max(1, runtime.GOMAXPROCS(0)/2)) }
+
+func (w *wire) enter() {
+	if w.gate != nil {
+		w.gate <- struct{}{}
+		w.inside = true
+	}
+}
+
+// leave lets another one compute, while this one waits for its client or when it is done.
+func (w *wire) leave() {
+	if w.inside {
+		w.inside = false
+		<-w.gate
+	}
 }
 
 // Read reads from the record at hand, or begins the next.
@@ -141,7 +167,9 @@ func (w *wire) fill() error {
 	}
 	w.w = copy(w.buf[:], w.buf[w.r:w.w])
 	w.r = 0
+	w.leave()
 	n, err := w.TCPConn.Read(w.buf[w.w:])
+	w.enter()
 	w.w += n
 	if n > 0 {
 		return nil

@@ -14,6 +14,8 @@ import (
 	"math/big"
 	"net"
 	"net/netip"
+	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 )
@@ -283,6 +285,40 @@ func TestTLSNegotiation(t *testing.T) {
 				t.Errorf("%s: got %q", name, m)
 			}
 		}
+	}
+}
+
+// However many clients shake hands at once, only so many handshakes are computed at a time; those that send half of theirs
+// stand in nobody's way.
+func TestTLSHandshakeGate(t *testing.T) {
+	cfg := Config{Handler: flip}
+	client := overTLS(t, &cfg)
+	var now, most atomic.Int64
+	pair := cfg.TLSConfig.Certificates[0]
+	cfg.TLSConfig = &tls.Config{GetCertificate: func(*tls.ClientHelloInfo) (*tls.Certificate, error) {
+		for n := now.Add(1); n > most.Load(); {
+			most.CompareAndSwap(most.Load(), n)
+		}
+		time.Sleep(time.Millisecond)
+		now.Add(-1)
+		return &pair, nil
+	}}
+	s := start(t, cfg)
+	for range 20 {
+		dial(t, TCP, s.TLSAddrs()[0]).Write([]byte{22, 3, 1, 1, 0, 1})
+	}
+	var wg sync.WaitGroup
+	for range 40 {
+		c := tls.Client(dial(t, TCP, s.TLSAddrs()[0]), client)
+		wg.Go(func() {
+			if err := c.Handshake(); err != nil {
+				t.Error(err)
+			}
+		})
+	}
+	wg.Wait()
+	if limit := int64(cap(newGate())); most.Load() > limit || most.Load() == 0 {
+		t.Errorf("%d handshakes were computed at once, want at most %d", most.Load(), limit)
 	}
 }
 
