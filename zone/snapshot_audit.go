@@ -30,7 +30,6 @@ var (
 	errChain     = errors.New("name in the chain of NSEC3 records has none")
 	errApex      = errors.New("apex has no SOA record")
 	errOverlap   = errors.New("memory is used twice, expected once")
-	errRecords   = errors.New("number of records is not the one that was noted")
 	errLongName  = errors.New("name is longer than 255 octets")
 	errRDataForm = errors.New("malformed rdata")
 )
@@ -58,13 +57,8 @@ func (v *Version) audit() (blocks []uint32, err error) {
 	if err := a.allHosts(); err != nil {
 		return nil, err
 	}
-	records := 0
 	for _, r := range a.readers {
-		records += r.records
 		blocks = append(blocks, r.blocks...)
-	}
-	if records != v.records {
-		return nil, errRecords
 	}
 	return blocks, v.findApex()
 }
@@ -88,11 +82,10 @@ func (v *Version) findApex() error {
 // reader is one goroutine's part of the audit.
 type reader struct {
 	*auditor
-	types   []dns.Type // of the entry that was read last
-	own     uint32     // the flags that follow from it
-	proves  bool       // it has NSEC3 records
-	records int
-	blocks  []uint32 // shared blocks that were met here first
+	types  []dns.Type // of the entry that was read last
+	own    uint32     // the flags that follow from it
+	proves bool       // it has NSEC3 records
+	blocks []uint32   // shared blocks that were met here first
 }
 
 func (a *auditor) reader() *reader {
@@ -232,12 +225,11 @@ func (r *reader) slot(b []byte, apex bool) (int, error) {
 	case form&(formShared|formHosts) != 0:
 		return 0, errEntry
 	case form&formSigsOnly == 0:
-		size, count, err := auditBody(b[n:], t, form&formWide != 0)
+		size, _, err := auditBody(b[n:], t, form&formWide != 0)
 		if err != nil {
 			return 0, err
 		}
 		n += size
-		r.records += count
 	case form&formSigned == 0:
 		return 0, errEntry
 	}
@@ -246,32 +238,26 @@ func (r *reader) slot(b []byte, apex bool) (int, error) {
 		r.proves = r.proves || t == dns.TypeNSEC3
 	}
 	if form&formSigned != 0 {
-		size, count, err := auditBody(b[n:], dns.TypeRRSIG, form&formWideSigs != 0)
+		size, _, err := auditBody(b[n:], dns.TypeRRSIG, form&formWideSigs != 0)
 		if err != nil {
 			return 0, err
 		}
 		n += size
-		r.records += count
 	}
 	return n, nil
 }
 
-// shared checks a shared block, unless that has been done, and counts its records.
+// shared checks a shared block, unless that has been done.
 func (r *reader) shared(ref uint32) error {
 	b, ok := r.Octets(ref)
 	if !ok || len(b) < 1+narrowHead {
 		return errEntry
 	}
-	wide, hosts := b[0]&formWide != 0, b[0]&formHosts != 0
-	if wide && len(b) < 1+wideHead {
-		return errEntry
-	}
-	set := bodyCount(b[1:], wide)
-	r.records += set
-	if !r.First(ref) {
+	if !r.First(ref) { // without a look at the block, which is far away
 		return nil
 	}
 	r.blocks = append(r.blocks, ref)
+	wide, hosts := b[0]&formWide != 0, b[0]&formHosts != 0
 	n, count, err := auditBody(b[1:], dns.TypeNS, wide)
 	if err != nil {
 		return err
@@ -292,14 +278,6 @@ func (r *reader) shared(ref uint32) error {
 		return errOverlap
 	}
 	return nil
-}
-
-// bodyCount returns the number of records that the body at the start of b claims.
-func bodyCount(b []byte, wide bool) int {
-	if wide {
-		return int(le.Uint32(b[4:]))
-	}
-	return int(le.Uint16(b[4:]))
 }
 
 // auditBody checks the body at the start of b and returns its length and the

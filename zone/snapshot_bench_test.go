@@ -70,6 +70,9 @@ func BenchmarkSnapshot(b *testing.B) {
 			}
 		})
 		b.Run(kind.name+"/Load", func(b *testing.B) {
+			if err := v.WriteSnapshot(path); err != nil {
+				b.Fatal(err)
+			}
 			for b.Loop() {
 				if _, err := LoadSnapshot(path, tld.Origin); err != nil {
 					b.Fatal(err)
