@@ -69,6 +69,10 @@ bench: build ## Measure onoma beside other servers, write docs/performance.md (N
 	scripts/test-deps
 	$(GO) run ./bench -out docs/performance.md -json docs/performance.json $(if $(NEWEST),-newest $(NEWEST)) $(BENCHFLAGS)
 
+.PHONY: flood
+flood: ## Flood the server in network namespaces, as root; write the table of docs/floods.md
+	ONOMA_FLOOD_SECONDS=10 ONOMA_FLOOD_REPORT=docs/floods.md $(GO) test -count=1 -v -timeout 20m ./test/flood
+
 .PHONY: bench-xdp
 bench-xdp: build ## Measure AF_XDP beside sockets and Knot on a veth pair, as root (NEWEST=DIR as for bench)
 	scripts/test-deps

@@ -138,6 +138,9 @@ func TestUDPFloods(t *testing.T) {
 				with := s.with(t, r, 3*can)
 				t.Logf("capacity %.0f/s, flood %.1f times that: good clients keep %.1f %% of their answers (p99 %v), %.1f %% without triage",
 					can, with.rate/can, 100*with.share(), with.quantile(0.99).Round(10*time.Microsecond), 100*without)
+				if with.memory > memoryBound {
+					t.Errorf("the server takes %d MB", with.memory>>20)
+				}
 				if with.share() >= goodShare {
 					report(s.name, can, with, without)
 					return
@@ -169,6 +172,11 @@ func (s *scenario) without(t *testing.T, r *rig) (can, share float64) {
 	defer p.stop(t)
 	good := r.good(t, 1, goodClients, goodRate, question(t, "www.example.com.", dns.TypeA, false))
 	defer good.end()
+	return s.saturate(t, r, good)
+}
+
+// saturate floods the server with all that there is for a second, and counts its answers.
+func (s *scenario) saturate(t *testing.T, r *rig, good *crowd) (can, share float64) {
 	a := r.begin(t, udpFrame(r.serverMAC, s.query), 0, s.change)
 	time.Sleep(200 * time.Millisecond)
 	before, _ := r.packets()
@@ -195,3 +203,6 @@ func (s *scenario) with(t *testing.T, r *rig, rate float64) flooded {
 	sent := float64(a.end()) / time.Since(began).Seconds()
 	return flooded{got, sent, p.memory()}
 }
+
+// memoryBound is what the server may take under any flood: its limits on connections and what each may hold come to less.
+const memoryBound = 256 << 20

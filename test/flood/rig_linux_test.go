@@ -38,6 +38,10 @@ func TestMain(m *testing.M) {
 		leaveServerAlone()
 	}
 	code := m.Run()
+	if err := writeReport(); err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		code = 1
+	}
 	if built.dir != "" {
 		os.RemoveAll(built.dir)
 	}

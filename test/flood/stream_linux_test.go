@@ -248,6 +248,9 @@ func TestStreamFloods(t *testing.T) {
 			if share < goodShare || got.share() < goodShare {
 				t.Errorf("expected %.0f %% at least", 100*goodShare)
 			}
+			if p.memory() > memoryBound {
+				t.Errorf("the server takes %d MB", p.memory()>>20)
+			}
 		})
 	}
 }
