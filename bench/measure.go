@@ -68,11 +68,12 @@ func (h *harness) measure(ctx context.Context, p profile) (*profileResult, error
 	loads := map[string]*loadResult{}
 	if p.loads {
 		field = c.each(ctx, field, func(s peer) error {
-			l, err := c.loadTime(ctx, s)
+			l, err := c.loadTime(ctx, s, c.setup(2), "")
 			loads[s.name] = l
 			return err
 		})
 	}
+	snapshot := c.snapshotTime(ctx, field)
 	failed := c.judge(ctx)
 	groups := [][]peer{field}
 	if p.alone {
@@ -82,7 +83,11 @@ func (h *harness) measure(ctx context.Context, p profile) (*profileResult, error
 		c.run(ctx, g)
 	}
 	for i := range c.result.Servers {
-		c.result.Servers[i].Load = loads[c.result.Servers[i].Name]
+		row := &c.result.Servers[i]
+		row.Load = loads[row.Name]
+		if row.Name == "onoma" {
+			row.Snapshot = snapshot
+		}
 	}
 	return c.result, failed
 }
@@ -140,19 +145,48 @@ func (c *contest) each(ctx context.Context, field []peer, do func(peer) error) [
 }
 
 func (c *contest) setup(cpus int) setup {
-	return setup{data: c.data, over: c.p.over, do: c.p.do, cpus: cpus}
+	patience := 2 * time.Minute
+	if c.p.alone {
+		patience = 15 * time.Minute
+	}
+	return setup{data: c.data, over: c.p.over, do: c.p.do, cpus: cpus, patience: patience}
 }
 
-// loadTime starts a server with both processors and stops it when it has its zones.
-func (c *contest) loadTime(ctx context.Context, s peer) (*loadResult, error) {
-	srv, err := c.h.start(ctx, s, c.setup(2), anyCPU)
+// loadTime starts a server with both processors and stops it when it has its zones and, if until is not empty, has
+// logged that.
+func (c *contest) loadTime(ctx context.Context, s peer, with setup, until string) (*loadResult, error) {
+	srv, err := c.h.start(ctx, s, with, anyCPU)
 	if err != nil {
 		return nil, err
 	}
 	defer srv.stop()
 	l := &loadResult{Wall: time.Since(srv.began).Seconds(), CPU: srv.cpu().Seconds()}
 	fmt.Fprintf(os.Stderr, "  %-8s loads in %.2f s, %.2f CPU-s\n", s.name, l.Wall, l.CPU)
-	return l, nil
+	return l, srv.waitLog(ctx, until)
+}
+
+// snapshotTime has onoma leave a snapshot and start again from it. It returns nil where that is not measured.
+func (c *contest) snapshotTime(ctx context.Context, field []peer) *loadResult {
+	at := slices.IndexFunc(field, func(s peer) bool { return s.name == "onoma" })
+	if !c.p.loads || at < 0 {
+		return nil
+	}
+	with := c.setup(2)
+	dir, err := os.MkdirTemp(c.h.scratch, "snapshots-")
+	if err == nil {
+		defer os.RemoveAll(dir)
+		with.snapshots = dir
+		_, err = c.loadTime(ctx, field[at], with, "snapshots written")
+	}
+	var l *loadResult
+	if err == nil {
+		l, err = c.loadTime(ctx, field[at], with, "")
+	}
+	if err != nil {
+		c.leaveOut(field[at], fmt.Errorf("start from a snapshot: %w", err))
+		return nil
+	}
+	return l
 }
 
 // judge compares our answers with the referee's, over UDP, before anything is measured.
@@ -243,7 +277,8 @@ func (c *contest) oneRun(ctx context.Context, e *entry) error {
 		if l, err = c.h.load(ctx, e.srv, c.data.queries, c.h.o.seconds, 0); err != nil {
 			continue
 		}
-		if stalled := l.completed < sampleSize || l.completed < l.sent/2; stalled {
+		spent := (e.srv.cpu() - before).Seconds()
+		if stalled := l.completed < sampleSize || l.completed < l.sent/2 || spent == 0; stalled {
 			err = fmt.Errorf("it stalled: %d of %d questions were answered", l.completed, l.sent)
 			continue
 		}
@@ -252,7 +287,6 @@ func (c *contest) oneRun(ctx context.Context, e *entry) error {
 				return err
 			}
 		}
-		spent := (e.srv.cpu() - before).Seconds()
 		e.row.Runs = append(e.row.Runs, runResult{Sent: l.sent, Completed: l.completed, Rate: l.rate, CPU: spent / float64(l.completed) * 1e6})
 		return nil
 	}

@@ -121,6 +121,9 @@ func (p profileResult) writeRow(w *strings.Builder, s serverResult) {
 		if s.Load != nil {
 			load = fmt.Sprintf("%.2f (%.2f)", s.Load.Wall, s.Load.CPU)
 		}
+		if s.Snapshot != nil {
+			load += fmt.Sprintf(", from its snapshot %.2f (%.2f)", s.Snapshot.Wall, s.Snapshot.CPU)
+		}
 		fmt.Fprintf(w, " %s |", load)
 	}
 	fmt.Fprintln(w)

@@ -8,21 +8,24 @@ import (
 	"path/filepath"
 	"regexp"
 	"slices"
+	"time"
 )
 
 // setup is what a server is to be started with.
 type setup struct {
-	data  dataset
-	over  string
-	do    bool
-	dir   string // the server's own, for its configuration and whatever it writes
-	cpus  int    // threads to use
-	addr  string
-	port  int // of UDP and TCP
-	crypt int // of the encrypted transport, if over is one
-	cert  string
-	key   string
-	root  string // directory in which the peer's package is installed; empty: /
+	data      dataset
+	over      string
+	do        bool
+	dir       string // the server's own, for its configuration and whatever it writes
+	cpus      int    // threads to use
+	addr      string
+	port      int // of UDP and TCP
+	crypt     int // of the encrypted transport, if over is one
+	cert      string
+	key       string
+	patience  time.Duration // for it to load its zones
+	snapshots string        // where ours keeps zones ready to be served; empty: nowhere
+	root      string        // directory in which the peer's package is installed; empty: /
 }
 
 // encrypted says whether the profile's transport needs a certificate.

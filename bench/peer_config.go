@@ -26,6 +26,9 @@ func onomaArgs(s setup) ([]string, error) {
 		listen += fmt.Sprintf(",%s://%s:%d", scheme, s.addr, s.crypt)
 		args = append(args, "--tls-cert", s.cert, "--tls-key", s.key)
 	}
+	if s.snapshots != "" {
+		args = append(args, "--snapshots", s.snapshots)
+	}
 	args = append(args, "--listen", listen)
 	if s.data.many() {
 		return append(args, "--zones", s.data.list), nil
@@ -37,7 +40,7 @@ func onomaArgs(s setup) ([]string, error) {
 }
 
 // nsdArgs: one server process; no rate limit, no statistics, no control channel. Debian builds it without recvmmsg,
-// which no setting changes. round-robin is off unless set.
+// which no setting changes. Releases before 4.8 would keep a database beside the zone files.
 func nsdArgs(s setup) ([]string, error) {
 	return []string{"-d", "-c", s.path("nsd.conf")}, write(s.path("nsd.conf"), func(w *bufio.Writer) error {
 		fmt.Fprintf(w, `server:
@@ -45,6 +48,7 @@ func nsdArgs(s setup) ([]string, error) {
   ip-address: %s@%d
   username: ""
   chroot: ""
+  database: ""
   zonesdir: %q
   pidfile: %q
   xfrdfile: %q
@@ -217,7 +221,7 @@ func corednsArgs(s setup) ([]string, error) {
 // corednsBlocks writes the server blocks of one listener, address being a pattern for the zone's name.
 func (s setup) corednsBlocks(w *bufio.Writer, address, extra string) {
 	if s.data.many() {
-		fmt.Fprintf(w, "%s {\n  bind %s\n  auto {\n    directory %s (.*)/db\\.(.*) {2}\n    reload 0\n  }\n  minimal\n%s}\n",
+		fmt.Fprintf(w, "%s {\n  bind %s\n  auto {\n    directory %s db\\.(.*) {1}\n    reload 0\n  }\n  minimal\n%s}\n",
 			fmt.Sprintf(address, "."), s.addr, filepath.Dir(filepath.Dir(s.data.zones[0].path)), extra)
 		return
 	}

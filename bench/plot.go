@@ -5,6 +5,7 @@ import (
 	"html"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 )
 
@@ -22,6 +23,7 @@ const (
 	valueWidth  = 52
 	barHeight   = 15
 	barStep     = 20
+	barInset    = (barStep - barHeight) / 2
 	panelHead   = 30
 	panelFoot   = 22
 	plotHead    = 56
@@ -33,9 +35,9 @@ const (
 const style = `<style>
 text { font: 13px system-ui, "Segoe UI", "DejaVu Sans", Arial, sans-serif; fill: #1f2328; }
 .title { font-size: 17px; font-weight: 600; } .panel { font-size: 14px; font-weight: 600; } .soft { fill: #59636e; font-size: 12px; }
-.ours { font-weight: 600; } .back { fill: #ffffff; } .bar { fill: #9aa7b5; } .bar.ours { fill: #1a7f64; } .axis { stroke: #d1d9e0; } .floor { stroke: #b35900; stroke-width: 2; stroke-dasharray: 4 3; } .floortext { fill: #b35900; font-size: 12px; }
+.value { paint-order: stroke; stroke: #ffffff; stroke-width: 4px; } .ours { font-weight: 600; } .back { fill: #ffffff; } .bar { fill: #9aa7b5; } .bar.ours { fill: #1a7f64; } .axis { stroke: #d1d9e0; } .floor { stroke: #b35900; stroke-width: 2; stroke-dasharray: 4 3; } .floortext { fill: #b35900; font-size: 12px; }
 @media (prefers-color-scheme: dark) {
-text { fill: #f0f6fc; } .soft { fill: #9198a1; } .back { fill: #0d1117; } .bar { fill: #5b6673; } .bar.ours { fill: #3fb98f; } .axis { stroke: #3d444d; } .floor { stroke: #e8a33d; } .floortext { fill: #e8a33d; }
+text { fill: #f0f6fc; } .soft { fill: #9198a1; } .back { fill: #0d1117; } .value { stroke: #0d1117; } .bar { fill: #5b6673; } .bar.ours { fill: #3fb98f; } .axis { stroke: #3d444d; } .floor { stroke: #e8a33d; } .floortext { fill: #e8a33d; }
 }
 </style>
 `
@@ -107,8 +109,12 @@ func (r *report) loadPanels() []panel {
 			}
 			return s.Load.Wall
 		}
+		loads := p.bars(wall, "%.2f")
+		if ours := p.server("onoma"); ours != nil && ours.Snapshot != nil {
+			loads = slices.Insert(loads, 0, bar{label: "from snapshot", value: ours.Snapshot.Wall, text: fmt.Sprintf("%.2f", ours.Snapshot.Wall), ours: true})
+		}
 		pss := func(s serverResult) float64 { return megabytes(s.PSSStart) }
-		panels = append(panels, panel{title: p.Title + ": load, s", bars: p.bars(wall, "%.2f")}, panel{title: p.Title + ": memory, MB", bars: p.bars(pss, "%.0f")})
+		panels = append(panels, panel{title: p.Title + ": load, s", bars: loads}, panel{title: p.Title + ": memory, MB", bars: p.bars(pss, "%.0f")})
 	}
 	return panels
 }
@@ -148,19 +154,29 @@ func (p panel) draw(w *strings.Builder, x, y int) {
 	left := x + labelWidth
 	fmt.Fprintf(w, "<line class=\"axis\" x1=\"%d\" y1=\"%d\" x2=\"%d\" y2=\"%d\"/>\n", left, top, left, top+len(p.bars)*barStep)
 	for i, b := range p.bars {
-		class, text := "bar", ""
-		if b.ours {
-			class, text = "bar ours", ` class="ours"`
-		}
-		at, wide := top+i*barStep+(barStep-barHeight)/2, b.value*scale
-		fmt.Fprintf(w, "<text%s x=\"%d\" y=\"%d\" text-anchor=\"end\">%s</text>\n", text, left-6, at+12, html.EscapeString(b.label))
-		fmt.Fprintf(w, "<rect class=\"%s\" x=\"%d\" y=\"%d\" width=\"%.1f\" height=\"%d\" rx=\"2\"/>\n", class, left, at, wide, barHeight)
-		fmt.Fprintf(w, "<text%s x=\"%.1f\" y=\"%d\">%s</text>\n", text, float64(left)+wide+6, at+12, b.text)
+		fmt.Fprintf(w, "<rect class=\"bar%s\" x=\"%d\" y=\"%d\" width=\"%.1f\" height=\"%d\" rx=\"2\"/>\n", b.class(), left, top+i*barStep+barInset, b.value*scale, barHeight)
 	}
-	if p.floor > 0 {
-		at := float64(left) + p.floor*scale
-		bottom := top + len(p.bars)*barStep
-		fmt.Fprintf(w, "<line class=\"floor\" x1=\"%.1f\" y1=\"%d\" x2=\"%.1f\" y2=\"%d\"/>\n", at, top-markOverlap, at, bottom+markOverlap)
-		fmt.Fprintf(w, "<text class=\"floortext\" x=\"%.1f\" y=\"%d\" text-anchor=\"middle\">floor %.2f</text>\n", at, bottom+15, p.floor)
+	p.drawFloor(w, float64(left)+p.floor*scale, top)
+	for i, b := range p.bars {
+		base := top + i*barStep + barInset + 12
+		fmt.Fprintf(w, "<text class=\"label%s\" x=\"%d\" y=\"%d\" text-anchor=\"end\">%s</text>\n", b.class(), left-6, base, html.EscapeString(b.label))
+		fmt.Fprintf(w, "<text class=\"value%s\" x=\"%.1f\" y=\"%d\">%s</text>\n", b.class(), float64(left)+b.value*scale+6, base, b.text)
 	}
+}
+
+func (b bar) class() string {
+	if b.ours {
+		return " ours"
+	}
+	return ""
+}
+
+// drawFloor draws the least that any server could cost as a line through the bars.
+func (p panel) drawFloor(w *strings.Builder, at float64, top int) {
+	if p.floor <= 0 {
+		return
+	}
+	bottom := top + len(p.bars)*barStep
+	fmt.Fprintf(w, "<line class=\"floor\" x1=\"%.1f\" y1=\"%d\" x2=\"%.1f\" y2=\"%d\"/>\n", at, top-markOverlap, at, bottom+markOverlap)
+	fmt.Fprintf(w, "<text class=\"floortext\" x=\"%.1f\" y=\"%d\" text-anchor=\"middle\">floor %.2f</text>\n", at, bottom+15, p.floor)
 }

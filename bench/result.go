@@ -34,11 +34,13 @@ type profileResult struct {
 
 // serverResult is what one server showed in one profile.
 type serverResult struct {
-	Name    string      `json:"name"`
-	Label   string      `json:"label"` // with its version
-	Load    *loadResult `json:"load,omitempty"`
-	Runs    []runResult `json:"runs"`
-	Latency *latency    `json:"latency,omitempty"`
+	Name  string      `json:"name"`
+	Label string      `json:"label"` // with its version
+	Load  *loadResult `json:"load,omitempty"`
+	// Snapshot is a start from the snapshot that an earlier start left; only ours has one.
+	Snapshot *loadResult `json:"snapshot,omitempty"`
+	Runs     []runResult `json:"runs"`
+	Latency  *latency    `json:"latency,omitempty"`
 	// Memory in bytes, shared pages counted once: with the zones loaded, and after all runs.
 	PSSStart int64 `json:"pss_start"`
 	PSSEnd   int64 `json:"pss_end"`

@@ -102,7 +102,7 @@ const readyProbes = 50
 // waitReady asks for the SOA of zones until all that are tried have been answered with authority; the last one is
 // the first to be tried. A server that never gets there is stopped.
 func (s *server) waitReady(ctx context.Context) error {
-	ctx, cancel := context.WithTimeout(ctx, 10*time.Minute)
+	ctx, cancel := context.WithTimeout(ctx, s.setup.patience)
 	defer cancel()
 	zones := s.setup.data.zones
 	step := max(1, len(zones)/readyProbes)
@@ -117,6 +117,22 @@ func (s *server) waitReady(ctx context.Context) error {
 		}
 	}
 	return nil
+}
+
+// waitLog waits until the server has logged a text.
+func (s *server) waitLog(ctx context.Context, text string) error {
+	ctx, cancel := context.WithTimeout(ctx, s.setup.patience)
+	defer cancel()
+	for {
+		out, err := os.ReadFile(s.log)
+		if err != nil || bytes.Contains(out, []byte(text)) {
+			return err
+		}
+		if ctx.Err() != nil {
+			return fmt.Errorf("it did not log %q: %s", text, lastLines(out))
+		}
+		time.Sleep(10 * time.Millisecond)
+	}
 }
 
 // alive says whether a child runs: one that ended is a zombie until it is waited for.
