@@ -36,8 +36,13 @@ type Loader struct {
 	least  int               // fewest names worth a goroutine, for tests; 0: leastShare
 }
 
-// largeFile is the size from which a file is read by several goroutines.
-const largeFile = 4 << 20
+const (
+	// largeFile is the size from which a file is read by several goroutines.
+	largeFile = 4 << 20
+	// eachReads is how much of a file there is for each of more than two, since
+	// each leaves memory of its own partly unused.
+	eachReads = 8 << 20
+)
 
 // LoadFile is the function LoadFile, as the Loader says.
 func (l Loader) LoadFile(path string, origin dns.Name) (*Version, []Finding, error) {
@@ -79,8 +84,12 @@ func (l Loader) plan(r *zonefile.Reader, origin dns.Name) (*Builder, zonefile.Pa
 	if l.Progress != nil {
 		p.Progress = func(read int64) { l.Progress(read, max(read, size)) }
 	}
-	if p.Size == 0 {
-		p.Workers = int(min(int64(p.Workers), size/(largeFile/2)))
+	switch {
+	case p.Size > 0: // a test's
+	case size < largeFile:
+		p.Workers = 1
+	default:
+		p.Workers = int(min(int64(p.Workers), max(2, size/eachReads)))
 	}
 	if p.Workers < 2 {
 		return NewBuilder(origin), p
