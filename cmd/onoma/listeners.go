@@ -39,6 +39,9 @@ func (l *listening) open(a *app, h transport.Handler) (service, error) {
 			return service{}, err
 		}
 	}
+	if len(o.addrs["quic"])+len(o.addrs["https"]) > 0 {
+		makeRoom()
+	}
 	return service{run: together(o.serves), addrs: o.addrs, reload: certs.reload, report: reportAll(o.reports)}, nil
 }
 

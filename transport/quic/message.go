@@ -2,7 +2,6 @@ package quic
 
 import (
 	"encoding/binary"
-	"errors"
 
 	"onoma/dns"
 )
@@ -19,14 +18,18 @@ const (
 // lengthLen is the size of the length field in front of each message (RFC 9250 §4.2).
 const lengthLen = 2
 
-// What is wrong with a stream. Each ends the connection with DOQ_PROTOCOL_ERROR (RFC 9250 §4.3.3).
-var (
-	errIncomplete = errors.New("the stream ended before the query was complete")
-	errTrailing   = errors.New("more than one query on a stream")
-	errShort      = errors.New("a query shorter than a header")
-	errResponse   = errors.New("a response in place of a query")
-	errID         = errors.New("a message ID other than 0")
-	errKeepalive  = errors.New("edns-tcp-keepalive over QUIC")
+// queryError is what is wrong with a stream. It ends the connection with DOQ_PROTOCOL_ERROR (RFC 9250 §4.3.3).
+type queryError string
+
+func (e queryError) Error() string { return string(e) }
+
+const (
+	errIncomplete = queryError("the stream ended before the query was complete")
+	errTrailing   = queryError("more than one query on a stream")
+	errShort      = queryError("a query shorter than a header")
+	errResponse   = queryError("a response in place of a query")
+	errID         = queryError("a message ID other than 0")
+	errKeepalive  = queryError("edns-tcp-keepalive over QUIC")
 )
 
 // parseQuery returns the query on a stream that has ended. It checks what the transport is answerable for; a query that is

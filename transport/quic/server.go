@@ -293,6 +293,9 @@ func (s *Server) forget(c *conn) {
 	delete(s.conns, c)
 }
 
+// lingering is the time between the last answer and the end of its connection: enough for a few retransmissions on a near path.
+const lingering = 100 * time.Millisecond
+
 // shutDown waits for the streams that are being answered, and closes everything.
 func (s *Server) shutDown() {
 	s.mu.Lock()
@@ -302,6 +305,8 @@ func (s *Server) shutDown() {
 	case <-s.inFlight.drain():
 	case <-time.After(s.cfg.Grace):
 	}
+	// Closing a connection throws away what its own goroutine has not sent yet, and nothing tells when it has.
+	time.Sleep(min(lingering, s.cfg.Grace))
 	s.mu.Lock()
 	conns := make([]*conn, 0, len(s.conns))
 	for c := range s.conns {

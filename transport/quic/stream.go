@@ -96,26 +96,29 @@ func (s *stream) afterHandshake(msg []byte) {
 // query reads the stream to its end and checks it.
 func (s *stream) query() (msg []byte, ok bool) {
 	b, err := s.readAll()
-	var reset *quic.StreamError
-	switch {
-	case errors.As(err, &reset): // the client has given up (RFC 9250 §4.3.1)
-		s.st.CancelWrite(codeRequestCancelled)
-		return nil, false
-	case errors.Is(err, os.ErrDeadlineExceeded):
-		s.st.CancelRead(codeExcessiveLoad)
-		s.st.CancelWrite(codeExcessiveLoad)
-		return nil, false
-	case err != nil && !errors.Is(err, errTrailing): // the connection is gone
-		return nil, false
-	}
 	if err == nil {
 		msg, err = parseQuery(b)
 	}
 	if err != nil {
-		s.conn.violated(err)
+		s.unread(err)
 		return nil, false
 	}
 	return msg, true
+}
+
+// unread ends what has no query.
+func (s *stream) unread(err error) {
+	var reset *quic.StreamError
+	var violation queryError
+	switch {
+	case errors.As(err, &violation):
+		s.conn.violated(err)
+	case errors.As(err, &reset): // the client has given up (RFC 9250 §4.3.1)
+		s.st.CancelWrite(codeRequestCancelled)
+	case errors.Is(err, os.ErrDeadlineExceeded):
+		s.st.CancelRead(codeExcessiveLoad)
+		s.st.CancelWrite(codeExcessiveLoad)
+	} // else the connection is gone
 }
 
 // readAll reads to the end of the stream, or until there is more than a query can be.
