@@ -69,10 +69,11 @@ func (c *authorityCmd) load(a *app) (*keeper, []*zone.Zone, error) {
 	k := &keeper{c: c, files: files, zones: make(map[dns.Name]*zone.Zone, len(files))}
 	zones := make([]*zone.Zone, 0, len(files))
 	bad := 0
-	c.snapshotFlags.begin(a.log)
+	c.snapshotFlags.begin(a.log, len(files))
 	results := loadZones(a, files, func(f zoneFile, w io.Writer, p *progress) (*zone.Version, error) {
 		return c.snapshotFlags.start(a.log, f, func() (*zone.Version, error) { return loadZone(w, f, p) })
 	})
+	c.snapshotFlags.begun(a.log)
 	for i, f := range files {
 		if results[i].err != nil {
 			bad++

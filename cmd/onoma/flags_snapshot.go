@@ -11,6 +11,7 @@ import (
 	"path/filepath"
 	"strings"
 	"sync"
+	"sync/atomic"
 
 	"onoma/dns"
 	"onoma/zone"
@@ -21,14 +22,17 @@ type snapshotFlags struct {
 	Snapshots string `placeholder:"DIR" help:"Keep a snapshot of each zone in this directory, and start from it for as long as the zone's files have not changed."`
 
 	writer *snapshotWriter
+	brief  bool // zones are too many to be named one by one
 }
 
 // zoneText reads the text of a zone.
 type zoneText func() (*zone.Version, error)
 
-// begin makes ready what start and reload need. Those may be called by several
-// goroutines.
-func (s *snapshotFlags) begin(log *slog.Logger) {
+// begin makes ready what start and reload need, for so many zones. Those may be
+// called by several goroutines.
+func (s *snapshotFlags) begin(log *slog.Logger, zones int) {
+	const many = 20
+	s.brief = zones > many
 	if s.Snapshots != "" {
 		s.writer = &snapshotWriter{log: log, waiting: make(map[string]*zone.Version)}
 	}
@@ -43,12 +47,25 @@ func (s *snapshotFlags) start(log *slog.Logger, f zoneFile, text zoneText) (*zon
 	v, err := s.read(f)
 	switch {
 	case v != nil:
-		log.Info("zone served from its snapshot", "zone", f.name, "serial", v.Serial())
+		s.writer.used.Add(1)
+		if !s.brief {
+			log.Info("zone served from its snapshot", "zone", f.name, "serial", v.Serial())
+		}
 		return v, nil
 	case err != nil:
 		log.Warn("snapshot cannot be used, the text is read instead", "zone", f.name, "error", err)
 	}
 	return s.reload(f, text)
+}
+
+// begun tells of zones that start did not name.
+func (s *snapshotFlags) begun(log *slog.Logger) {
+	if s.writer == nil || !s.brief {
+		return
+	}
+	if n := s.writer.used.Load(); n > 0 {
+		log.Info("zones served from their snapshots", "zones", n)
+	}
 }
 
 // reload reads the text, of which there will be a snapshot soon.
@@ -102,7 +119,8 @@ func plainRune(r rune) rune {
 
 // snapshotWriter writes one snapshot after the other, beside the answers.
 type snapshotWriter struct {
-	log *slog.Logger
+	log  *slog.Logger
+	used atomic.Int64 // snapshots that zones are served from
 
 	mu      sync.Mutex
 	waiting map[string]*zone.Version // by the path of the snapshot
