@@ -1,5 +1,5 @@
 // Package transport owns the sockets: it takes queries off the wire, hands them to a Handler and puts the answers back,
-// over UDP (in batches) and TCP (RFC 7766); and it asks one server one question (Client). A message is bytes here: of its
+// over UDP (in batches), TCP (RFC 7766) and TLS (RFC 7858); and it asks one server one question (Client). A message is bytes here: of its
 // content the package knows the ID, the QR bit and, as a client, where the question section ends.
 //
 // Concurrency: a Worker belongs to one goroutine at a time. A UDP loop is one goroutine that owns its socket's receive side,
@@ -7,6 +7,6 @@
 // one goroutine that borrows a Worker while it has something to answer. A Worker that cannot answer at once detaches the
 // query (Query.Detach) and answers from any goroutine later.
 //
-// RFCs: 1035 §4.2, 5452 §9 (matching replies), 7766 (TCP), 9715 (no fragmentation by path MTU). Locks: tcpConn.mu before
+// RFCs: 1035 §4.2, 5452 §9 (matching replies), 7766 (TCP), 7858 (TLS), 9715 (no fragmentation by path MTU). Locks: tcpConn.mu before
 // connTable.mu, never the other way round.
 package transport
