@@ -67,10 +67,12 @@ func (p *pressure) step(l load) {
 	p.rest(l.elapsed, full)
 }
 
-// begin knows nothing yet about who asks: until it does, half of the room is for others.
+// begin knows nothing yet about who asks, nor whether cookies are part of the flood: until it does, half of the room is for
+// strangers.
 func (p *pressure) begin(taken, offered float64) {
-	*p = pressure{on: true, target: headroom * taken, cookie: 1, least: leastShare}
+	*p = pressure{on: true, target: headroom * taken, least: leastShare}
 	p.other = p.clamp(p.target / 2 / max(offered, 1))
+	p.cookie = p.other
 }
 
 func (p *pressure) aim(taken, offered, fill float64) {

@@ -47,7 +47,7 @@ func age(then, now uint32) uint32 {
 	return now - then
 }
 
-// sources remembers clients in a fixed number of places: a packet's asker can only be in the four of its set, where a new one
+// askers remember clients in a fixed number of places: a packet's source can only be in the four of its set, where a new one
 // takes the place of the one with the lowest standing. A flood of forged addresses therefore pushes out others like itself,
 // not those who ask again and again.
 type askers struct {

@@ -1,6 +1,7 @@
 package transport
 
 import (
+	"encoding/binary"
 	"errors"
 	"log/slog"
 	"math"
@@ -371,4 +372,20 @@ func TestCookieMakesAStrangerKnown(t *testing.T) {
 	if tr.took[kindCookie] != 2 {
 		t.Errorf("%d queries with a cookie were counted, expected 2", tr.took[kindCookie])
 	}
+}
+
+// FuzzMayHoldCookie compares with what the filter does: one comparison of the word before the cookies.
+func FuzzMayHoldCookie(f *testing.F) {
+	f.Add(cookied(1))
+	f.Add(cookied(1)[:40])
+	f.Add([]byte{})
+	f.Fuzz(func(t *testing.T, msg []byte) {
+		want := false
+		if len(msg) >= shortestCookied {
+			want = binary.BigEndian.Uint32(msg[len(msg)-cookieTail:]) == cookieOption<<16|cookieLen
+		}
+		if got := mayHoldCookie(msg); got != want {
+			t.Errorf("%x: %v, want %v", msg, got, want)
+		}
+	})
 }
