@@ -68,11 +68,35 @@ func (l *lineage) take(v *Version) (line *lineage, extend bool) {
 		return &lineage{share: newInterner(v.origin), taken: true}, false
 	}
 	l.taken = true
-	if l.share == nil {
-		l.share = v.interner(l.blocks)
-		l.blocks = nil
-	}
+	l.prepare(v)
 	return l, true
+}
+
+// fewBlocks are entered into an interner within a fraction of a millisecond.
+const fewBlocks = 1 << 12
+
+// prepare makes the interner of an Editor of v. One of a large zone is made beside
+// the first Editors, which then do not share what was there before.
+func (l *lineage) prepare(v *Version) {
+	switch {
+	case l.share == nil && len(l.blocks) <= fewBlocks:
+		l.share, l.blocks = v.interner(l.blocks), nil
+	case l.share == nil:
+		l.share = newInterner(v.origin)
+		blocks := l.blocks
+		l.blocks = nil
+		go func() {
+			full := v.interner(blocks)
+			l.mu.Lock()
+			defer l.mu.Unlock()
+			l.full = full
+		}()
+	case l.full != nil:
+		for _, ref := range l.share.blocks() {
+			l.full.learn(&v.sp, ref)
+		}
+		l.share, l.full = l.full, nil
+	}
 }
 
 func (l *lineage) release(last uint32) {

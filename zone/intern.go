@@ -31,14 +31,19 @@ func newInterner(origin dns.Name) *interner {
 func (v *Version) interner(blocks []uint32) *interner {
 	in := newInterner(v.origin)
 	for _, ref := range blocks {
-		if 4*in.n >= 3*len(in.table) {
-			in.grow()
-		}
-		b, _, _ := readShared(v.sp.At(ref))
-		in.put(internSlot{in.hash(b), ref})
-		in.n++
+		in.learn(&v.sp, ref)
 	}
 	return in
+}
+
+// learn enters the shared block at ref.
+func (in *interner) learn(s *qp.Space, ref uint32) {
+	if 4*in.n >= 3*len(in.table) {
+		in.grow()
+	}
+	b, _, _ := readShared(s.At(ref))
+	in.put(internSlot{in.hash(b), ref})
+	in.n++
 }
 
 // intern returns the reference of the shared block with the NS set b.

@@ -39,6 +39,7 @@ type lineage struct {
 	taken   bool      // an Editor is at it
 	tidying bool      // a compaction is at work
 	share   *interner // nil until the first Editor needs it
+	full    *interner // that share will be, once it is made
 	blocks  []uint32  // what share is to know at first
 }
 

@@ -271,3 +271,59 @@ func TestRebase(t *testing.T) {
 		}
 	})
 }
+
+// TestNSSetsOfLargeZone: the first change of a large zone does not wait until all
+// its NS sets are known, and later ones share them again.
+func TestNSSetsOfLargeZone(t *testing.T) {
+	tld, text := generated(t, 10*fewBlocks+1000)
+	v := load(t, tld.Origin, text)
+	if n := len(v.line.blocks); n <= fewBlocks {
+		t.Fatalf("%d NS sets, expected more than %d", n, fewBlocks)
+	}
+	z := New(tld.Origin)
+	z.Publish(v)
+	name := func(i int) dns.Name {
+		n, err := tld.Origin.Child(string(tld.AppendName(nil, i)))
+		if err != nil {
+			t.Fatal(err)
+		}
+		return n
+	}
+	id := func(n dns.Name) uint32 {
+		ns, _ := z.Current().Find([]byte(n.Wire())).RRset(dns.TypeNS)
+		return ns.ID()
+	}
+	// copied gives a delegation of its own the NS set of another one.
+	copied := func(from, to dns.Name) {
+		ns, _ := z.Current().Find([]byte(from.Wire())).RRset(dns.TypeNS)
+		_, err := z.Update(func(e *Editor) error {
+			e.RemoveRRset(to, dns.TypeNS)
+			for rd := range ns.RData() {
+				r := dns.Record{Name: to, Type: dns.TypeNS, Class: dns.ClassIN, TTL: ns.TTL(), Data: dns.RData(rd)}
+				if _, err := e.Add(r); err != nil {
+					return err
+				}
+			}
+			return nil
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	one, two := dns.MustName("one-more.tld"), dns.MustName("and-another.tld")
+	copied(name(1), one)
+	copied(name(1), two)
+	first := id(two)
+	if id(one) != first {
+		t.Errorf("two names with a new NS set have blocks %d and %d, expected one", id(one), first)
+	}
+	eventually(t, "old NS sets are shared", func() bool {
+		copied(name(2), two)
+		copied(name(2), one)
+		return id(one) == id(name(2))
+	})
+	copied(name(1), two)
+	if got := id(two); got != first && got != id(name(1)) {
+		t.Errorf("NS set has block %d, expected %d or %d", got, first, id(name(1)))
+	}
+}
