@@ -172,20 +172,21 @@ func (s *scenario) without(t *testing.T, r *rig) (can, share float64) {
 	defer p.stop(t)
 	good := r.good(t, 1, goodClients, goodRate, question(t, "www.example.com.", dns.TypeA, false))
 	defer good.end()
-	return s.saturate(t, r, good)
+	can, got := s.saturate(t, r, good, time.Second)
+	return can, got.share()
 }
 
-// saturate floods the server with all that there is for a second, and counts its answers.
-func (s *scenario) saturate(t *testing.T, r *rig, good *crowd) (can, share float64) {
+// saturate floods the server with all that there is for a while, and counts its answers.
+func (s *scenario) saturate(t *testing.T, r *rig, good *crowd, d time.Duration) (can float64, f flooded) {
 	a := r.begin(t, udpFrame(r.serverMAC, s.query), 0, s.change)
 	time.Sleep(200 * time.Millisecond)
 	before, _ := r.packets()
-	began := time.Now()
-	got := good.during(time.Second)
+	began, sent := time.Now(), a.sent.Load()
+	f.tally = good.during(d)
 	after, _ := r.packets()
-	can = float64(after-before) / time.Since(began).Seconds()
-	a.end()
-	return can, got.share()
+	sec := time.Since(began).Seconds()
+	f.rate = float64(a.end()-sent) / sec
+	return float64(after-before) / sec, f
 }
 
 func (s *scenario) with(t *testing.T, r *rig, rate float64) flooded {
