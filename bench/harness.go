@@ -39,7 +39,7 @@ type harness struct {
 	dnsperf   generator
 }
 
-// newHarness builds what is ours and finds the generator. close gives the scratch directory back.
+// newHarness builds what is ours and finds the generator. close ends it.
 func newHarness(ctx context.Context, o options) (*harness, error) {
 	h := &harness{o: o, cache: cache(o.cache), built: map[string]string{}, unbuilt: map[string]error{}, labels: map[string]string{}}
 	if err := os.MkdirAll(o.cache, 0o755); err != nil {
@@ -82,7 +82,13 @@ func (h *harness) prepare(ctx context.Context) error {
 	return h.findDnsperf(ctx)
 }
 
-func (h *harness) close() { os.RemoveAll(h.scratch) }
+// close removes the scratch directory, and within the newest root the empty one that it was mounted on.
+func (h *harness) close() {
+	os.RemoveAll(h.scratch)
+	if h.o.newest != "" {
+		os.Remove(filepath.Join(h.o.newest, h.scratch))
+	}
+}
 
 // build builds a program of ours in its own folder, which may be another module's. A failure is kept: it leaves one
 // server out.
