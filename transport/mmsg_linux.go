@@ -2,6 +2,7 @@ package transport
 
 import (
 	"syscall"
+	"time"
 	"unsafe"
 
 	"golang.org/x/sys/unix"
@@ -18,6 +19,7 @@ type calls struct {
 	got         int           // result: packets
 	errno       syscall.Errno // result
 	first, last int           // argument: which of tx to send
+	poll        unix.PollFd
 
 	recvFn, sendFn     func(fd uintptr) bool
 	recvWait, sendOnce func(fd uintptr)
@@ -47,9 +49,22 @@ func (c *calls) tryReceive(fd uintptr) bool {
 	return errno != unix.EAGAIN
 }
 
+// rawWait is how long a pinned loop sleeps without telling the Go scheduler. Telling it of each sleep has another thread take
+// the processor and give it back, for more than an answer costs where queries come one by one; so each such loop brings a
+// processor of its own (Server.start), and a garbage collection wakes it by a signal.
+const rawWait = 4 * time.Millisecond
+
 // waitReceive waits in the kernel for the first packet and takes those behind it along.
 func (c *calls) waitReceive(fd uintptr) {
-	n, _, errno := unix.Syscall6(unix.SYS_RECVMMSG, fd, uintptr(unsafe.Pointer(&c.rx)), batchSize, unix.MSG_WAITFORONE, 0, 0)
+	n, _, errno := unix.RawSyscall6(unix.SYS_RECVMMSG, fd, uintptr(unsafe.Pointer(&c.rx)), batchSize, unix.MSG_WAITFORONE, 0, 0)
+	if errno == unix.EAGAIN { // nothing came for rawWait, the socket's SO_RCVTIMEO
+		c.poll = unix.PollFd{Fd: int32(fd), Events: unix.POLLIN}
+		unix.Syscall6(unix.SYS_PPOLL, uintptr(unsafe.Pointer(&c.poll)), 1, 0, 0, 0, 0)
+		n, _, errno = unix.RawSyscall6(unix.SYS_RECVMMSG, fd, uintptr(unsafe.Pointer(&c.rx)), batchSize, unix.MSG_DONTWAIT, 0, 0)
+		if errno == unix.EAGAIN { // a signal, or a packet with a bad checksum
+			errno = unix.EINTR
+		}
+	}
 	c.result(n, errno)
 }
 

@@ -46,11 +46,11 @@ func (s *batchSocket) pin(thread int) error {
 	return unix.SchedSetaffinity(0, &set)
 }
 
-// nap stops the thread for d; a signal may end it sooner.
+// nap stops the thread for d, which is short; a signal may end it sooner.
 func nap(d time.Duration) {
 	if d > 0 {
 		ts := unix.NsecToTimespec(int64(d))
-		unix.Syscall(unix.SYS_NANOSLEEP, uintptr(unsafe.Pointer(&ts)), 0, 0)
+		unix.RawSyscall(unix.SYS_NANOSLEEP, uintptr(unsafe.Pointer(&ts)), 0, 0)
 	}
 }
 

@@ -124,6 +124,9 @@ func (s *Server) start() bool {
 		return false
 	}
 	s.started = true
+	if s.cfg.Pin {
+		AddProcessors(len(s.loops))
+	}
 	for _, l := range s.loops {
 		s.wg.Go(func() { s.failed(l.run(s.cfg.Handler, s.log)) })
 	}
@@ -191,6 +194,9 @@ func (s *Server) tearDown() {
 		sock.stop()
 	}
 	s.wg.Wait()
+	if s.cfg.Pin && s.started {
+		AddProcessors(-len(s.loops))
+	}
 	s.tcp.drain()
 	s.tls.drain()
 	s.wait(s.late.drain())

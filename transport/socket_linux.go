@@ -93,6 +93,10 @@ func openBatch(addr netip.AddrPort, cfg *Config, cpus []int, share bool) (*batch
 	timeout := unix.NsecToTimeval(int64(sendPatience))
 	err = unix.SetsockoptTimeval(fd, unix.SOL_SOCKET, unix.SO_SNDTIMEO, &timeout) // ignored where the socket does not block
 	if err == nil {
+		timeout = unix.NsecToTimeval(int64(rawWait))
+		err = unix.SetsockoptTimeval(fd, unix.SOL_SOCKET, unix.SO_RCVTIMEO, &timeout) // likewise
+	}
+	if err == nil {
 		s.conn, err = s.file.SyscallConn()
 	}
 	if err != nil {

@@ -3,12 +3,13 @@ package xdp
 import (
 	"errors"
 	"fmt"
-	"runtime"
 	"sync"
 
 	"github.com/cilium/ebpf"
 	"github.com/cilium/ebpf/link"
 	"golang.org/x/sys/unix"
+
+	"onoma/transport"
 )
 
 // engine is the program on the interface and the loops behind it.
@@ -129,7 +130,7 @@ func (e *engine) start() {
 		return
 	}
 	e.started = true
-	runtime.GOMAXPROCS(runtime.GOMAXPROCS(0) + len(e.loops))
+	transport.AddProcessors(len(e.loops))
 	for _, l := range e.loops {
 		e.wg.Go(func() {
 			if err := l.run(); err != nil {
@@ -158,7 +159,7 @@ func (e *engine) close() error {
 	}
 	e.wg.Wait()
 	if e.started {
-		runtime.GOMAXPROCS(runtime.GOMAXPROCS(0) - len(e.loops))
+		transport.AddProcessors(-len(e.loops))
 	}
 	for _, l := range e.loops {
 		l.close()
