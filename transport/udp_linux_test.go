@@ -6,7 +6,6 @@ import (
 	"net/netip"
 	"os"
 	"runtime"
-	"runtime"
 	"strings"
 	"sync/atomic"
 	"testing"
