@@ -1,9 +1,6 @@
 package authority
 
 import (
-	"errors"
-	"time"
-
 	"onoma/dns"
 	"onoma/transport/cookie"
 )
@@ -15,7 +12,6 @@ var (
 	edeChaos       = &dns.EDE{Code: dns.EDEProhibited, Text: "not told"}
 	edeNoData      = &dns.EDE{Code: dns.EDENotReady, Text: "the zone is not loaded or has expired"}
 	edeOpcode      = &dns.EDE{Code: dns.EDENotSupported, Text: "opcode not supported"}
-	edeTransfer    = &dns.EDE{Code: dns.EDENotSupported, Text: "zone transfers are not supported"}
 	edeType        = &dns.EDE{Code: dns.EDENotSupported, Text: "query type not supported"}
 	edeInvalidType = &dns.EDE{Code: dns.EDEInvalidQueryType}
 	edeOption      = &dns.EDE{Code: dns.EDEOther, Text: "malformed EDNS option"}
@@ -24,17 +20,18 @@ var (
 
 // check decides about everything but questions that zones answer, and reports
 // whether this is such a question.
-func (w *worker) check(msg []byte, err error) bool {
+func (w *worker) check(err error) bool {
+	opcode := w.q.Flags.Opcode()
 	switch {
-	case w.q.Flags.Opcode() != dns.OpcodeQuery:
-		// Before the message's form: another opcode may have another one. NOTIFY
-		// and UPDATE are among these (RFC 1996 §3.1, RFC 2136 §3.9 allow it).
+	case opcode != dns.OpcodeQuery && opcode != dns.OpcodeNotify:
+		// Before the message's form: another opcode may have another one. UPDATE
+		// is among these (RFC 2136 §3.9 allows it).
 		w.fail(dns.RCodeNotImp, edeOpcode)
 	case w.cookieQuery(err):
 	case err != nil:
 		w.formErr(err)
-	case w.q.TSIGAt != 0:
-		w.signed(msg)
+	case w.sig.bad != nil:
+		w.fail(w.sig.bad.RCode, nil) // RFC 8945 §5.2
 	case w.q.EDNS && w.q.Vers > 0:
 		w.fail(dns.RCodeBadVers, nil) // RFC 6891 §6.1.3
 	case w.malformed:
@@ -42,6 +39,8 @@ func (w *worker) check(msg []byte, err error) bool {
 		w.fail(dns.RCodeFormErr, edeOption)
 	case w.cookieMissing():
 		w.fail(dns.RCodeBadCookie, nil) // RFC 7873 §5.2.3-4
+	case opcode == dns.OpcodeNotify:
+		w.notified()
 	default:
 		return w.checkQuestion()
 	}
@@ -56,12 +55,8 @@ func (w *worker) checkQuestion() bool {
 		return false
 	}
 	switch t := w.q.Type; {
-	case !t.IsMeta() || t == dns.TypeANY:
+	case !t.IsMeta() || t == dns.TypeANY || t == dns.TypeAXFR || t == dns.TypeIXFR:
 		return true
-	case t == dns.TypeAXFR || t == dns.TypeIXFR:
-		// RFC 5936 §2.2.1 gives RCODEs their usual meanings: REFUSED would say
-		// that some clients get the zone. Over UDP there is no AXFR (§4.2).
-		w.fail(dns.RCodeNotImp, edeTransfer)
 	case t == dns.TypeMAILA || t == dns.TypeMAILB || t == dns.TypeTKEY:
 		w.fail(dns.RCodeNotImp, edeType)
 	default:
@@ -99,16 +94,5 @@ func (w *worker) cookieQuery(err error) bool {
 // that it gets now: one that knows cookies, over UDP. One that does not know
 // them is served as ever (RFC 7873 §5.2.1).
 func (w *worker) cookieMissing() bool {
-	return w.srv.requireCookies && !w.tcp && (w.standing == cookie.Client || w.standing == cookie.Bad)
-}
-
-// signed answers a query with a TSIG. RFC 8945 §5.2.1: nobody has a key with
-// us, so it is NOTAUTH with BADKEY, or FORMERR where the TSIG is malformed.
-func (w *worker) signed(msg []byte) {
-	_, err := dns.VerifyTSIG(msg, dns.Keys(), time.Time{})
-	if errors.As(err, &w.tsig) {
-		w.fail(w.tsig.RCode, nil)
-		return
-	}
-	w.fail(dns.RCodeFormErr, nil)
+	return w.srv.requireCookies && !w.tcp && w.sig.good == nil && (w.standing == cookie.Client || w.standing == cookie.Bad)
 }

@@ -181,8 +181,9 @@ func (w *worker) appendWishes(opts []byte) []byte {
 	if w.wants(wishZoneVersion) {
 		opts = w.appendZoneVersion(opts)
 	}
-	if w.wants(wishExpire) && w.fate == fateAnswer && w.q.Type == dns.TypeSOA {
-		// RFC 7314 §4.2: a primary's answer has the SOA's own EXPIRE.
+	if w.wants(wishExpire) && (w.fate == fateAnswer && w.q.Type == dns.TypeSOA || w.isTransfer()) {
+		// RFC 7314 §4.2: a primary's answer has the SOA's own EXPIRE, and so have
+		// those to AXFR and IXFR.
 		soa := w.v.SOA().First()
 		opts = append(appendHead(opts, dns.OptionExpire, 4), soa[len(soa)-8:len(soa)-4]...)
 	}

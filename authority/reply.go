@@ -2,7 +2,6 @@ package authority
 
 import (
 	"encoding/binary"
-	"time"
 
 	"onoma/dns"
 	"onoma/zone"
@@ -26,15 +25,16 @@ func (w *worker) start(dst []byte) {
 	}
 }
 
-// limit is the most octets that the response may have (RFC 6891 §6.2.3-5).
+// limit is the most octets that the response may have (RFC 6891 §6.2.3-5), its
+// TSIG aside.
 func (w *worker) limit() int {
 	switch {
 	case w.tcp:
-		return dns.MaxMessageLen
+		return dns.MaxMessageLen - w.sig.room
 	case !w.q.EDNS:
-		return minUDP
+		return minUDP - w.sig.room
 	}
-	return min(max(int(w.q.Size), minUDP), w.srv.maxUDP)
+	return min(max(int(w.q.Size), minUDP), w.srv.maxUDP) - w.sig.room
 }
 
 // fail makes the response an error without records.
@@ -62,20 +62,10 @@ func (w *worker) finish(dst []byte) []byte {
 		w.opt()
 	}
 	out := w.b.Finish()
-	if w.tsig != nil {
+	if w.sig.good != nil || w.sig.bad != nil {
 		out = w.sign(out, len(dst))
 	}
 	return out
-}
-
-// sign ends the answer to a query with a TSIG that is no good (RFC 8945 §5.2).
-// BADKEY, the only error without keys, is told in the client's own time.
-func (w *worker) sign(out []byte, start int) []byte {
-	signed, err := w.tsig.Sign(out[start:len(out):len(out)], time.Time{})
-	if err != nil || len(signed) > w.limit() {
-		return out
-	}
-	return append(out[:start], signed...)
 }
 
 // place is an owner name: where it stands in the message already, or itself.

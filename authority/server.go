@@ -29,6 +29,11 @@ type Options struct {
 	RequireCookies bool
 	// Limiter limits answers; nil: there is no limit.
 	Limiter *rrl.Limiter
+	// Keys are those that queries may be signed with (RFC 8945); nil: none.
+	Keys *Keys
+	// Transfers says who gets whole zones; the zero one: nobody.
+	Transfers TransferOptions
+
 	// ReportAgent is the domain that resolvers report errors to (RFC 9567); the
 	// zero Name or the root: none.
 	ReportAgent dns.Name
@@ -42,14 +47,16 @@ const (
 
 // Server answers from zones. It may be used by any number of goroutines.
 type Server struct {
-	zones   zones
-	workers workers
+	zones     zones
+	workers   workers
+	transfers transfers
 
 	maxUDP   int
 	nsid     []byte // as an option in wire form, nil: none
 	version  []byte // as rdata of a TXT record, nil: refused
 	hostname []byte
 
+	keys           *Keys
 	cookies        *cookie.Jar
 	requireCookies bool
 	limiter        *rrl.Limiter
@@ -63,8 +70,10 @@ func New(o Options) *Server {
 		maxUDP:   max(int(o.MaxUDP), minUDP),
 		version:  txtOrNil(o.Version),
 		hostname: txtOrNil(o.Hostname),
+		keys:     o.Keys,
 		cookies:  o.Cookies, requireCookies: o.RequireCookies && o.Cookies != nil, limiter: o.Limiter,
 	}
+	s.transfers.init(o.Transfers)
 	if o.MaxUDP == 0 {
 		s.maxUDP = defaultMaxUDP
 	}

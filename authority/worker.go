@@ -21,7 +21,7 @@ type worker struct {
 	m     zone.Match
 	table *table
 	tcp   bool
-	tsig  *dns.TSIGError // the query was signed, which nobody can be yet
+	sig   signature
 
 	asked
 	reply
@@ -77,12 +77,22 @@ func (w *worker) Answer(dst []byte, tq *transport.Query) []byte {
 		return dst
 	}
 	err := w.q.Parse(tq.Msg)
+	w.sig = signature{}
 	w.reset(tq)
+	if w.q.TSIGAt != 0 && err == nil {
+		w.verify(tq.Msg)
+	}
 	w.start(dst)
 	switch {
-	case !w.check(tq.Msg, err):
+	case !w.check(err):
 	case w.q.Class == dns.ClassCH:
 		w.chaos()
+	case w.q.Type == dns.TypeAXFR || w.q.Type == dns.TypeIXFR:
+		if w.transfer(dst) {
+			w.count()
+			w.release()
+			return dst
+		}
 	default:
 		w.zones(tq, dst)
 	}
@@ -115,7 +125,6 @@ func (w *worker) zones(tq *transport.Query, dst []byte) {
 // reset forgets the query before.
 func (w *worker) reset(tq *transport.Query) {
 	w.reply = reply{}
-	w.tsig = nil
 	w.readOptions(tq)
 	w.tcp = tq.Proto != transport.UDP
 	w.links, w.proofs, w.sent = 0, 0, 0
@@ -125,6 +134,7 @@ func (w *worker) reset(tq *transport.Query) {
 // release lets go of zones, so that an idle worker keeps no old version alive.
 func (w *worker) release() {
 	w.zone, w.v, w.table, w.tq = nil, nil, nil, nil
+	w.sig = signature{}
 	w.hosts = zone.RRset{}
 	w.m.Node, w.m.Encloser, w.m.Cut, w.m.DName, w.m.Wildcard = zone.Node{}, zone.Node{}, zone.Node{}, zone.Node{}, zone.Node{}
 	clear(w.proof[:w.proofs])

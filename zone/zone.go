@@ -17,7 +17,8 @@ var ErrNoVersion = errors.New("zone has no version")
 type Zone struct {
 	origin  dns.Name
 	current atomic.Pointer[Version]
-	mu      sync.Mutex // held by who makes another version the current one
+	mu      sync.Mutex              // held by who makes another version the current one
+	history atomic.Pointer[History] // of what that changed; nil: not kept
 }
 
 // New returns a zone that has no version yet.
@@ -40,6 +41,9 @@ func (z *Zone) Publish(v *Version) {
 }
 
 func (z *Zone) publish(v *Version) {
+	if h := z.history.Load(); h != nil {
+		h.add(z.current.Load(), v) // first, so that it reaches to the current version at any time
+	}
 	z.current.Store(v)
 	if v == nil || !v.isWasteful() {
 		return

@@ -13,6 +13,7 @@ type authorityCmd struct {
 	listening
 	snapshotFlags
 	mannersFlags
+	transferFlags
 	zoneFlags
 }
 
@@ -34,11 +35,14 @@ With --snapshots a zone whose files have not changed is served again at once, wi
 // Run serves the zones until it is told to end.
 func (c *authorityCmd) Run(a *app) error {
 	defer a.logAside()()
-	k, zones, err := c.load(a)
+	options, manners, err := c.mannersFlags.apply(a)
 	if err != nil {
 		return err
 	}
-	options, manners, err := c.mannersFlags.apply(a)
+	if err := c.transferFlags.apply(a.log, &options); err != nil {
+		return err
+	}
+	k, zones, err := c.load(a)
 	if err != nil {
 		return err
 	}
@@ -80,6 +84,7 @@ func (c *authorityCmd) load(a *app) (*keeper, []*zone.Zone, error) {
 			continue
 		}
 		z := zone.New(f.name)
+		c.transferFlags.keep(z)
 		z.Publish(results[i].version)
 		zones = append(zones, z)
 		k.zones[f.name.Fold()] = z

@@ -23,6 +23,7 @@ func (c *authorityCmd) operations(a *app, k *keeper, m *manners) operations {
 		reload: func(_ context.Context, name string) ([]control.Reloaded, error) {
 			if name == "" {
 				m.reload(a.log)
+				c.transferFlags.reload(a.log)
 			}
 			return k.reload(a, name)
 		},

@@ -104,6 +104,7 @@ func (k *keeper) publish(a *app, f zoneFile, r *loaded) control.Reloaded {
 	serial := r.version.Serial()
 	if z == nil {
 		z = zone.New(f.name)
+		k.c.transferFlags.keep(z)
 		z.Publish(r.version)
 		k.zones[f.name.Fold()] = z
 		k.server.AddZone(z)
