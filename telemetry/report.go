@@ -78,6 +78,20 @@ type Zone struct {
 	Names   int    `json:"names"`
 	Records int    `json:"records"`
 	Bytes   int    `json:"bytes"`
+
+	Secondaries []Secondary `json:"secondaries,omitempty"` // that are told of new versions
+}
+
+// Secondary is what a server that is told of new versions has said to that (RFC 1996).
+type Secondary struct {
+	Address string    `json:"address"`
+	Key     string    `json:"key,omitempty"` // that it is told with
+	State   string    `json:"state"`         // "acknowledged", "waiting" or "given up"
+	Sent    uint32    `json:"sent"`          // serial number that it was told of last; 0 before the first time
+	Acked   uint32    `json:"acked"`         // that it has acknowledged last; likewise
+	Tries   int       `json:"tries"`         // for the current version
+	Error   string    `json:"error,omitempty"`
+	Changed time.Time `json:"changed"`
 }
 
 // Add counts a zone.

@@ -52,6 +52,8 @@ func (c *authorityCmd) Run(a *app) error {
 	if err := server.SetZones(zones...); err != nil {
 		return err
 	}
+	stop := c.transferFlags.notify(a, server)
+	defer stop()
 	return c.serve(a, server, c.operations(a, k, manners))
 }
 

@@ -17,7 +17,7 @@ import (
 func (c *authorityCmd) operations(a *app, k *keeper, m *manners) operations {
 	return operations{
 		role: "authority", identity: c.NSID,
-		zones:  func() iter.Seq[telemetry.Zone] { return servedZones(k.server) },
+		zones:  func() iter.Seq[telemetry.Zone] { return servedZones(k.server, c.notifier) },
 		dump:   func(name string) (control.Text, error) { return dump(k.server, name) },
 		report: func(r *telemetry.Report) { reportAuthority(r, k.server.Stats()) },
 		reload: func(_ context.Context, name string) ([]control.Reloaded, error) {
@@ -27,6 +27,7 @@ func (c *authorityCmd) operations(a *app, k *keeper, m *manners) operations {
 			}
 			return k.reload(a, name)
 		},
+		serving: func() { c.notifyAll(k.server) },
 	}
 }
 
@@ -47,10 +48,11 @@ func dump(server *authority.Server, name string) (control.Text, error) {
 	return func(w io.Writer) error { return zonefile.Write(w, v.Origin(), v.Records()) }, nil
 }
 
-func servedZones(server *authority.Server) iter.Seq[telemetry.Zone] {
+func servedZones(server *authority.Server, n *authority.Notifier) iter.Seq[telemetry.Zone] {
 	return func(yield func(telemetry.Zone) bool) {
+		told := secondariesOf(n)
 		for z := range server.Zones() {
-			line := telemetry.Zone{Name: z.Origin().String()}
+			line := telemetry.Zone{Name: z.Origin().String(), Secondaries: told[z.Origin().Fold()]}
 			if v := z.Current(); v != nil {
 				s := v.Stats()
 				line.Loaded, line.Serial, line.Names, line.Records, line.Bytes = true, v.Serial(), s.Names, s.Records, s.Bytes

@@ -3,6 +3,7 @@ package main
 import (
 	"fmt"
 	"log/slog"
+	"net/netip"
 
 	"onoma/authority"
 	"onoma/dns"
@@ -16,7 +17,12 @@ type transferFlags struct {
 	TransfersMax int             `name:"transfers-max" group:"Transfers" placeholder:"N" default:"100" help:"Transfers at once (${default}), a tenth of them to one address; others wait for their turn."`
 	IXFRHistory  int             `name:"ixfr-history" group:"Transfers" placeholder:"N" default:"1000" help:"Changes of each zone to keep in memory for incremental transfers (${default}), 16 MiB of them at most; 0 for none."`
 
-	keys *authority.Keys
+	Notify     []secondary  `group:"Transfers" placeholder:"ADDR" help:"Tell this secondary of new versions of every zone (NOTIFY): ADDR, ADDR:PORT, and +key:NAME to sign; several with commas, or the flag again."`
+	NotifyNS   bool         `name:"notify-ns" group:"Transfers" help:"Tell the name servers of each zone, too, but for the one that its SOA record names."`
+	NotifyFrom []netip.Addr `group:"Transfers" placeholder:"ADDR" help:"The local address to send NOTIFY from, one for IPv4 and one for IPv6."`
+
+	keys     *authority.Keys
+	notifier *authority.Notifier // nil: nobody is told
 }
 
 // apply adds what the flags say to the options of an authority.
@@ -36,6 +42,11 @@ func (f *transferFlags) apply(log *slog.Logger, o *authority.Options) error {
 	for _, who := range f.TransferTo {
 		if err := f.knows(who.Key); err != nil {
 			return fmt.Errorf("--transfer-to %s: %w", who, err)
+		}
+	}
+	for _, s := range f.Notify {
+		if err := f.knows(s.Key); err != nil {
+			return fmt.Errorf("--notify %s: %w", s.Secondary, err)
 		}
 	}
 	o.Keys = f.keys

@@ -32,6 +32,7 @@ type operations struct {
 	zones    func() iter.Seq[telemetry.Zone]
 	dump     func(zone string) (control.Text, error)
 	report   func(*telemetry.Report) // adds what only this kind of server counts
+	serving  func()                  // is called once clients are answered
 }
 
 // instruments watch a server and tell of it.

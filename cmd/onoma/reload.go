@@ -52,6 +52,7 @@ func (k *keeper) relist(a *app) {
 		if !listed[name] {
 			k.server.RemoveZone(z.Origin())
 			delete(k.zones, name)
+			k.c.transferFlags.forget(z)
 			a.log.Info("zone no longer served", "zone", z.Origin())
 		}
 	}
@@ -102,6 +103,7 @@ func (k *keeper) publish(a *app, f zoneFile, r *loaded) control.Reloaded {
 		return out
 	}
 	serial := r.version.Serial()
+	defer func() { k.c.transferFlags.published(z) }()
 	if z == nil {
 		z = zone.New(f.name)
 		k.c.transferFlags.keep(z)
@@ -110,6 +112,7 @@ func (k *keeper) publish(a *app, f zoneFile, r *loaded) control.Reloaded {
 		k.server.AddZone(z)
 		a.log.Info("zone served from now on", "zone", f.name, "serial", serial)
 	} else {
+		warnSerial(a.log, z.Current(), r.version)
 		z.Publish(r.version)
 		a.log.Info("zone reloaded", "zone", f.name, "serial", serial)
 	}

@@ -53,6 +53,9 @@ func (l *listening) serve(a *app, h transport.Handler, ops operations) error {
 	go func() { served <- s.run(a.ctx) }()
 	in.begin(l.list(s.addrs), s.report)
 	a.log.Info("ready", "addresses", l.list(s.addrs))
+	if ops.serving != nil {
+		ops.serving()
+	}
 	for {
 		select {
 		case err := <-served:

@@ -124,6 +124,9 @@ func WriteZones(w io.Writer, zones []telemetry.Zone) error {
 			continue
 		}
 		fmt.Fprintf(t, "%s\t%d\t%s\t%s\t%s\n", z.Name, z.Serial, grouped(uint64(z.Names)), grouped(uint64(z.Records)), octets(uint64(z.Bytes)))
+		for _, s := range z.Secondaries {
+			fmt.Fprintf(t, "  %s\t%d\t%s\n", s.Address, s.Acked, strings.TrimSuffix(s.State+": "+s.Error, ": "))
+		}
 	}
 	return t.Flush()
 }
