@@ -75,7 +75,7 @@ func (t *transfer) content() iter.Seq[dns.Record] {
 	// RFC 1995 §4: the whole zone where the history does not reach back, and where
 	// it is less.
 	d, ok := t.zone.Since(t.from, t.v.Serial(), everything)
-	if !ok || d.Count() > t.v.Stats().Records {
+	if !ok || d.Count()+2 > t.v.Stats().Records+1 {
 		t.kind = WholeInstead
 		return whole(t.v)
 	}
