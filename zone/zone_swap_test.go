@@ -314,8 +314,9 @@ func TestNSSetsOfLargeZone(t *testing.T) {
 	copied(name(1), one)
 	copied(name(1), two)
 	first := id(two)
-	if id(one) != first {
-		t.Errorf("two names with a new NS set have blocks %d and %d, expected one", id(one), first)
+	// Old sets are found as soon as the table of them is there, at the second edit or later.
+	if old := id(name(1)); id(one) != first && first != old {
+		t.Errorf("two names with a new NS set have blocks %d and %d, expected one, or %d", id(one), first, old)
 	}
 	eventually(t, "old NS sets are shared", func() bool {
 		copied(name(2), two)
