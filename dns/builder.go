@@ -118,9 +118,31 @@ func (b *Builder) Record(s Section, owner []byte, t Type, c Class, ttl uint32, r
 // RecordAt is Record with an owner name that stands at offset off of this
 // message already, as the question's name does at HeaderLen.
 func (b *Builder) RecordAt(s Section, off int, t Type, c Class, ttl uint32, rdata []byte) bool {
+	if !compresses(t) {
+		return b.plainAt(s, off, t, c, ttl, rdata)
+	}
 	m := b.Mark()
 	b.buf = binary.BigEndian.AppendUint16(b.buf, 0xC000|uint16(off))
 	return b.finishRecord(m, s, t, c, ttl, rdata)
+}
+
+// plainAt is RecordAt for types whose rdata is copied as it is, as most of what is
+// sent: its length is known before, so that nothing has to be taken back.
+func (b *Builder) plainAt(s Section, off int, t Type, c Class, ttl uint32, rdata []byte) bool {
+	const head = 12
+	if b.Len()+head+len(rdata) > b.limit-b.spare || b.counts[s+1] == 0xFFFF || len(rdata) > 0xFFFF {
+		return false
+	}
+	be := binary.BigEndian
+	var h [head]byte
+	be.PutUint16(h[0:], 0xC000|uint16(off))
+	be.PutUint16(h[2:], uint16(t))
+	be.PutUint16(h[4:], uint16(c))
+	be.PutUint32(h[6:], ttl)
+	be.PutUint16(h[10:], uint16(len(rdata)))
+	b.buf = append(append(b.buf, h[:]...), rdata...)
+	b.counts[s+1]++
+	return true
 }
 
 // RecordUnder is Record with an owner name of which the first labels are given,

@@ -1,6 +1,7 @@
 package zone
 
 import (
+	"bytes"
 	"slices"
 
 	"onoma/dns"
@@ -21,7 +22,10 @@ func Diff(from, to *Version) Delta {
 	var pairs []pair
 	for _, tries := range [][2]*qp.Trie{{&from.names, &to.names}, {&from.nsec3, &to.nsec3}, {&from.spare, &to.spare}} {
 		qp.Diff(&from.sp, tries[0], &to.sp, tries[1], func(x, y qp.Leaf, hasX, hasY bool) {
-			pairs = append(pairs, pair{from.node(x, hasX), to.node(y, hasY)})
+			p := pair{from.node(x, hasX), to.node(y, hasY)}
+			if !hasX || !hasY || !p.isSame() {
+				pairs = append(pairs, p)
+			}
 		})
 	}
 	slices.SortStableFunc(pairs, func(a, b pair) int { return a.name().Compare(b.name()) })
@@ -43,6 +47,40 @@ func (p pair) name() dns.Name {
 	}
 	return p.from.Name()
 }
+
+// isSame reports whether the nodes, of which there are two, plainly have the same
+// records. Where versions share no memory most nodes are found here.
+func (p pair) isSame() bool {
+	x, y := p.from, p.to
+	if x.v.origin != y.v.origin || !bytes.Equal(x.v.sp.Name(x.leaf), y.v.sp.Name(y.leaf)) {
+		return false // the case of letters
+	}
+	n, a := slots(x.v.sp.At(x.leaf.Ref))
+	m, b := slots(y.v.sp.At(y.leaf.Ref))
+	if n != m {
+		return false
+	}
+	for ; n > 0; n-- {
+		const kind = formSigsOnly | formSigned
+		if slotType(a) != slotType(b) || a[2]&kind != b[2]&kind {
+			return false
+		}
+		if a[2]&formSigsOnly == 0 && !readSlotBody(&x.v.sp, a).isSame(readSlotBody(&y.v.sp, b)) {
+			return false
+		}
+		if a[2]&formSigned != 0 {
+			s, _ := readBody(a[sigsAt(a):], a[2]&formWideSigs != 0)
+			t, _ := readBody(b[sigsAt(b):], b[2]&formWideSigs != 0)
+			if !s.isSame(t) {
+				return false
+			}
+		}
+		a, b = a[slotLen(a):], b[slotLen(b):]
+	}
+	return true
+}
+
+func (b body) isSame(c body) bool { return b.ttl == c.ttl && bytes.Equal(b.packed, c.packed) }
 
 func (p pair) diff(d *Delta) {
 	var old, now []dns.Record
