@@ -21,24 +21,23 @@ type ready struct {
 }
 
 const (
-	readyReferrals = 1 << 11
+	readyReferrals = 1 << 12
 	readySOAs      = 1 << 6
 )
 
-// readyReferral is the part of a referral that depends on the NS set alone, or
-// with DO and a DS the whole of one delegation's.
+// readyReferral is the part of a referral that depends on the NS set alone.
 type readyReferral struct {
 	key, wanted readyKey
-	ns, glue    dns.Fragment // with a DS, ns has that and its signatures too
-	apexAt      int          // where the origin stands in the name that the fragments were made for
+	ns, glue    dns.Fragment
+	apexAt      int // where the origin stands in the name that the fragments were made for
 }
 
 // readyKey says what a fragment is for. The zero key is for nothing.
 type readyKey struct {
 	version uint64
 	set     uint32
-	cut     uint32 // the delegation, where a name server's name lies in it or its DS comes along; else 0
-	do, ds  bool
+	cut     uint32 // the delegation, where a name server's name lies in it; else 0
+	do      bool
 }
 
 // readySOA is the SOA record of negative answers, with DO its signatures too.
@@ -52,38 +51,31 @@ func (w *worker) readyFor(cut zone.Node, set zone.RRset) *readyReferral {
 	if w.ready == nil {
 		w.ready = new(ready)
 	}
-	shared := readyKey{version: w.v.ID(), set: set.ID(), do: w.q.DO}
-	own := shared
-	own.cut = cut.ID()
-	if own.ds = w.q.DO && cut.HasDS() && w.v.Denial() != zone.DenialNone; own.ds {
-		return w.ready.find(own.hash(), own, own, w.v, cut, set)
-	}
-	return w.ready.find(shared.hash(), shared, own, w.v, cut, set)
-}
-
-// find returns what is at its place for one of two keys, or makes it if it was
-// wanted before: for own where a name server lies in the delegated domain.
-func (y *ready) find(at uint64, k, own readyKey, v *zone.Version, cut zone.Node, set zone.RRset) *readyReferral {
-	r := &y.referrals[at%readyReferrals]
-	switch {
-	case r.key == k || r.key == own:
+	k := readyKey{version: w.v.ID(), set: set.ID(), do: w.q.DO}
+	r := &w.ready.referrals[k.hash()%readyReferrals]
+	if r.key == k {
 		return r
-	case r.wanted != k && r.wanted != own:
+	}
+	own := k
+	own.cut = cut.ID()
+	if r.key == own {
+		return r
+	}
+	if r.wanted != k && r.wanted != own {
 		r.wanted = k
 		return nil
 	}
-	if inDomain(v, cut, set) {
+	if inDomain(w.v, cut, set) {
 		k = own
 	}
-	if !y.referral(r, v, cut, set, k) {
+	if !w.ready.referral(r, w.v, cut, set, k) {
 		return nil
 	}
 	return r
 }
 
 func (k *readyKey) hash() uint64 {
-	const odd = 0x9E3779B97F4A7C15
-	return (k.version*odd ^ uint64(k.set) ^ uint64(k.cut)<<32) * odd >> 40
+	return (k.version*0x9E3779B97F4A7C15 ^ uint64(k.set)) * 0x9E3779B97F4A7C15 >> 40
 }
 
 // inDomain reports whether a name server of set has a name at or below cut.
@@ -116,7 +108,7 @@ func (y *ready) referral(r *readyReferral, v *zone.Version, cut zone.Node, set z
 			return false
 		}
 	}
-	if k.ds && !y.ds(cut) || r.ns.Take(y.b.Finish(), from, dns.HeaderLen) != nil {
+	if r.ns.Take(y.b.Finish(), from, dns.HeaderLen) != nil {
 		return false
 	}
 	from = y.b.Len()
@@ -124,20 +116,6 @@ func (y *ready) referral(r *readyReferral, v *zone.Version, cut zone.Node, set z
 		return false
 	}
 	r.key = k
-	return true
-}
-
-// ds adds the DS of a delegation and its signatures.
-func (y *ready) ds(cut zone.Node) bool {
-	set, _ := cut.RRset(dns.TypeDS)
-	sigs, _ := set.Sigs()
-	for _, set := range [...]zone.RRset{set, sigs} {
-		for data := range set.RData() {
-			if !y.b.RecordAt(dns.SectionAuthority, dns.HeaderLen, set.Type(), dns.ClassIN, set.TTL(), data) {
-				return false
-			}
-		}
-	}
 	return true
 }
 
@@ -184,7 +162,6 @@ func (w *worker) readyDelegation(cut zone.Node, set zone.RRset) bool {
 		return false
 	}
 	w.glue, w.glueShift = &r.glue, w.apexAt()-r.apexAt
-	w.dsDone = r.key.ds
 	return true
 }
 

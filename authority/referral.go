@@ -18,7 +18,7 @@ func (w *worker) referral() {
 		return
 	}
 	w.hosts, w.cut = set, true
-	if !w.q.DO || w.dsDone || w.v.Denial() == zone.DenialNone {
+	if !w.q.DO || w.v.Denial() == zone.DenialNone {
 		return
 	}
 	// RFC 4035 §3.1.4: the DS, or the proof that there is none.

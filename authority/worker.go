@@ -49,7 +49,6 @@ type reply struct {
 
 	glue      *dns.Fragment // what is ready of the addresses of hosts
 	glueShift int           // how far its pointers move
-	dsDone    bool          // the DS came with the NS set
 	again     bool          // what was ready does not fit as a whole
 }
 
