@@ -52,8 +52,8 @@ func TestAmplification(t *testing.T) {
 			if limited > 1 {
 				t.Errorf("amplified %.2f times in spite of rate limiting", limited)
 			}
-			if got.share() < goodShare() {
-				t.Errorf("good clients kept %.1f %%, expected %.0f %%", 100*got.share(), 100*goodShare())
+			if got.share() < goodShare {
+				t.Errorf("good clients kept %.1f %%, expected %.0f %%", 100*got.share(), 100*goodShare)
 			}
 		})
 	}
@@ -83,8 +83,8 @@ func TestCookiesOpenTheDoor(t *testing.T) {
 	got := with.since(from)
 	a.end()
 	t.Logf("newcomers with a cookie keep %.1f %% of their answers, those without %.1f %%", 100*got.share(), 100*strangers.share())
-	if got.share() < goodShare() {
-		t.Errorf("expected %.0f %% at least for those with a cookie", 100*goodShare())
+	if got.share() < goodShare {
+		t.Errorf("expected %.0f %% at least for those with a cookie", 100*goodShare)
 	}
 }
 

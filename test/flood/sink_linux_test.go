@@ -42,8 +42,8 @@ func TestLogThatNobodyReads(t *testing.T) {
 	got := good.during(span())
 	a.end()
 	t.Logf("under a flood good clients keep %.1f %% of their answers", 100*got.share())
-	if got.share() < goodShare() {
-		t.Errorf("expected %.0f %%", 100*goodShare())
+	if got.share() < goodShare {
+		t.Errorf("expected %.0f %%", 100*goodShare)
 	}
 }
 

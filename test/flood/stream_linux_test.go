@@ -245,8 +245,8 @@ func TestStreamFloods(t *testing.T) {
 			got := udp.since(from)
 			t.Logf("good callers keep %.1f %% of their answers (%.1f %% before), good clients over UDP %.1f %% (p99 %v); memory %d MB",
 				100*share, 100*calm, 100*got.share(), got.quantile(0.99), p.memory()>>20)
-			if share < goodShare() || got.share() < goodShare() {
-				t.Errorf("expected %.0f %% at least", 100*goodShare())
+			if share < goodShare || got.share() < goodShare {
+				t.Errorf("expected %.0f %% at least", 100*goodShare)
 			}
 			if p.memory() > memoryBound {
 				t.Errorf("the server takes %d MB", p.memory()>>20)
