@@ -18,6 +18,7 @@ type calls struct {
 
 	got         int           // result: packets
 	errno       syscall.Errno // result
+	most        int           // argument: packets to receive
 	first, last int           // argument: which of tx to send
 	poll        unix.PollFd
 
@@ -26,7 +27,7 @@ type calls struct {
 }
 
 func (c *calls) init(conn syscall.RawConn, block bool) {
-	c.conn, c.block = conn, block
+	c.conn, c.block, c.most = conn, block, batchSize
 	c.recvFn, c.sendFn = c.tryReceive, c.trySend
 	c.recvWait, c.sendOnce = c.waitReceive, c.sendNow
 }
@@ -44,7 +45,7 @@ func (c *calls) receive() (n int, errno syscall.Errno, open bool) {
 
 // tryReceive does not wait; false asks the Go poller to call again when there is something.
 func (c *calls) tryReceive(fd uintptr) bool {
-	n, _, errno := unix.RawSyscall6(unix.SYS_RECVMMSG, fd, uintptr(unsafe.Pointer(&c.rx)), batchSize, unix.MSG_DONTWAIT, 0, 0)
+	n, _, errno := unix.RawSyscall6(unix.SYS_RECVMMSG, fd, uintptr(unsafe.Pointer(&c.rx)), uintptr(c.most), unix.MSG_DONTWAIT, 0, 0)
 	c.result(n, errno)
 	return errno != unix.EAGAIN
 }
@@ -56,11 +57,11 @@ const rawWait = 4 * time.Millisecond
 
 // waitReceive waits in the kernel for the first packet and takes those behind it along.
 func (c *calls) waitReceive(fd uintptr) {
-	n, _, errno := unix.RawSyscall6(unix.SYS_RECVMMSG, fd, uintptr(unsafe.Pointer(&c.rx)), batchSize, unix.MSG_WAITFORONE, 0, 0)
+	n, _, errno := unix.RawSyscall6(unix.SYS_RECVMMSG, fd, uintptr(unsafe.Pointer(&c.rx)), uintptr(c.most), unix.MSG_WAITFORONE, 0, 0)
 	if errno == unix.EAGAIN { // nothing came for rawWait, the socket's SO_RCVTIMEO
 		c.poll = unix.PollFd{Fd: int32(fd), Events: unix.POLLIN}
 		unix.Syscall6(unix.SYS_PPOLL, uintptr(unsafe.Pointer(&c.poll)), 1, 0, 0, 0, 0)
-		n, _, errno = unix.RawSyscall6(unix.SYS_RECVMMSG, fd, uintptr(unsafe.Pointer(&c.rx)), batchSize, unix.MSG_DONTWAIT, 0, 0)
+		n, _, errno = unix.RawSyscall6(unix.SYS_RECVMMSG, fd, uintptr(unsafe.Pointer(&c.rx)), uintptr(c.most), unix.MSG_DONTWAIT, 0, 0)
 		if errno == unix.EAGAIN { // a signal, or a packet with a bad checksum
 			errno = unix.EINTR
 		}

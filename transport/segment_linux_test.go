@@ -182,3 +182,34 @@ func TestPace(t *testing.T) {
 		t.Errorf("after the clock was set back a batch waits %v", d)
 	}
 }
+
+// A batch becomes as small as keeps its time, at once, and grows again step by step.
+func TestBatchSize(t *testing.T) {
+	var p pace
+	if n := p.size(); n != batchSize {
+		t.Errorf("the first batch may have %d packets, want %d", n, batchSize)
+	}
+	for _, tt := range []struct {
+		n    int
+		each time.Duration
+		want int
+	}{
+		{batchSize, 2 * time.Microsecond, batchSize},
+		{batchSize, 400 * time.Microsecond, 10}, // 2500 iterations
+		{10, 400 * time.Microsecond, 10},
+		{10, 100 * time.Millisecond, fewPackets},
+		{fewPackets, time.Microsecond, 2 * fewPackets},
+		{2 * fewPackets, time.Microsecond, 4 * fewPackets},
+	} {
+		p.took(tt.n, time.Duration(tt.n)*tt.each)
+		if n := p.size(); n != tt.want {
+			t.Errorf("after %d packets at %v each %d may come, want %d", tt.n, tt.each, n, tt.want)
+		}
+	}
+	for range 10 {
+		p.took(p.size(), time.Microsecond)
+	}
+	if n := p.size(); n != batchSize {
+		t.Errorf("cheap answers have brought the batch to %d packets, want %d", n, batchSize)
+	}
+}
