@@ -82,6 +82,7 @@ func (z *Zone) tidy(v *Version) {
 		}
 	}
 	z.current.Store(nv)
+	z.same = append(z.same, now.id)
 }
 
 // rebase returns v with the changes that made to from from, and how many names

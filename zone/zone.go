@@ -3,6 +3,7 @@ package zone
 import (
 	"errors"
 	"fmt"
+	"slices"
 	"sync"
 	"sync/atomic"
 
@@ -18,6 +19,7 @@ type Zone struct {
 	origin  dns.Name
 	current atomic.Pointer[Version]
 	mu      sync.Mutex              // held by who makes another version the current one
+	same    []uint64                // IDs of earlier versions that have the same records as the current one
 	history atomic.Pointer[History] // of what that changed; nil: not kept
 }
 
@@ -45,11 +47,13 @@ func (z *Zone) publish(v *Version) {
 		h.add(z.current.Load(), v) // first, so that it reaches to the current version at any time
 	}
 	z.current.Store(v)
+	z.same = nil
 	if v == nil || !v.isWasteful() {
 		return
 	}
 	if _, used := v.sp.Size(); used <= quickly {
 		z.current.Store(v.compact())
+		z.same = append(z.same, v.id)
 		return
 	}
 	if v.line.startTidying() {
@@ -83,4 +87,30 @@ func (z *Zone) Update(change func(*Editor) error) (*Version, error) {
 	}
 	z.publish(v)
 	return z.current.Load(), nil
+}
+
+// Advance publishes next, which was edited from last, for who has made last the
+// current version before, and no one else has made another. Where last has been
+// put in order since, next's changes are made to the result, so that nothing of
+// that is lost. It reports false, and does nothing, where something else than
+// last is served.
+func (z *Zone) Advance(last, next *Version) bool {
+	z.mu.Lock()
+	defer z.mu.Unlock()
+	now := z.current.Load()
+	switch {
+	case now == last:
+		z.publish(next)
+		return true
+	case last == nil || !slices.Contains(z.same, last.id):
+		return false
+	}
+	v, _, err := now.rebase(last, next)
+	if err != nil { // too large for its references: it stays in disorder
+		z.publish(next)
+		return true
+	}
+	z.publish(v)
+	z.same = append(z.same, next.id)
+	return true
 }

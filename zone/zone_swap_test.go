@@ -328,3 +328,57 @@ func TestNSSetsOfLargeZone(t *testing.T) {
 		t.Errorf("NS set has block %d, expected %d or %d", got, first, id(name(1)))
 	}
 }
+
+// TestAdvance: who edits one version ahead of what is served keeps all changes,
+// and memory stays bounded, although the zone is put in order all the time.
+func TestAdvance(t *testing.T) {
+	tld, text := generated(t, 3000)
+	z := New(tld.Origin)
+	z.Publish(load(t, tld.Origin, text))
+	served := z.Current()
+	ahead := edited(t, served, changeTLD(tld, 1))
+	tidied := 0
+	for serial := 2; serial < 4000; serial++ {
+		next := edited(t, ahead, changeTLD(tld, serial))
+		if !z.Advance(served, ahead) {
+			t.Fatalf("serial %d: not advanced", serial)
+		}
+		if z.Current() != ahead {
+			tidied++
+		}
+		if got := z.Current().Serial(); got != ahead.Serial() {
+			t.Fatalf("serial %d is served, expected %d", got, ahead.Serial())
+		}
+		if d := Diff(z.Current(), ahead); !d.IsEmpty() {
+			t.Fatalf("what is served differs: %v", d)
+		}
+		if served, ahead = ahead, next; serial%50 == 0 {
+			// Nobody is ahead for a moment: what is next is edited from what is served.
+			if !z.Advance(served, ahead) {
+				t.Fatal("not advanced")
+			}
+			served = z.Current()
+			ahead = edited(t, served, changeTLD(tld, serial))
+		}
+	}
+	if z.Advance(edited(t, served, changeTLD(tld, 5)), ahead) {
+		t.Error("advanced from a version that was never served")
+	}
+	if tidied == 0 {
+		t.Error("the zone was never put in order, which this test is about")
+	}
+	eventually(t, "memory is bounded", func() bool { s := z.Current().Stats(); return s.Bytes < 4*len(text) })
+}
+
+func edited(t *testing.T, v *Version, change func(*Editor) error) *Version {
+	t.Helper()
+	e := v.Edit()
+	if err := change(e); err != nil {
+		t.Fatal(err)
+	}
+	next, err := e.Commit()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return next
+}
