@@ -291,45 +291,47 @@ func (c *notices) message(n *notice, now time.Time) (msg []byte, err error) {
 	return msg, err
 }
 
-// answered takes a message that came from an address. What is no answer to a
-// notice is ignored.
-func (c *notices) answered(from netip.AddrPort, msg []byte, now time.Time) {
+// answered takes a message that came from an address, and reports which notice
+// it acknowledges, if any. What is no answer to a notice is ignored.
+func (c *notices) answered(from netip.AddrPort, msg []byte, now time.Time) (state NotifyState, acked bool) {
 	h, ok := dns.ParseHeader(msg)
 	if !ok || !h.Flags.Has(dns.FlagQR) || h.Flags.Opcode() != dns.OpcodeNotify {
-		return
+		return state, false
 	}
 	for _, p := range c.order {
 		if n := p.ids[h.ID]; n != nil && p.to.Addr == from {
-			c.answer(n, msg, h, now)
-			return
+			acked = c.answer(n, msg, h, now)
+			return n.state, acked
 		}
 	}
+	return state, false
 }
 
-func (c *notices) answer(n *notice, msg []byte, h dns.Header, now time.Time) {
+func (c *notices) answer(n *notice, msg []byte, h dns.Header, now time.Time) (acked bool) {
 	var q dns.Query
 	if q.Parse(msg) != nil || !dns.EqualNames(q.Name, []byte(n.state.Zone.Wire())) {
-		return // RFC 1996 §3.8: the question is in the answer, too
+		return false // RFC 1996 §3.8: the question is in the answer, too
 	}
 	why := c.verify(n, msg, now)
 	if code := h.Flags.RCode(); code != dns.RCodeNoError {
 		why = errors.New(code.String())
 	} else if why != nil {
-		return // whoever sent it: the true answer may still come
+		return false // whoever sent it: the true answer may still come
 	}
 	sent := n.state.Sent
 	c.land(n)
 	c.stop(n)
 	if why != nil {
 		c.failed(n, why, now)
-		return
+		return false
 	}
 	n.state.Acked, n.state.Err, n.state.Changed = sent, "", now
 	if n.state.Wanted != sent {
 		c.queue(n)
-		return
+		return true
 	}
 	n.state.IsAcked = true
+	return true
 }
 
 // verify checks the signature of an answer.

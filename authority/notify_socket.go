@@ -7,6 +7,7 @@ import (
 	"math/rand/v2"
 	"net"
 	"net/netip"
+	"slices"
 	"sync"
 	"time"
 
@@ -18,13 +19,19 @@ import (
 type NotifyOptions struct {
 	// To are told of every zone.
 	To []Secondary
+	// Of, if it is there, returns who is told of the zone with that origin, besides
+	// To. It must be quick.
+	Of func(origin dns.Name) []Secondary
 	// Servers, if it is there, returns the name servers of a version that are told
 	// of it, too. It may take its time: a few goroutines call it.
 	Servers func(context.Context, *zone.Version) []netip.AddrPort
 	// From are the local addresses to send from, one of each family at most.
 	From []netip.Addr
-	// Keys are those that To may name.
+	// Keys are those that To and Of may name.
 	Keys *Keys
+	// Acked, if it is there, is told when a secondary has acknowledged the version
+	// that it was told of. It must be quick.
+	Acked func(NotifyState)
 }
 
 // Notifier tells secondaries of new versions, by NOTIFY over UDP (RFC 1996), until
@@ -54,7 +61,7 @@ func NewNotifier(o NotifyOptions) *Notifier {
 func (n *Notifier) Publish(z *zone.Zone) {
 	n.mu.Lock()
 	now := time.Now()
-	for _, to := range n.options.To {
+	for _, to := range n.known(z) {
 		n.core.publish(z, to, now)
 	}
 	if n.options.Servers != nil {
@@ -179,8 +186,11 @@ func (n *Notifier) read(c *net.UDPConn) {
 			continue // of an earlier packet, by ICMP
 		}
 		n.mu.Lock()
-		n.core.answered(netip.AddrPortFrom(from.Addr().Unmap(), from.Port()), buf[:size], time.Now())
+		state, acked := n.core.answered(netip.AddrPortFrom(from.Addr().Unmap(), from.Port()), buf[:size], time.Now())
 		n.mu.Unlock()
+		if acked && n.options.Acked != nil {
+			n.options.Acked(state)
+		}
 		poke(n.wake)
 	}
 }
@@ -211,12 +221,12 @@ func (n *Notifier) findServers(ctx context.Context) {
 	}
 }
 
-// tell has addresses told that --notify does not name.
+// tell has addresses told that are not known anyway.
 func (n *Notifier) tell(z *zone.Zone, servers []netip.AddrPort) {
 	n.mu.Lock()
-	now := time.Now()
+	now, known := time.Now(), n.known(z)
 	for _, addr := range servers {
-		if !n.names(addr) {
+		if !slices.ContainsFunc(known, func(to Secondary) bool { return to.Addr == addr }) {
 			n.core.publish(z, Secondary{Addr: addr}, now)
 		}
 	}
@@ -224,11 +234,11 @@ func (n *Notifier) tell(z *zone.Zone, servers []netip.AddrPort) {
 	poke(n.wake)
 }
 
-func (n *Notifier) names(addr netip.AddrPort) bool {
-	for _, to := range n.options.To {
-		if to.Addr == addr {
-			return true
-		}
+// known returns who is to be told of a zone whoever its name servers are.
+func (n *Notifier) known(z *zone.Zone) []Secondary {
+	to := n.options.To
+	if n.options.Of != nil {
+		to = append(slices.Clip(to), n.options.Of(z.Origin())...)
 	}
-	return false
+	return to
 }
