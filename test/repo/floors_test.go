@@ -22,6 +22,7 @@ var floors = map[string]int{
 	"telemetry":           3, // watches the handlers of transport from outside, so it lies above it
 	"authority":           3,
 	"resolver":            3,
+	"propagation":         3,
 	"registry":            4,
 	"managed":             4,
 	"inspect":             4,
