@@ -26,6 +26,7 @@ type checker struct {
 	above     []byte // topmost cut or DNAME owner at or above the node, relative
 	aboveName string // what it is: "delegation" or "DNAME"
 	reverse   bool   // the zone is below in-addr.arpa or ip6.arpa
+	alone     bool   // looks at few names: fine is not used
 
 	// The references of shared NS sets in which nothing is wrong, a bit for each,
 	// so that each set is looked at once and not once per delegation.
@@ -94,10 +95,12 @@ func shareFine(parts []checker) {
 
 // setReverse notes whether the zone is one of addresses.
 func (c *checker) setReverse() {
-	for _, arpa := range []string{"in-addr.arpa.", "ip6.arpa.", "ip6.int."} {
-		c.reverse = c.reverse || c.v.origin.IsSubdomainOf(dns.MustName(arpa))
+	for _, arpa := range reverseTrees {
+		c.reverse = c.reverse || c.v.origin.IsSubdomainOf(arpa)
 	}
 }
+
+var reverseTrees = []dns.Name{dns.MustName("in-addr.arpa."), dns.MustName("ip6.arpa."), dns.MustName("ip6.int.")}
 
 // walk checks all nodes up to the first of the entries at splits.
 func (c *checker) walk(walk qp.Cursor, splits []uint32) {
@@ -302,6 +305,16 @@ func (c *checker) apex() {
 
 // nsec3 checks the chains against the parameters at the apex.
 func (c *checker) nsec3() {
+	c.nsec3Params()
+	v := c.v
+	walk := v.sp.Walk(&v.spare)
+	for l, ok := walk.Next(); ok; l, ok = walk.Next() {
+		c.spareNSEC3(Node{v, l}, v.chain.used)
+	}
+}
+
+// nsec3Params checks the parameters at the apex.
+func (c *checker) nsec3Params() {
 	v := c.v
 	p, used := v.NSEC3Params()
 	const maxIterations = 150 // RFC 9276 §3.2: validators treat more as insecure
@@ -311,10 +324,6 @@ func (c *checker) nsec3() {
 	case used && p.Iterations > maxIterations:
 		c.report(Warning, v.Apex(), dns.TypeNSEC3PARAM, "nsec3-iterations",
 			fmt.Sprintf("%d iterations, above %d resolvers take the zone for unsigned (RFC 9276 §3.2)", p.Iterations, maxIterations), "sign the zone with none")
-	}
-	walk := v.sp.Walk(&v.spare)
-	for l, ok := walk.Next(); ok; l, ok = walk.Next() {
-		c.spareNSEC3(Node{v, l}, used)
 	}
 }
 

@@ -15,12 +15,20 @@ func (c *checker) ns(n Node, rel, slot []byte) {
 	if isWild(rel) {
 		c.report(Error, n, dns.TypeNS, "wildcard-ns", "a wildcard cannot be delegated (RFC 4592 §4.2)", "delegate each name")
 	}
-	fine, mask := c.fineAt(le.Uint32(slot[slotHead:]))
-	if *fine&mask != 0 {
+	if c.alone {
+		c.servers(n, n.read(slot))
 		return
 	}
+	fine, mask := c.fineAt(le.Uint32(slot[slotHead:]))
+	if *fine&mask == 0 && c.servers(n, n.read(slot)) {
+		*fine |= mask
+	}
+}
+
+// servers checks the hosts of an NS set, and reports whether nothing is wrong with
+// them wherever the set stands.
+func (c *checker) servers(n Node, set RRset) bool {
 	clean := true
-	set := n.read(slot)
 	for i, off := 0, 0; off < len(set.packed); i++ {
 		var target []byte
 		target, off = rdataAt(set.packed, off)
@@ -33,9 +41,7 @@ func (c *checker) ns(n Node, rel, slot []byte) {
 			clean = c.nsAddress(n, target) && clean
 		}
 	}
-	if clean {
-		*fine |= mask
-	}
+	return clean
 }
 
 // fineAt returns the word and the bit of fine for the shared block at ref.
@@ -100,7 +106,7 @@ func (c *checker) isFine(block uint32) bool {
 }
 
 // nsAddress says why a name server in the zone has no addresses under its own
-// name, and reports whether it is in order all the same.
+// name, and reports whether it is in order all the same, wherever the NS set stands.
 func (c *checker) nsAddress(n Node, target []byte) bool {
 	severity, inDomain := Warning, dns.IsSubdomain(target, n.AppendName(nil))
 	if n.IsApex() {
@@ -121,7 +127,7 @@ func (c *checker) nsAddress(n Node, target []byte) bool {
 		return false
 	case addressBelow:
 		if n.IsApex() {
-			return true // answered by the zone that it is in
+			return false // in order here, since the zone that it is in answers; a delegation would need glue
 		}
 		if !inDomain {
 			c.report(Warning, n, dns.TypeNS, "no-sibling-glue", "the name server "+server+" is below another delegation and has no address here", "add its A and AAAA records as glue")
