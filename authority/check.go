@@ -23,14 +23,14 @@ var (
 func (w *worker) check(err error) bool {
 	opcode := w.q.Flags.Opcode()
 	switch {
-	case opcode != dns.OpcodeQuery && opcode != dns.OpcodeNotify:
+	case opcode != dns.OpcodeQuery && opcode != dns.OpcodeNotify && !w.isUpdate():
 		// Before the message's form: another opcode may have another one. UPDATE
-		// is among these (RFC 2136 §3.9 allows it).
+		// is among these where nobody takes it (RFC 2136 §3.9 allows that).
 		w.fail(dns.RCodeNotImp, edeOpcode)
 	case w.cookieQuery(err):
 	case err != nil:
 		w.formErr(err)
-	case w.sig.bad != nil:
+	case w.sig.bad != nil && !w.isUpdate(): // which may be for another server
 		w.fail(w.sig.bad.RCode, nil) // RFC 8945 §5.2
 	case w.q.EDNS && w.q.Vers > 0:
 		w.fail(dns.RCodeBadVers, nil) // RFC 6891 §6.1.3
@@ -41,10 +41,17 @@ func (w *worker) check(err error) bool {
 		w.fail(dns.RCodeBadCookie, nil) // RFC 7873 §5.2.3-4
 	case opcode == dns.OpcodeNotify:
 		w.notified()
+	case w.isUpdate():
+		w.elsewhere = w.update()
 	default:
 		return w.checkQuestion()
 	}
 	return false
+}
+
+// isUpdate reports whether the message is an UPDATE, and somebody takes these.
+func (w *worker) isUpdate() bool {
+	return w.srv.updates != nil && w.q.Flags.Opcode() == dns.OpcodeUpdate
 }
 
 func (w *worker) checkQuestion() bool {
@@ -81,7 +88,7 @@ func (w *worker) formErr(err error) {
 // cookieQuery answers a query for nothing but a cookie (RFC 7873 §5.4), and
 // reports whether this is one: without a question, with OPT and COOKIE.
 func (w *worker) cookieQuery(err error) bool {
-	if err != dns.ErrQuestionCount || w.q.Questions != 0 || w.cookie == nil || w.q.Vers > 0 || w.malformed {
+	if err != dns.ErrQuestionCount || w.q.Questions != 0 || w.isUpdate() || w.cookie == nil || w.q.Vers > 0 || w.malformed {
 		return false
 	}
 	if w.standing == cookie.Bad {

@@ -15,9 +15,12 @@
 // Whole zones go out in transfer.go and the files beside it, by goroutines of
 // their own. Signatures of messages are checked and made in tsig.go.
 //
-// Not served: UPDATE (NOTIMP), recursion (RA clear). NOTIFY is refused.
+// Requests to change zones (RFC 2136) are handed to an [Updates] in update.go, which
+// package authority/update implements.
 //
-// RFCs: 1034, 1035, 1982 and 1995 (IXFR), 1996 (NOTIFY), 2181, 2308 (negative answers), 3225 and 4035 (DNSSEC), 3597,
+// Not served: recursion (RA clear). NOTIFY is refused.
+//
+// RFCs: 1034, 1035, 1982 and 1995 (IXFR), 1996 (NOTIFY), 2136 (UPDATE), 2181, 2308 (negative answers), 3225 and 4035 (DNSSEC), 3597,
 // 4592 (wildcards), 5001 (NSID), 5155 (NSEC3), 5936 (AXFR), 6604 (rcodes of chains), 6672
 // (DNAME), 6891 (EDNS), 7314 (EXPIRE), 7828 (keepalive), 7830 and 8467 (padding),
 // 7873 and 9018 (cookies), 8020, 8482 (ANY), 8914 (extended errors), 8945 (TSIG),

@@ -33,6 +33,8 @@ type Options struct {
 	Keys *Keys
 	// Transfers says who gets whole zones; the zero one: nobody.
 	Transfers TransferOptions
+	// Updates takes requests to change zones (RFC 2136); nil: NOTIMP.
+	Updates Updates
 
 	// ReportAgent is the domain that resolvers report errors to (RFC 9567); the
 	// zero Name or the root: none.
@@ -50,6 +52,8 @@ type Server struct {
 	zones     zones
 	workers   workers
 	transfers transfers
+	updates   Updates
+	replies   replies
 
 	maxUDP   int
 	nsid     []byte // as an option in wire form, nil: none
@@ -74,6 +78,7 @@ func New(o Options) *Server {
 		cookies:  o.Cookies, requireCookies: o.RequireCookies && o.Cookies != nil, limiter: o.Limiter,
 	}
 	s.transfers.init(o.Transfers)
+	s.updates, s.replies.clock = o.Updates, s.transfers.options.Clock
 	if o.MaxUDP == 0 {
 		s.maxUDP = defaultMaxUDP
 	}

@@ -87,6 +87,16 @@ func (w *worker) count() {
 	} else {
 		c.types[0].add()
 	}
+	c.kinds[w.queryKind()].add()
+	full := 0
+	if w.full {
+		full = 1
+	}
+	c.results[full][w.fate][min(int(w.rcode), rcodeSlots-1)].add()
+}
+
+// queryKind returns the sum of the kinds that the query is of.
+func (w *worker) queryKind() int {
 	kind := 0
 	if w.tcp {
 		kind |= kindTCP
@@ -97,12 +107,7 @@ func (w *worker) count() {
 	if w.q.DO {
 		kind |= kindDO
 	}
-	c.kinds[kind].add()
-	full := 0
-	if w.full {
-		full = 1
-	}
-	c.results[full][w.fate][min(int(w.rcode), rcodeSlots-1)].add()
+	return kind
 }
 
 func typeSlot(t dns.Type) int {

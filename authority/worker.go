@@ -35,6 +35,8 @@ type worker struct {
 	fold  [dns.MaxNameLen]byte // the folded name that a zone is looked up for
 	owner [dns.MaxNameLen]byte // a name out of a zone, on its way into the message
 	opts  optBuffer
+
+	request UpdateRequest // scratch
 }
 
 // reply is what becomes of the answer apart from the records in it.
@@ -46,6 +48,8 @@ type reply struct {
 	hosts zone.RRset // NS set whose addresses are wanted
 	cut   bool       // hosts are those of a delegation
 	fate  fate
+
+	elsewhere bool // somebody else answers, later
 
 	glue      *dns.Fragment // what is ready of the addresses of hosts
 	glueShift int           // how far its pointers move
@@ -85,6 +89,10 @@ func (w *worker) Answer(dst []byte, tq *transport.Query) []byte {
 	w.start(dst)
 	switch {
 	case !w.check(err):
+		if w.elsewhere {
+			w.release()
+			return dst
+		}
 	case w.q.Class == dns.ClassCH:
 		w.chaos()
 	case w.q.Type == dns.TypeAXFR || w.q.Type == dns.TypeIXFR:
