@@ -238,9 +238,8 @@ func VerifyZONEMD(apex dns.Name, records iter.Seq[dns.Record]) Verdict {
 		case dns.TypeSOA:
 			soas, serial = soas+1, dns.SOASerial(r.Data)
 		case dns.TypeZONEMD:
-			if z, err := ParseZONEMD(r.Data); err == nil {
-				list = append(list, z)
-			}
+			z, _ := ParseZONEMD(r.Data) // the zero ZONEMD is of no use
+			list = append(list, z)
 		}
 	}
 	if soas != 1 {
@@ -259,16 +258,17 @@ func usableZONEMD(list []ZONEMD, serial uint32) (wanted []ZONEMD, why Verdict) {
 		return nil, ZONEMDAbsent
 	}
 	why = ZONEMDUnusable
-	for i, z := range list {
-		twice := slices.ContainsFunc(list, func(o ZONEMD) bool {
-			return &o.Digest[0] != &list[i].Digest[0] && o.Scheme == z.Scheme && o.Algorithm == z.Algorithm
-		})
+	pairs := make(map[[2]uint8]int)
+	for _, z := range list {
+		pairs[[2]uint8{z.Scheme, z.Algorithm}]++
+	}
+	for _, z := range list {
 		switch {
 		case !z.usable():
 		case z.Serial != serial:
 			why = max(why, ZONEMDWrongSerial)
-		case twice: // §4 step 4.3: none of them counts
-			why = ZONEMDContradictory
+		case pairs[[2]uint8{z.Scheme, z.Algorithm}] > 1: // §4: none of them counts
+			why = max(why, ZONEMDContradictory)
 		default:
 			wanted = append(wanted, z)
 		}
