@@ -81,6 +81,8 @@ type Receipt struct {
 	Removed int  // records
 	Added   int
 	At      time.Time
+	By      Author
+	Note    string // what the author should know, such as that another serial number was used than theirs; mostly empty
 }
 
 // Errors that refuse a change. Nothing of it has happened, then.

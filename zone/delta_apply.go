@@ -92,3 +92,18 @@ func (e *Editor) Draft() (*Version, error) {
 	}
 	return e.v, nil
 }
+
+// Bound lets the Editor take at most so many steps: Add and Remove do nothing more
+// behind them, and IsOverlong says so. Who may not take long gives up then.
+func (e *Editor) Bound(steps int) { e.bound = max(0, steps) + 2 }
+
+// IsOverlong reports whether there were more steps than Bound has said.
+func (e *Editor) IsOverlong() bool { return e.bound == 1 }
+
+// count notes a step, and reports whether it may be taken.
+func (e *Editor) count() bool {
+	if e.bound > 1 {
+		e.bound--
+	}
+	return e.bound != 1
+}

@@ -284,3 +284,89 @@ func TestDeltaWriterFails(t *testing.T) {
 		t.Errorf("%v, expected that the pipe is closed", err)
 	}
 }
+
+// A history that was read again gives the same differences as one that was kept.
+func TestRecall(t *testing.T) {
+	kept, z := New(deltaOrigin), New(deltaOrigin)
+	kept.Keep(NewHistory(HistoryLimits{}))
+	z.Keep(NewHistory(HistoryLimits{}))
+	last := deltaZone(t)
+	kept.Publish(last)
+	var steps []Difference
+	for serial := uint32(2); serial < 6; serial++ {
+		next, err := kept.Update(func(e *Editor) error {
+			_, _ = e.Add(dns.MustRecord(fmt.Sprintf("n%d.example. 300 IN A 192.0.2.1", serial)))
+			_, err := e.Add(deltaSOA(serial))
+			return err
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		b := AppendDelta(nil, deltaOrigin, dns.ClassIN, Diff(last, next))
+		if serial == 5 { // published while the others were being read
+			z.Publish(last)
+			z.Publish(next)
+			break
+		}
+		d, err := ReadDifference(serial-1, serial, NewDeltaReader(bytes.NewReader(b), deltaOrigin), 1<<20)
+		if err != nil {
+			t.Fatal(err)
+		}
+		steps = append(steps, d)
+		last = next
+	}
+	if z.Recall(steps[:2]) {
+		t.Error("steps with a gap behind them were taken")
+	}
+	if !z.Recall(steps) {
+		t.Fatal("the steps were not taken")
+	}
+	want, _ := kept.Since(1, 5, 1<<20)
+	got, ok := z.Since(1, 5, 1<<20)
+	if !ok || slices.Compare(differenceTexts(want), differenceTexts(got)) != 0 {
+		t.Errorf("%v, expected %v", differenceTexts(got), differenceTexts(want))
+	}
+}
+
+func differenceTexts(d Difference) (out []string) {
+	for r := range d.Removed() {
+		out = append(out, "-"+r.String())
+	}
+	for r := range d.Added() {
+		out = append(out, "+"+r.String())
+	}
+	return out
+}
+
+func TestEditorBound(t *testing.T) {
+	e := deltaZone(t).Edit()
+	defer e.Discard()
+	e.Bound(2)
+	for i := range 4 {
+		_, err := e.Add(dns.MustRecord(fmt.Sprintf("n%d.example. 300 IN A 192.0.2.1", i)))
+		if over := i >= 2; over != errors.Is(err, ErrLong) {
+			t.Errorf("step %d: %v", i+1, err)
+		}
+	}
+	if !e.IsOverlong() {
+		t.Error("four steps of two, and the Editor is content")
+	}
+}
+
+// A version made beside the zone's own does not disturb its Editors.
+func TestForkLeavesTheLineage(t *testing.T) {
+	v := deltaZone(t, "a.example. 300 IN A 192.0.2.1")
+	e := v.Fork()
+	e.RemoveName(dns.MustName("a.example."))
+	apart, err := e.Commit()
+	if err != nil {
+		t.Fatal(err)
+	}
+	next, err := v.Edit().Commit()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if next.line != v.line || apart.line == v.line {
+		t.Error("the fork has taken the lineage")
+	}
+}

@@ -16,6 +16,7 @@ var (
 	ErrTypes     = errors.New("name has records of too many types")
 	ErrNoSOA     = errors.New("zone has no SOA record")
 	ErrSpent     = errors.New("editor has been committed or discarded")
+	ErrLong      = errors.New("edit is longer than it may be here")
 )
 
 // Editor makes the next version of a zone. It changes one name at a time in a
@@ -41,17 +42,27 @@ type Editor struct {
 	}
 	shared int // blocks that the interner knew at first
 	spent  bool
+	bound  int // 0: none; else how many steps are left, and 2
 }
 
 // Edit returns an Editor that starts from v. v itself stays as it is.
 func (v *Version) Edit() *Editor {
-	e := &Editor{base: v}
+	line, extend := v.line.take(v)
+	return v.edit(line, extend)
+}
+
+// Fork is Edit for a version that is not to be the next one of the zone: it
+// leaves the right to extend v to others.
+func (v *Version) Fork() *Editor {
+	return v.edit(&lineage{share: newInterner(v.origin), taken: true}, false)
+}
+
+func (v *Version) edit(line *lineage, extend bool) *Editor {
+	e := &Editor{base: v, line: line}
 	nv := *v
 	nv.id = newVersionID()
 	nv.source = nil // what it will be is no file's
 	e.v = &nv
-	var extend bool
-	e.line, extend = v.line.take(v)
 	e.share = e.line.share
 	e.shared = e.share.n
 	e.w = qp.NewWriter(&v.sp, extend)
@@ -139,6 +150,8 @@ func (e *Editor) check(r dns.Record) error {
 	switch {
 	case e.spent:
 		return ErrSpent
+	case !e.count():
+		return ErrLong
 	case !e.v.has([]byte(r.Name.Wire())):
 		return ErrOutOfZone
 	case r.Type.IsMeta():
@@ -227,12 +240,22 @@ func (e *Editor) RemoveName(name dns.Name) bool {
 
 // Find returns the node of name as edited so far; good until the next change.
 func (e *Editor) Find(name dns.Name) Node {
-	if e.spent {
+	v := e.View()
+	if v == nil {
 		return Node{}
+	}
+	return v.Find([]byte(name.Wire()))
+}
+
+// View returns the zone as edited so far, to be read until the next change. It is
+// nil once the Editor is spent.
+func (e *Editor) View() *Version {
+	if e.spent {
+		return nil
 	}
 	e.close()
 	e.sync()
-	return e.v.Find([]byte(name.Wire()))
+	return e.v
 }
 
 // Commit returns the new version. The Editor is spent.

@@ -62,6 +62,11 @@ func (h *History) add(last, next *Version) {
 		return
 	}
 	d := Diff(last, next)
+	h.note(last, next, &d)
+}
+
+// note is add for who knows the difference.
+func (h *History) note(last, next *Version, d *Delta) {
 	if d.IsEmpty() {
 		return
 	}
@@ -73,7 +78,7 @@ func (h *History) add(last, next *Version) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	h.condensed = nil
-	h.steps = append(h.steps, pack(last, next, &d))
+	h.steps = append(h.steps, pack(last, next, d))
 	h.octets += h.steps[len(h.steps)-1].Octets()
 	drop := 0
 	for h.octets > most || len(h.steps)-drop > h.limits.Steps {

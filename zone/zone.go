@@ -46,6 +46,25 @@ func (z *Zone) publish(v *Version) {
 	if h := z.history.Load(); h != nil {
 		h.add(z.current.Load(), v) // first, so that it reaches to the current version at any time
 	}
+	z.put(v)
+}
+
+// Replace makes v, which has been made apart from the current version, the current
+// one. d is what Diff says of the two, so that it need not be found once more.
+func (z *Zone) Replace(v *Version, d *Delta) {
+	z.mu.Lock()
+	defer z.mu.Unlock()
+	if h, last := z.history.Load(), z.current.Load(); h != nil {
+		if last == nil {
+			h.clear()
+		} else {
+			h.note(last, v, d)
+		}
+	}
+	z.put(v)
+}
+
+func (z *Zone) put(v *Version) {
 	z.current.Store(v)
 	z.same = nil
 	if v == nil || !v.isWasteful() {
