@@ -70,6 +70,9 @@ func (h *harness) loadCommand(ctx context.Context, s *server, queries string, se
 	case overTCP1:
 		args = append(args, "-m", "tcp-1", "-p", strconv.Itoa(s.setup.port), "-q", "32")
 		return h.execute(ctx, generatorCPU, h.built["load"], false, args...)
+	case changes:
+		args = append(args, "-m", "update", "-p", strconv.Itoa(s.setup.port), "-z", s.setup.data.zones[0].origin, "-q", "64")
+		return h.execute(ctx, generatorCPU, h.built["load"], false, args...)
 	case overTCP:
 		args = append(args, "-m", "tcp", "-p", strconv.Itoa(s.setup.port))
 	case overTLS:

@@ -52,10 +52,10 @@ func with(transports ...string) []string { return append(slices.Clone(plain), tr
 // peers lists the programs in the order of the tables.
 var peers = []peer{
 	{name: "floor", title: "floor", over: plain, configure: floorArgs},
-	{name: "onoma", title: "onoma", version: []string{"version"}, over: with(overTLS, overQUIC, overHTTP), configure: onomaArgs},
+	{name: "onoma", title: "onoma", version: []string{"version"}, over: with(overTLS, overQUIC, overHTTP, changes), configure: onomaArgs},
 	{name: "nsd", title: "NSD", program: "nsd", version: []string{"-v"}, over: with(overTLS), configure: nsdArgs},
-	{name: "knot", title: "Knot", program: "knotd", version: []string{"--version"}, over: with(overTLS, overQUIC), configure: knotArgs},
-	{name: "bind", title: "BIND", program: "named", version: []string{"-v"}, over: with(overTLS, overHTTP), configure: bindArgs},
+	{name: "knot", title: "Knot", program: "knotd", version: []string{"--version"}, over: with(overTLS, overQUIC, changes), configure: knotArgs},
+	{name: "bind", title: "BIND", program: "named", version: []string{"-v"}, over: with(overTLS, overHTTP, changes), configure: bindArgs},
 	{name: "pdns", title: "PowerDNS", program: "pdns_server", version: []string{"--version"}, over: plain, configure: pdnsArgs},
 	{name: "coredns", title: "CoreDNS", version: []string{"-version"}, over: with(overTLS, overQUIC, overHTTP), configure: corednsArgs},
 }

@@ -19,6 +19,9 @@ func (s setup) listen() string { return fmt.Sprintf("%s:%d", s.addr, s.port) }
 
 // onomaArgs: one UDP loop for each processor, tied to it.
 func onomaArgs(s setup) ([]string, error) {
+	if s.over == changes {
+		return s.onomaChanges()
+	}
 	listen := s.listen()
 	args := []string{"authority", "--threads", strconv.Itoa(s.cpus)}
 	if s.encrypted() {
@@ -37,6 +40,18 @@ func onomaArgs(s setup) ([]string, error) {
 		args = append(args, "--zone", z.origin+"="+z.path)
 	}
 	return args, nil
+}
+
+// onomaChanges: everything that "onoma serve" does when a zone changes: a version of its own for each change, in the
+// database, synced.
+func (s setup) onomaChanges() ([]string, error) {
+	return []string{"serve", "--config", s.path("onoma.yaml")}, write(s.path("onoma.yaml"), func(w *bufio.Writer) error {
+		fmt.Fprintf(w, "data: %s\ncontrol: \"off\"\nlisten: [%q]\nthreads: %d\nzones:\n", s.dir, s.listen(), s.cpus)
+		for _, z := range s.data.zones {
+			fmt.Fprintf(w, "  %q: {file: %q, file-mode: initial, update: [\"grant 127.0.0.0/8 zone * ANY\"]}\n", z.origin, z.path)
+		}
+		return nil
+	})
 }
 
 // nsdArgs: one server process; no rate limit, no statistics, no control channel. Debian builds it without recvmmsg,
@@ -79,7 +94,8 @@ func nsdArgs(s setup) ([]string, error) {
 }
 
 // knotArgs: one worker for UDP and one for TCP, a background worker for each processor to load with; zones are read
-// as they are, without journal and without checks.
+// as they are, without checks, and without a journal where they do not change. Where they do, the journal is synced, as
+// it is by default.
 func knotArgs(s setup) ([]string, error) {
 	return []string{"-c", s.path("knot.conf")}, write(s.path("knot.conf"), func(w *bufio.Writer) error {
 		fmt.Fprintf(w, "server:\n  rundir: %q\n  listen: %s@%d\n  udp-workers: %d\n  tcp-workers: %d\n  background-workers: %d\n"+
@@ -89,7 +105,12 @@ func knotArgs(s setup) ([]string, error) {
 			fmt.Fprintf(w, "  %s: %s@%d\n  cert-file: %q\n  key-file: %q\n", listen, s.addr, s.crypt, s.cert, s.key)
 		}
 		fmt.Fprintf(w, "database:\n  storage: %q\nlog:\n  - target: stderr\n    any: error\n", s.dir)
-		fmt.Fprintf(w, "template:\n  - id: default\n    storage: %q\n    zonefile-sync: -1\n    zonefile-load: whole\n    journal-content: none\n    semantic-checks: off\nzone:\n", s.dir)
+		keep := "    zonefile-load: whole\n    journal-content: none\n"
+		if s.over == changes {
+			fmt.Fprint(w, "acl:\n  - id: all\n    action: update\n    address: 127.0.0.0/8\n")
+			keep = "    zonefile-load: difference-no-serial\n    journal-content: all\n    journal-max-usage: 1G\n    acl: all\n"
+		}
+		fmt.Fprintf(w, "template:\n  - id: default\n    storage: %q\n    zonefile-sync: -1\n%s    semantic-checks: off\nzone:\n", s.dir, keep)
 		for _, z := range s.data.zones {
 			fmt.Fprintf(w, "  - domain: %s\n    file: %q\n", z.origin, z.path)
 		}
@@ -130,8 +151,28 @@ func bindArgs(s setup) ([]string, error) {
 controls { };
 logging { category default { null; }; };
 `, s.dir, s.port, s.addr, extra)
+		if s.over == changes {
+			return writeBindChanges(w, s)
+		}
 		return writeBindZones(w, s, "primary")
 	})
+}
+
+// writeBindChanges: the journal is written and synced for each change, as by default. Its zone files are copies, for
+// BIND writes them back.
+func writeBindChanges(w *bufio.Writer, s setup) error {
+	for i, z := range s.data.zones {
+		text, err := os.ReadFile(z.path)
+		if err != nil {
+			return err
+		}
+		file := s.path(fmt.Sprintf("zone%d", i))
+		if err := os.WriteFile(file, text, 0o666); err != nil {
+			return err
+		}
+		fmt.Fprintf(w, "zone %q { type primary; file %q; allow-update { any; }; };\n", z.origin, file)
+	}
+	return nil
 }
 
 // writeBindZones writes a clause for each zone, in the form that BIND and PowerDNS's bind backend read.

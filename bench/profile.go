@@ -13,6 +13,7 @@ const (
 	overTLS  = "dot"
 	overQUIC = "doq"
 	overHTTP = "doh"
+	changes  = "update" // not questions, but requests to change the zone, over UDP
 )
 
 // profile is zones, questions, and the way in which they are asked.
@@ -42,6 +43,9 @@ type dataset struct {
 	queries string // in dnsperf's form
 	nsec3   bool   // signed that way
 }
+
+const updateAbout = "64 clients, each of which adds one record by UPDATE over UDP, waits for the answer, and adds the next. What is " +
+	"acknowledged is on the disk (synced) and served. For answers read: acknowledged changes."
 
 // many says whether the zones come by a list instead of one by one.
 func (d dataset) many() bool { return d.list != "" }
@@ -81,6 +85,9 @@ func profiles(o options) []profile {
 		{name: "dot", title: "DNS over TLS", over: overTLS, data: small, about: "Eight connections with 50 questions in flight on each."},
 		{name: "doq", title: "DNS over QUIC", over: overQUIC, data: small, about: "Sixteen connections with eight questions in flight on each, a stream for each question, a new connection after a thousand."},
 		{name: "doh", title: "DNS over HTTPS", over: overHTTP, data: small, about: "HTTP/2, POST; eight connections with 50 questions in flight on each."},
+		{name: "update", title: "Changes, a zone of 10,000 names", over: changes, data: tld(10_000), about: updateAbout},
+		{name: "update-large", title: fmt.Sprintf("Changes, a zone of %s names", thousands(o.delegations)), over: changes,
+			delegations: o.delegations, data: tld(o.delegations), about: updateAbout},
 	}
 	for i := range list {
 		if list[i].over == "" {

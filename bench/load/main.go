@@ -1,6 +1,6 @@
 // Command load asks a name server questions over transports that dnsperf lacks or is slow at: DNS over QUIC (RFC 9250),
-// a stream for each question on a few connections, and TCP with a connection for each question. It prints what dnsperf
-// prints, so that bench reads both alike. Certificates are not verified: the server is our own.
+// a stream for each question on a few connections, TCP with a connection for each question, and requests to change a zone
+// (RFC 2136). It prints what dnsperf prints, so that bench reads both alike. Certificates are not verified: the server is our own.
 package main
 
 import (
@@ -34,13 +34,15 @@ type options struct {
 	seconds   int
 	perSecond int
 	do        bool
+	zone      string
 }
 
 func main() {
 	var o options
 	var addr string
 	var port uint
-	flag.StringVar(&o.mode, "m", "doq", "transport: doq, or tcp-1 for a TCP connection for each question")
+	flag.StringVar(&o.mode, "m", "doq", "doq, tcp-1 for a TCP connection for each question, or update to add names to a zone over UDP")
+	flag.StringVar(&o.zone, "z", "", "the zone to update")
 	flag.StringVar(&addr, "s", "127.0.0.1", "the server's address")
 	flag.UintVar(&port, "p", 853, "the server's port")
 	flag.StringVar(&o.file, "d", "", "file of questions, a name and a type on each line")
@@ -113,8 +115,17 @@ func (o options) connect() ([]asker, error) {
 		for i := range askers {
 			askers[i] = &quicAsker{conn: conns[i%len(conns)]}
 		}
+	case "update":
+		zone, err := dns.ParseName(o.zone)
+		if err != nil {
+			return nil, fmt.Errorf("zone %q: %w", o.zone, err)
+		}
+		run := time.Now().UnixMilli() // unlike that of the run before, whose names are there still
+		for i := range askers {
+			askers[i] = &updateAsker{server: o.server, zone: zone, prefix: fmt.Sprintf("u%d-%d", run, i)}
+		}
 	default:
-		return nil, fmt.Errorf("no transport %q, expected doq or tcp-1", o.mode)
+		return nil, fmt.Errorf("no transport %q, expected doq, tcp-1 or update", o.mode)
 	}
 	return askers, nil
 }
