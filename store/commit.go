@@ -1,0 +1,212 @@
+package store
+
+import (
+	"context"
+	"database/sql"
+	"fmt"
+	"strings"
+	"unicode/utf8"
+)
+
+// Prepare is called by Commit inside of its transaction, with the versions that others have committed after the number
+// that the caller named (a delta of more than MaxInline by OpenDelta). It returns the versions to insert. It must be
+// quick, as nobody else can commit meanwhile, and must not call a writing method of the store.
+type Prepare = func(missed []Version) ([]Version, error)
+
+// mostMissed is how many versions a Commit reads of others. Who is farther behind reads them by Since.
+const mostMissed = 200_000
+
+// Commit makes one synced transaction out of what prepare returns: the rows get the next commit number, and the zones'
+// heads follow. It returns the number of the last commit, which is the one it made, or where prepare returned no
+// versions that of the last one made by anybody. If anything fails, nothing has happened (but see ErrUnknownOutcome).
+//
+// Commit, Parts and, where staged, Octets are filled in within the rows that prepare returned. The versions of one zone
+// must be in order, and follow its newest one (ErrOverlap).
+//
+// The end of the context ends the waiting for the turn, not what has begun.
+func (s *Store) Commit(ctx context.Context, last uint64, prepare Prepare) (uint64, error) {
+	n, err := s.committer.commit(ctx, last, prepare)
+	if err != nil {
+		return 0, s.fail("committing", err)
+	}
+	for old := s.seen.Load(); old < n && !s.seen.CompareAndSwap(old, n); old = s.seen.Load() {
+	}
+	return n, nil
+}
+
+// The statements of a commit.
+const (
+	takeTurn      = "UPDATE log SET last = last + 1 RETURNING last"
+	insertVersion = "INSERT INTO versions (zone, number, commit_no, serial, at, door, author, comment, removed, added, octets, staged, parts, sum, delta)"
+	insertColumns = 15
+	moveHead      = `UPDATE zones SET head = ?, serial = ?, commit_no = ?, pending = pending + ?,
+		oldest = CASE WHEN oldest = 0 THEN ? ELSE oldest END WHERE id = ? AND head = ?`
+	takeStream = "UPDATE streams SET zone = ?, number = ? WHERE id = ? AND zone = 0 AND complete = 1 RETURNING parts, octets"
+)
+
+// head is how a commit changes a zone.
+type head struct {
+	zone        int64
+	first, last uint64
+	serial      uint32
+	octets      int64
+}
+
+// prepared checks and completes the versions of a commit, and returns what becomes of their zones, in the order of zones.
+func prepared(vs []Version, commit uint64, heads []head) ([]head, error) {
+	heads = heads[:0]
+	var at map[int64]int // for many zones
+	find := func(zone int64) int {
+		if at != nil {
+			i, ok := at[zone]
+			if !ok {
+				return -1
+			}
+			return i
+		}
+		for i := range heads {
+			if heads[i].zone == zone {
+				return i
+			}
+		}
+		return -1
+	}
+	for i := range vs {
+		v := &vs[i]
+		if err := v.complete(commit); err != nil {
+			return nil, err
+		}
+		j := find(v.Zone)
+		switch {
+		case j < 0:
+			j = len(heads)
+			heads = append(heads, head{zone: v.Zone, first: v.Number})
+			if at != nil {
+				at[v.Zone] = j
+			} else if len(heads) > 16 {
+				at = make(map[int64]int, len(vs))
+				for k := range heads {
+					at[heads[k].zone] = k
+				}
+			}
+		case v.Number != heads[j].last+1:
+			return nil, fmt.Errorf("%w: zone %d: version %d after %d in one commit", ErrOverlap, v.Zone, v.Number, heads[j].last)
+		}
+		h := &heads[j]
+		h.last, h.serial, h.octets = v.Number, v.Serial, h.octets+v.Octets
+	}
+	return heads, nil
+}
+
+// complete fills in what the store knows of a version, and makes its texts such that both databases take them.
+func (v *Version) complete(commit uint64) error {
+	if len(v.Delta) > MaxInline {
+		return fmt.Errorf("the delta of version %d of zone %d has %d octets: over %d it must be staged", v.Number, v.Zone, len(v.Delta), MaxInline)
+	}
+	if v.Number == 0 || v.Number > 1<<62 {
+		return fmt.Errorf("%w: zone %d: version %d", ErrOverlap, v.Zone, v.Number)
+	}
+	v.Commit = commit
+	if v.Staged == 0 {
+		v.Parts, v.Octets = 0, int64(len(v.Delta))
+	}
+	v.Door, v.Author, v.Comment = plain(v.Door), plain(v.Author), plain(v.Comment)
+	return nil
+}
+
+// maxText bounds the texts that people and clients give.
+const maxText = 4096
+
+// plain returns text that PostgreSQL takes, too: UTF-8 without NUL, and of bounded length.
+func plain(text string) string {
+	if len(text) <= maxText && utf8.ValidString(text) && strings.IndexByte(text, 0) < 0 {
+		return text
+	}
+	return strings.ToValidUTF8(strings.ReplaceAll(text[:min(len(text), maxText)], "\x00", "\uFFFD"), "\uFFFD")
+}
+
+// appendVersion appends the values of a row.
+func appendVersion(args []any, v *Version) []any {
+	delta := v.Delta
+	if delta == nil {
+		delta = []byte{}
+	}
+	return append(args, v.Zone, int64(v.Number), int64(v.Commit), int64(v.Serial), v.At.UnixMicro(), v.Door, v.Author, v.Comment,
+		int64(v.Removed), int64(v.Added), v.Octets, v.Staged, int64(v.Parts), int64(v.sum()), delta)
+}
+
+// moved checks that the head of a zone was where its new versions begin.
+func (h *head) moved(rows int64) error {
+	if rows != 1 {
+		return fmt.Errorf("%w: zone %d: version %d: there is another already, or the zone has been removed", ErrOverlap, h.zone, h.first)
+	}
+	return nil
+}
+
+// missed reads what has been committed after last and before ours.
+func (t tx) missed(ctx context.Context, last, ours uint64) ([]Version, error) {
+	if last+1 >= ours {
+		return nil, nil
+	}
+	var n int
+	if err := t.row(ctx, "SELECT COUNT(*) FROM versions WHERE commit_no > ?", int64(last)).Scan(&n); err != nil {
+		return nil, err
+	}
+	if n > mostMissed {
+		return nil, fmt.Errorf("%w: %d versions", ErrBehind, n)
+	}
+	return t.versions(ctx, "v.commit_no > ? ORDER BY v.commit_no, v.zone, v.number", int64(last))
+}
+
+// plainCommitter commits by database/sql.
+type plainCommitter struct{ s *Store }
+
+func (c plainCommitter) close() error { return nil }
+
+func (c plainCommitter) commit(ctx context.Context, last uint64, prepare Prepare) (n uint64, err error) {
+	err = c.s.write(ctx, func(t tx) error {
+		if err := t.row(ctx, takeTurn).Scan(&n); err != nil {
+			return err
+		}
+		missed, err := t.missed(ctx, last, n)
+		if err != nil {
+			return err
+		}
+		vs, err := prepare(missed)
+		if err != nil {
+			return err
+		}
+		if len(vs) == 0 {
+			return sql.ErrTxDone
+		}
+		heads, err := prepared(vs, n, nil)
+		if err != nil {
+			return err
+		}
+		for i := range vs {
+			if v := &vs[i]; v.Staged != 0 {
+				if err := t.row(ctx, takeStream, v.Zone, v.Number, v.Staged).Scan(&v.Parts, &v.Octets); err != nil {
+					return err
+				}
+			}
+		}
+		err = t.insert(ctx, len(vs), insertColumns, insertVersion, "", func(args []any, i int) []any { return appendVersion(args, &vs[i]) })
+		if err != nil {
+			return err
+		}
+		for _, h := range heads {
+			rows, err := t.exec(ctx, moveHead, h.last, h.serial, n, h.octets, h.first, h.zone, h.first-1)
+			if err == nil {
+				err = h.moved(rows)
+			}
+			if err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+	if err == sql.ErrTxDone {
+		return n - 1, nil
+	}
+	return n, err
+}

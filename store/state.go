@@ -1,0 +1,117 @@
+package store
+
+import (
+	"context"
+	"database/sql"
+	"encoding/binary"
+	"fmt"
+	"hash/crc32"
+	"time"
+)
+
+// ZoneState is a small state that a door keeps for a zone, such as the timers of its transfers.
+type ZoneState struct {
+	Zone int64
+	What string
+	Data []byte
+}
+
+// sum is over all of it.
+func (z *ZoneState) sum() uint32 {
+	var b [8]byte
+	binary.BigEndian.PutUint64(b[:], uint64(z.Zone))
+	sum := crc32.Update(crc32.Checksum(b[:], castagnoli), castagnoli, []byte(z.What))
+	return crc32.Update(sum, castagnoli, z.Data)
+}
+
+func (z *ZoneState) check(sum uint32) error {
+	if sum != z.sum() {
+		return fmt.Errorf("%w: the state %q of zone %d does not match its checksum", ErrCorrupt, z.What, z.Zone)
+	}
+	return nil
+}
+
+// State returns a state of a zone, nil where there is none.
+func (s *Store) State(ctx context.Context, zone int64, what string) ([]byte, error) {
+	z := ZoneState{Zone: zone, What: what}
+	var sum uint32
+	err := s.read().row(ctx, "SELECT sum, data FROM states WHERE zone = ? AND what = ?", zone, what).Scan(&sum, &z.Data)
+	if err == sql.ErrNoRows {
+		return nil, nil
+	}
+	if err == nil {
+		err = z.check(sum)
+	}
+	return z.Data, s.fail("reading a zone's state", err)
+}
+
+// States returns one kind of state of all zones that have it. A damaged one is left out, and named in the error
+// beside the others.
+func (s *Store) States(ctx context.Context, what string) (map[int64][]byte, error) {
+	out := make(map[int64][]byte)
+	var damaged error
+	err := s.read().each(ctx, func(r *sql.Rows) error {
+		z := ZoneState{What: what}
+		var sum uint32
+		if err := r.Scan(&z.Zone, &sum, &z.Data); err != nil {
+			return err
+		}
+		if err := z.check(sum); err != nil {
+			damaged = err
+			return nil
+		}
+		out[z.Zone] = z.Data
+		return nil
+	}, "SELECT zone, sum, data FROM states WHERE what = ?", what)
+	if err == nil {
+		err = damaged
+	}
+	return out, s.fail("reading the zones' states", err)
+}
+
+// SetState sets states of zones, many in one transaction. Nil data forgets one. What is set for a zone that has been
+// removed is dropped.
+func (s *Store) SetState(ctx context.Context, states []ZoneState) error {
+	err := s.write(ctx, func(t tx) error {
+		for i := range states {
+			if err := t.setState(ctx, &states[i]); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+	return s.fail("writing the zones' states", err)
+}
+
+func (t tx) setState(ctx context.Context, z *ZoneState) error {
+	if z.Data == nil {
+		_, err := t.exec(ctx, "DELETE FROM states WHERE zone = ? AND what = ?", z.Zone, z.What)
+		return err
+	}
+	_, err := t.exec(ctx, `INSERT INTO states (zone, what, sum, data) 
+		SELECT id, CAST(? AS TEXT), CAST(? AS BIGINT), CAST(? AS {blob}) FROM zones WHERE id = ?
+		ON CONFLICT (what, zone) DO UPDATE SET sum = excluded.sum, data = excluded.data`, z.What, int64(z.sum()), z.Data, z.Zone)
+	return err
+}
+
+// Lease gives holder, for a time, the sole right to some work that must be done once among the nodes, or renews it.
+// It says whether holder has it. The database's clock counts.
+func (s *Store) Lease(ctx context.Context, name, holder string, d time.Duration) (bool, error) {
+	var n int64
+	err := s.write(ctx, func(t tx) (err error) {
+		n, err = t.exec(ctx, `INSERT INTO leases (name, holder, until) VALUES (?, ?, {now} + ?)
+			ON CONFLICT (name) DO UPDATE SET holder = excluded.holder, until = excluded.until
+			WHERE leases.holder = excluded.holder OR leases.until <= {now}`, name, holder, d.Milliseconds())
+		return err
+	})
+	return n == 1, s.fail("leasing "+name, err)
+}
+
+// Release ends a lease, if holder has it.
+func (s *Store) Release(ctx context.Context, name, holder string) error {
+	err := s.write(ctx, func(t tx) error {
+		_, err := t.exec(ctx, "DELETE FROM leases WHERE name = ? AND holder = ?", name, holder)
+		return err
+	})
+	return s.fail("releasing "+name, err)
+}
