@@ -11,7 +11,7 @@ import (
 // CheckChange returns what is wrong with new and was not with old, errors first:
 // what Check reports for new and not for old. d is the difference of the two, as
 // Diff gives it. It costs as much as the difference, and does not allocate where
-// nothing is wrong.
+// nothing is wrong and no cut or DNAME comes or goes.
 //
 // It finds every error. Of warnings it finds those about the names of the
 // difference, the delegation above each of them, and the first maxUncovered names
@@ -30,8 +30,7 @@ func CheckChange(old, new *Version, d Delta) []Finding {
 	if len(c.found.list) == 0 {
 		return nil
 	}
-	found := c.found.sorted()
-	return c.brought(slices.CompactFunc(found, func(a, b Finding) bool { return a == b }))
+	return c.brought(c.found.sorted())
 }
 
 // changeCheckers saves the few kilobytes of scratch that a look-up has.
@@ -44,6 +43,7 @@ type changeChecker struct {
 	found findings
 	key   qp.Key
 	q     qp.Search
+	wire  [dns.MaxNameLen]byte
 }
 
 // maxUncovered bounds how many names below one cut or DNAME that comes or goes
@@ -54,7 +54,7 @@ const maxUncovered = 1000
 // all times: where an address goes or an alias comes, the zone's own name servers
 // may be hit.
 func (c *changeChecker) change(d Delta) {
-	c.name([]byte(c.v.origin.Wire()))
+	c.name(c.v.origin.Append(c.wire[:0]))
 	var last dns.Name
 	for _, list := range [][]dns.Record{d.Removed, d.Added} {
 		for i := range list {
@@ -68,8 +68,7 @@ func (c *changeChecker) change(d Delta) {
 
 // touched checks an owner of the difference.
 func (c *changeChecker) touched(name dns.Name) {
-	var buf [dns.MaxNameLen]byte
-	wire := name.Append(buf[:0])
+	wire := name.Append(c.wire[:0])
 	if c.v.has(wire) && name.Len() > c.v.origin.Len() {
 		c.name(wire)
 		c.cutAbove()
@@ -154,7 +153,8 @@ func (c *changeChecker) below(wire []byte) {
 	}
 }
 
-// brought returns those of found that the old version did not have.
+// brought returns those of found that the old version did not have, each once: a
+// name may have been looked at for several reasons.
 func (c *changeChecker) brought(found []Finding) []Finding {
 	was := findings{}
 	before := changeChecker{checker: checker{findings: &was, v: c.old, alone: true}}
@@ -170,5 +170,9 @@ func (c *changeChecker) brought(found []Finding) []Finding {
 	for _, f := range was.list {
 		had[f] = true
 	}
-	return slices.DeleteFunc(found, func(f Finding) bool { return had[f] })
+	return slices.DeleteFunc(found, func(f Finding) bool {
+		seen := had[f]
+		had[f] = true
+		return seen
+	})
 }
