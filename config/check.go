@@ -159,7 +159,7 @@ func (d *decoder) finish() {
 	views := make(map[string]bool)
 	for i := range c.Views {
 		if views[c.Views[i].Name] {
-			d.failAt(Pos{File: d.file}, "it once", "view %s is given twice", c.Views[i].Name)
+			d.failAt(d.setting("views", 0), "it in one file", "view %s is given twice", c.Views[i].Name)
 		}
 		views[c.Views[i].Name] = true
 		d.finishZones(c.Views[i].Zones, catalogs)
@@ -202,7 +202,7 @@ func (d *decoder) finishStore() {
 		c.Store = "sqlite:" + path
 	case strings.HasPrefix(c.Store, "postgres://"), strings.HasPrefix(c.Store, "postgresql://"):
 	default:
-		d.failAt(Pos{File: d.file}, "sqlite, sqlite:PATH or postgres://USER@HOST/DATABASE", "store: there is no database of that kind")
+		d.failAt(d.setting("store", 0), "sqlite, sqlite:PATH or postgres://USER@HOST/DATABASE", "store: there is no database of that kind")
 	}
 }
 
@@ -214,18 +214,19 @@ func (d *decoder) checkListen() {
 		addr   netip.AddrPort
 	}
 	seen := make(map[socket]bool)
-	for _, e := range c.Listen {
+	for i, e := range c.Listen {
+		at := d.setting("listen", i)
 		s := socket{e.Scheme, e.Addr}
 		if seen[s] && e.Scheme != "xdp" && e.Addr.Port() != 0 {
-			d.failAt(Pos{File: d.file}, "it once", "listen: %s is given twice", e.Text)
+			d.failAt(at, "it once", "listen: %s is given twice", e.Text)
 		}
 		seen[s] = true
 		encrypted := e.Scheme != "" && e.Scheme != "xdp"
 		if encrypted && len(c.TLS.Certificates)+len(c.TLS.ACME.Domains) == 0 && !c.TLS.SelfSigned {
-			d.failAt(Pos{File: d.file}, "tls with certificates, acme, or self-signed: true", "listen: %s needs a certificate", e.Text)
+			d.failAt(at, "tls with certificates, acme, or self-signed: true", "listen: %s needs a certificate", e.Text)
 		}
 		if len(c.Server.ProxyFrom) > 0 && (e.Scheme == "quic" || e.Scheme == "xdp") {
-			d.failAt(Pos{File: d.file}, "no proxy-from", "listen: %s has no place for a PROXY header", e.Text)
+			d.failAt(at, "no proxy-from", "listen: %s has no place for a PROXY header", e.Text)
 		}
 	}
 }

@@ -28,6 +28,7 @@ type decoder struct {
 	lists     map[string]*list
 	templates map[string]*template
 	members   []member
+	top       map[string][]part // the settings of the outermost mappings
 }
 
 // fail notes a mistake at n.
@@ -46,6 +47,20 @@ func (d *decoder) at(n *yaml.Node) Pos { return Pos{d.file, n.Line, n.Column} }
 // entry is a key of a mapping and what stands behind it.
 type entry struct {
 	key, value *yaml.Node
+}
+
+// setting returns the place of item i of a setting of the whole file; where it is
+// no list, or a default, that of the setting or the file.
+func (d *decoder) setting(name string, i int) Pos {
+	if len(d.top[name]) == 0 {
+		return Pos{File: d.file}
+	}
+	p := d.top[name][0]
+	n := p.value
+	if items := d.follow(n).Content; n.Kind == yaml.SequenceNode && i < len(items) {
+		n = items[i]
+	}
+	return Pos{p.file, n.Line, n.Column}
 }
 
 // mapping is a mapping with its merge keys resolved, in the order of the file.
@@ -361,9 +376,10 @@ func (d *decoder) element(e entry, v reflect.Value, what string) bool {
 	l := d.layouts.of(v.Type())
 	before := len(d.errs)
 	d.scalar(e.key, e.key, v.FieldByIndex(l.key.index), &field{name: "the name"})
+	isNamed := len(d.errs) == before
 	d.defaults(v)
 	d.body(e, v, what)
-	return len(d.errs) == before
+	return isNamed // else what refers to it would be wrong, too
 }
 
 // body reads what stands behind a name.

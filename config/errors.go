@@ -58,7 +58,7 @@ func (es Errors) sorted(files []string) Errors {
 
 // nearest returns ", did you mean X?" where one of the words is close to s.
 func nearest(s string, words []string) string {
-	best, least := "", 1+max(1, len(s)/3)
+	best, least := "", 1+max(min(1, len(s)-1), len(s)/3)
 	for _, w := range words {
 		if d := distance(strings.ToLower(s), strings.ToLower(w), least); d < least {
 			best, least = w, d

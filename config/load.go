@@ -205,7 +205,7 @@ func (l *loader) decode() (*Config, error) {
 	d.layouts = make(layouts)
 	d.keys, d.unnamed = make(map[dns.Name]Pos), make(map[string]*Remote)
 	d.remotes, d.lists, d.templates = make(map[string]*Remote), make(map[string]*list), make(map[string]*template)
-	d.file = l.files[0]
+	d.file, d.top = l.files[0], l.parts
 	v := reflect.ValueOf(d.c).Elem()
 	d.defaults(v)
 	top := d.layouts.of(v.Type())

@@ -26,7 +26,7 @@ func (d *decoder) after(read any) {
 		for i := range *all {
 			r := &(*all)[i]
 			if d.remotes[r.Name] != nil {
-				d.failAt(Pos{File: d.file}, "it once", "server %s is given twice", r.Name)
+				d.failAt(d.setting("servers", 0), "it in one file", "server %s is given twice", r.Name)
 			}
 			d.remotes[r.Name] = r
 		}
