@@ -2,6 +2,7 @@ package gate
 
 import (
 	"fmt"
+	"sync"
 
 	"onoma/dns"
 	"onoma/zone"
@@ -13,12 +14,14 @@ func (r *Rules) limits(id zone.ID, old, new *zone.Version, d zone.Delta) *zone.R
 		return nil
 	}
 	stats := old.Stats()
-	switch {
-	// A name goes with one record at least, so that most changes need not be looked at.
-	case r.RemoveNames.exceeded(len(d.Removed), stats.Names):
+	// With a record go its name and the empty non-terminals above it, at most, so that
+	// small changes to large zones need not be looked at.
+	if r.RemoveNames.exceeded(len(d.Removed)*dns.MaxLabels, stats.Names) {
 		if gone := vanished(old, new, d.Removed); r.RemoveNames.exceeded(gone, stats.Names) {
 			return refuse(id, RuleRemoval, "remove", gone, stats.Names, "names", r.RemoveNames)
 		}
+	}
+	switch {
 	case r.RemoveRecords.exceeded(len(d.Removed), stats.Records):
 		return refuse(id, RuleRemoval, "remove", len(d.Removed), stats.Records, "records", r.RemoveRecords)
 	case r.AddRecords.exceeded(len(d.Added), stats.Records):
@@ -51,12 +54,18 @@ func (l Limit) String() string {
 	return "not limited"
 }
 
+// scratch is memory for names, which is used again.
+type scratch struct{ name, last [dns.MaxNameLen]byte }
+
+var scratches = sync.Pool{New: func() any { return new(scratch) }}
+
 // vanished counts the names of old that new does not have, or has as empty
 // non-terminals only. removed is in canonical order of the owners. Empty
 // non-terminals that go are names too, as they are in [zone.Stats]: else a share of
 // the names of a reverse zone, which are mostly such, would mean little.
 func vanished(old, new *zone.Version, removed []dns.Record) (n int) {
-	var buf, lastBuf [dns.MaxNameLen]byte
+	s := scratches.Get().(*scratch)
+	defer scratches.Put(s)
 	var last []byte // the name before that has gone
 	var owner dns.Name
 	for i := range removed {
@@ -64,7 +73,7 @@ func vanished(old, new *zone.Version, removed []dns.Record) (n int) {
 			continue
 		}
 		owner = removed[i].Name
-		name := owner.Append(buf[:0])
+		name := owner.Append(s.name[:0])
 		if was := old.Find(name); was.IsZero() || was.IsENT() {
 			continue // an owner of NSEC3, which is no name of the zone
 		}
@@ -75,7 +84,7 @@ func vanished(old, new *zone.Version, removed []dns.Record) (n int) {
 		n++
 		if now.IsZero() {
 			n += emptied(new, name[1+int(name[0]):], last)
-			last = append(lastBuf[:0], name...)
+			last = append(s.last[:0], name...)
 		}
 	}
 	return n
