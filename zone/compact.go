@@ -57,8 +57,8 @@ func (z *Zone) tidy(v *Version) {
 	defer v.line.endTidying()
 	nv := v.compact()
 	for range maxRounds {
-		now := z.current.Load()
-		if now == v || now.line != v.line {
+		now := z.latest()
+		if now == v || now == nil || now.line != v.line {
 			break
 		}
 		names, err := 0, error(nil)
@@ -71,8 +71,8 @@ func (z *Zone) tidy(v *Version) {
 	}
 	z.mu.Lock()
 	defer z.mu.Unlock()
-	now := z.current.Load()
-	if now.line != v.line {
+	now := z.latest()
+	if now == nil || now.line != v.line {
 		return // something else is being served
 	}
 	if now != v {
@@ -81,7 +81,7 @@ func (z *Zone) tidy(v *Version) {
 			return
 		}
 	}
-	z.current.Store(nv)
+	z.setLatest(nv)
 	z.same = append(z.same, now.id)
 }
 

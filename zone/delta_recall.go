@@ -35,7 +35,7 @@ func ReadDifference(from, to uint32, r *DeltaReader, most int) (Difference, erro
 func (z *Zone) Recall(steps []Difference) bool {
 	z.mu.Lock()
 	defer z.mu.Unlock()
-	h, now := z.history.Load(), z.current.Load()
+	h, now := z.history.Load(), z.latest()
 	if h == nil || now == nil || len(steps) == 0 {
 		return false
 	}

@@ -21,6 +21,8 @@ type Zone struct {
 	mu      sync.Mutex              // held by who makes another version the current one
 	same    []uint64                // IDs of earlier versions that have the same records as the current one
 	history atomic.Pointer[History] // of what that changed; nil: not kept
+
+	withdrawn atomic.Pointer[Version] // what would be the current version, while nothing is served
 }
 
 // New returns a zone that has no version yet.
@@ -44,7 +46,7 @@ func (z *Zone) Publish(v *Version) {
 
 func (z *Zone) publish(v *Version) {
 	if h := z.history.Load(); h != nil {
-		h.add(z.current.Load(), v) // first, so that it reaches to the current version at any time
+		h.add(z.latest(), v) // first, so that it reaches to the current version at any time
 	}
 	z.put(v)
 }
@@ -54,7 +56,7 @@ func (z *Zone) publish(v *Version) {
 func (z *Zone) Replace(v *Version, d *Delta) {
 	z.mu.Lock()
 	defer z.mu.Unlock()
-	if h, last := z.history.Load(), z.current.Load(); h != nil {
+	if h, last := z.history.Load(), z.latest(); h != nil {
 		if last == nil {
 			h.clear()
 		} else {
@@ -66,6 +68,7 @@ func (z *Zone) Replace(v *Version, d *Delta) {
 
 func (z *Zone) put(v *Version) {
 	z.current.Store(v)
+	z.withdrawn.Store(nil)
 	z.same = nil
 	if v == nil || !v.isWasteful() {
 		return
@@ -91,7 +94,7 @@ func (z *Zone) put(v *Version) {
 func (z *Zone) Update(change func(*Editor) error) (*Version, error) {
 	z.mu.Lock()
 	defer z.mu.Unlock()
-	base := z.current.Load()
+	base := z.latest()
 	if base == nil {
 		return nil, fmt.Errorf("updating %s: %w", z.origin, ErrNoVersion)
 	}
@@ -116,7 +119,7 @@ func (z *Zone) Update(change func(*Editor) error) (*Version, error) {
 func (z *Zone) Advance(last, next *Version) bool {
 	z.mu.Lock()
 	defer z.mu.Unlock()
-	now := z.current.Load()
+	now := z.latest()
 	switch {
 	case now == last:
 		z.publish(next)
