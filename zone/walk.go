@@ -74,6 +74,17 @@ func (v *Version) Subtree(name []byte) iter.Seq[Node] {
 	}
 }
 
+// Floor returns the node of name, or else the last one before it in canonical
+// order; cuts or not, NSEC3 owners left out. Outside the zone it is the zero Node.
+func (v *Version) Floor(name []byte) Node {
+	if !v.has(name) {
+		return Node{}
+	}
+	var k qp.Key
+	l, _, ok := v.sp.Floor(&v.names, &k, v.relative(name), false)
+	return v.node(l, ok)
+}
+
 // Records yields all records, the SOA first, then in canonical order of their
 // names and by type, an RRset's signatures right behind it. The rdata lies in
 // the version's memory and must not be changed.

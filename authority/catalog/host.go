@@ -30,9 +30,11 @@ type Host interface {
 
 // Keeper keeps the Manager's own state: for each catalog up to [Parts] pieces.
 type Keeper interface {
-	// LoadCatalog returns what SaveCatalog was given last, by number of the part.
-	LoadCatalog(ctx context.Context, catalog zone.ID) (map[uint8][]byte, error)
-	// SaveCatalog writes parts, all or none. An empty part may be forgotten.
+	// LoadCatalogs returns what SaveCatalog was given last, by number of the part, of
+	// all catalogs that there ever were.
+	LoadCatalogs(ctx context.Context) (map[zone.ID]map[uint8][]byte, error)
+	// SaveCatalog writes parts of one catalog, all or none. An empty part is
+	// forgotten.
 	SaveCatalog(ctx context.Context, catalog zone.ID, parts map[uint8][]byte) error
 }
 

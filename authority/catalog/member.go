@@ -3,6 +3,7 @@ package catalog
 import (
 	"slices"
 	"strings"
+	"time"
 
 	"onoma/dns"
 	"onoma/zone"
@@ -22,11 +23,11 @@ func (m Member) equal(o Member) bool {
 	return m.Zone == o.Zone && m.Label == o.Label && m.NewOwner == o.NewOwner && slices.Equal(m.Groups, o.Groups)
 }
 
-// Settings say how one catalog is consumed.
+// Settings say how one catalog is consumed. Its members are in its own view.
 type Settings struct {
 	Catalog   zone.ID
-	View      string // of the members, mostly that of the catalog
 	Templates Templates
+	Keep      time.Duration // for which the data of a removed member stays on the disk; 0: it goes at once (§5.3)
 }
 
 // Templates says by which template of the configuration a member is served.
