@@ -253,6 +253,7 @@ func (c *core) targets(id zone.ID, targets []Target, ok bool, now time.Time) {
 	old := z.pairs
 	z.pairs = make([]*pair, 0, min(len(targets), mostTargets))
 	for _, t := range targets {
+		t.Addr, t.Key = unmap(t.Addr), t.Key.Fold()
 		if len(z.pairs) == mostTargets || z.pair(t) != nil {
 			continue
 		}

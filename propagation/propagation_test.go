@@ -393,11 +393,15 @@ func TestManyZonesChangeAtOnce(t *testing.T) {
 			s.Publish(zone.IDOf("", dns.MustName(fmt.Sprintf("z%d.", i))), 1)
 		}
 		time.Sleep(5 * time.Second)
+		synctest.Wait()
 		if tot := s.Totals(3); tot.Secondaries[InSync] != n || len(tot.Worst) != 3 {
 			t.Errorf("%+v, expected %d in sync with the one that is up", tot, n)
 		}
-		if s.net.most > 32 {
-			t.Errorf("%d questions at once, expected 16 to each server", s.net.most)
+		s.net.mu.Lock()
+		most := s.net.most
+		s.net.mu.Unlock()
+		if most > 32 {
+			t.Errorf("%d questions at once, expected 16 to each server", most)
 		}
 		for i := range n {
 			s.Forget(zone.IDOf("", dns.MustName(fmt.Sprintf("z%d.", i))))

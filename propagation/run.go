@@ -100,9 +100,6 @@ func (f *Follower) findTargets(ctx context.Context) {
 		if err != nil {
 			f.options.Log.Warn("the secondaries of a zone are not found", "zone", id.String(), "error", err)
 		}
-		for i := range targets {
-			targets[i].Addr, targets[i].Key = unmap(targets[i].Addr), targets[i].Key.Fold()
-		}
 		f.do(func(now time.Time) { f.core.targets(id, targets, err == nil, now) })
 	}
 }
