@@ -2,6 +2,7 @@ package authority
 
 import (
 	"encoding/binary"
+	"math"
 	"time"
 
 	"onoma/dns"
@@ -182,10 +183,21 @@ func (w *worker) appendWishes(opts []byte) []byte {
 		opts = w.appendZoneVersion(opts)
 	}
 	if w.wants(wishExpire) && (w.fate == fateAnswer && w.q.Type == dns.TypeSOA || w.isTransfer()) {
-		// RFC 7314 §4.2: a primary's answer has the SOA's own EXPIRE, and so have
-		// those to AXFR and IXFR.
-		soa := w.v.SOA().First()
-		opts = append(appendHead(opts, dns.OptionExpire, 4), soa[len(soa)-8:len(soa)-4]...)
+		opts = w.appendExpire(opts)
+	}
+	return opts
+}
+
+// appendExpire: RFC 7314 §4.2: a primary's answer has the SOA's own EXPIRE, and so
+// have those to AXFR and IXFR; a secondary's has what is left of it.
+func (w *worker) appendExpire(opts []byte) []byte {
+	soa := w.v.SOA().First()
+	opts = append(appendHead(opts, dns.OptionExpire, 4), soa[len(soa)-8:len(soa)-4]...)
+	if w.srv.expires != nil {
+		if left, ok := w.srv.expires("", w.v.Origin()); ok {
+			seconds := min(max(left/time.Second, 0), math.MaxUint32)
+			binary.BigEndian.PutUint32(opts[len(opts)-4:], uint32(seconds))
+		}
 	}
 	return opts
 }

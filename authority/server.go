@@ -1,6 +1,8 @@
 package authority
 
 import (
+	"time"
+
 	"onoma/dns"
 	"onoma/transport"
 	"onoma/transport/cookie"
@@ -35,6 +37,12 @@ type Options struct {
 	Transfers TransferOptions
 	// Updates takes requests to change zones (RFC 2136); nil: NOTIMP.
 	Updates Updates
+	// Notified is told of NOTIFYs (RFC 1996), and says what becomes of each. Many
+	// goroutines call it, and it must be quick. nil: no zone has a primary.
+	Notified func(Notice) NoticeVerdict
+	// Expires says how long a zone may still be served that a primary gives, for
+	// the EXPIRE option (RFC 7314); ok is false for others. nil: all are others.
+	Expires func(view string, zone dns.Name) (left time.Duration, ok bool)
 
 	// ReportAgent is the domain that resolvers report errors to (RFC 9567); the
 	// zero Name or the root: none.
@@ -53,6 +61,8 @@ type Server struct {
 	workers   workers
 	transfers transfers
 	updates   Updates
+	notices   func(Notice) NoticeVerdict
+	expires   func(string, dns.Name) (time.Duration, bool)
 	replies   replies
 
 	maxUDP   int
@@ -79,6 +89,7 @@ func New(o Options) *Server {
 	}
 	s.transfers.init(o.Transfers)
 	s.updates, s.replies.clock = o.Updates, s.transfers.options.Clock
+	s.notices, s.expires = o.Notified, o.Expires
 	if o.MaxUDP == 0 {
 		s.maxUDP = defaultMaxUDP
 	}

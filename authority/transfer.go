@@ -196,21 +196,5 @@ func soaOf(v *zone.Version) dns.Record {
 	return dns.Record{Name: v.Origin(), Type: dns.TypeSOA, Class: v.Class(), TTL: set.TTL(), Data: set.First()}
 }
 
-// notified answers NOTIFY (RFC 1996). No zone of this server has a primary that
-// could tell it anything: §3.10 would have it ignored, and an answer with a
-// reason is worth more to who has set up the wrong secondary.
-func (w *worker) notified() {
-	switch {
-	case w.q.Type != dns.TypeSOA:
-		w.fail(dns.RCodeNotImp, edeType) // RFC 1996 §3.7: no other is defined
-	case w.q.Class != dns.ClassIN || w.srv.zones.current.Load().find(dns.AppendFolded(w.fold[:0], w.q.Name)) == nil:
-		w.fail(dns.RCodeNotAuth, edeNotOrigin)
-	default:
-		w.fail(dns.RCodeRefused, edePrimary)
-	}
-}
-
-var edePrimary = &dns.EDE{Code: dns.EDEProhibited, Text: "this server is a primary of the zone"}
-
 // everything is how much of the history a transfer over a stream may look through.
 const everything = math.MaxInt
