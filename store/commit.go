@@ -2,7 +2,6 @@ package store
 
 import (
 	"context"
-	"database/sql"
 	"fmt"
 	"strings"
 	"unicode/utf8"
@@ -37,6 +36,7 @@ func (s *Store) Commit(ctx context.Context, last uint64, prepare Prepare) (uint6
 // The statements of a commit.
 const (
 	takeTurn      = "UPDATE log SET last = last + 1 RETURNING last"
+	readLast      = "SELECT last FROM log"
 	insertVersion = "INSERT INTO versions (zone, number, commit_no, serial, at, door, author, comment, removed, added, octets, staged, parts, sum, delta)"
 	insertColumns = 15
 	moveHead      = `UPDATE zones SET head = ?, serial = ?, commit_no = ?, pending = pending + ?,
@@ -143,70 +143,59 @@ func (h *head) moved(rows int64) error {
 	return nil
 }
 
-// missed reads what has been committed after last and before ours.
-func (t tx) missed(ctx context.Context, last, ours uint64) ([]Version, error) {
-	if last+1 >= ours {
-		return nil, nil
-	}
-	var n int
-	if err := t.row(ctx, "SELECT COUNT(*) FROM versions WHERE commit_no > ?", int64(last)).Scan(&n); err != nil {
-		return nil, err
-	}
-	if n > mostMissed {
-		return nil, fmt.Errorf("%w: %d versions", ErrBehind, n)
-	}
-	return t.versions(ctx, "v.commit_no > ? ORDER BY v.commit_no, v.zone, v.number", int64(last))
+// unstaged is the error of a version whose staged delta is not there.
+func (v *Version) unstaged() error {
+	return fmt.Errorf("the staged delta %d of version %d of zone %d: %w", v.Staged, v.Number, v.Zone, ErrGone)
 }
 
-// plainCommitter commits by database/sql.
-type plainCommitter struct{ s *Store }
+// missed reads what has been committed after a commit.
+func (t tx) missed(ctx context.Context, last uint64) ([]Version, error) {
+	vs, err := t.versions(ctx, "v.commit_no > ? ORDER BY v.commit_no, v.zone, v.number LIMIT ?", last, mostMissed+1)
+	if err == nil && len(vs) > mostMissed {
+		return nil, fmt.Errorf("%w: more than %d versions", ErrBehind, mostMissed)
+	}
+	return vs, err
+}
 
-func (c plainCommitter) close() error { return nil }
+// turn is one commit on its way: the steps that the databases take differently.
+type turn interface {
+	begin(ctx context.Context) (n uint64, err error) // locks the row of the last number, and returns the one of this commit
+	missed(ctx context.Context, last, n uint64) ([]Version, error)
+	insert(ctx context.Context, n uint64, vs []Version, heads []head) error
+	finish(ctx context.Context) error
+	rollback(ctx context.Context)
+}
 
-func (c plainCommitter) commit(ctx context.Context, last uint64, prepare Prepare) (n uint64, err error) {
-	err = c.s.write(ctx, func(t tx) error {
-		if err := t.row(ctx, takeTurn).Scan(&n); err != nil {
-			return err
+// take makes a commit out of its steps.
+func take(ctx context.Context, t turn, last uint64, prepare Prepare, heads *[]head) (n uint64, err error) {
+	if n, err = t.begin(ctx); err != nil {
+		return 0, err
+	}
+	done := false
+	defer func() {
+		if !done {
+			t.rollback(ctx)
 		}
-		missed, err := t.missed(ctx, last, n)
-		if err != nil {
-			return err
+	}()
+	var missed []Version
+	if last+1 < n {
+		if missed, err = t.missed(ctx, last, n); err != nil {
+			return 0, err
 		}
-		vs, err := prepare(missed)
-		if err != nil {
-			return err
-		}
-		if len(vs) == 0 {
-			return sql.ErrTxDone
-		}
-		heads, err := prepared(vs, n, nil)
-		if err != nil {
-			return err
-		}
-		for i := range vs {
-			if v := &vs[i]; v.Staged != 0 {
-				if err := t.row(ctx, takeStream, v.Zone, v.Number, v.Staged).Scan(&v.Parts, &v.Octets); err != nil {
-					return err
-				}
-			}
-		}
-		err = t.insert(ctx, len(vs), insertColumns, insertVersion, "", func(args []any, i int) []any { return appendVersion(args, &vs[i]) })
-		if err != nil {
-			return err
-		}
-		for _, h := range heads {
-			rows, err := t.exec(ctx, moveHead, h.last, h.serial, n, h.octets, h.first, h.zone, h.first-1)
-			if err == nil {
-				err = h.moved(rows)
-			}
-			if err != nil {
-				return err
-			}
-		}
-		return nil
-	})
-	if err == sql.ErrTxDone {
+	}
+	vs, err := prepare(missed)
+	if err != nil {
+		return 0, err
+	}
+	if len(vs) == 0 {
 		return n - 1, nil
 	}
-	return n, err
+	if *heads, err = prepared(vs, n, *heads); err != nil {
+		return 0, err
+	}
+	if err := t.insert(ctx, n, vs, *heads); err != nil {
+		return 0, err
+	}
+	done = true
+	return n, t.finish(ctx)
 }

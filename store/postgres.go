@@ -52,7 +52,7 @@ func (s *Store) connectPostgres(ctx context.Context, dsn string) error {
 	db.SetMaxIdleConns(poolSize)
 	s.reader, s.writer = db, db
 	s.closers = []io.Closer{db}
-	s.committer = plainCommitter{s}
+	s.committer = &sharedCommitter{s: s}
 	return s.dialect.failed(db.PingContext(ctx))
 }
 

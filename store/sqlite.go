@@ -52,7 +52,7 @@ func (s *Store) connectSQLite(ctx context.Context, path string) error {
 		return err
 	}
 	s.closers = append([]io.Closer{s.reader, s.writer}, s.closers...)
-	s.committer = plainCommitter{s}
+	s.committer = &embeddedCommitter{s: s}
 	return s.begin(ctx, path)
 }
 
