@@ -71,7 +71,7 @@ func (w *worker) notice() NoticeVerdict {
 	if err != nil {
 		return NoticeUnknown
 	}
-	n := Notice{Zone: name, From: w.tq.Client, Proto: w.tq.Proto, Key: w.signedBy()}
+	n := Notice{View: w.srv.view, Zone: name, From: w.tq.Client, Proto: w.tq.Proto, Key: w.signedBy()}
 	n.Serial, n.HasSerial = hintOf(w.tq.Msg, name)
 	return w.srv.notices(n)
 }

@@ -194,7 +194,7 @@ func (w *worker) appendExpire(opts []byte) []byte {
 	soa := w.v.SOA().First()
 	opts = append(appendHead(opts, dns.OptionExpire, 4), soa[len(soa)-8:len(soa)-4]...)
 	if w.srv.expires != nil {
-		if left, ok := w.srv.expires("", w.v.Origin()); ok {
+		if left, ok := w.srv.expires(w.srv.view, w.v.Origin()); ok {
 			seconds := min(max(left/time.Second, 0), math.MaxUint32)
 			binary.BigEndian.PutUint32(opts[len(opts)-4:], uint32(seconds))
 		}

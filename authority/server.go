@@ -11,6 +11,9 @@ import (
 
 // Options say how a Server behaves towards everybody. The zero Options are good.
 type Options struct {
+	// View is what those are told who decide about notices and updates: which of
+	// several servers this is.
+	View string
 	// MaxUDP is the most octets of a response over UDP, however much more the
 	// client can take, and what it is told to send at most. 0 means 1232, which
 	// no path fragments (RFC 9715 §3.2); less than 512 means 512.
@@ -57,6 +60,7 @@ const (
 
 // Server answers from zones. It may be used by any number of goroutines.
 type Server struct {
+	view      string
 	zones     zones
 	workers   workers
 	transfers transfers
@@ -81,6 +85,7 @@ type Server struct {
 // New returns a Server without zones.
 func New(o Options) *Server {
 	s := &Server{
+		view:     o.View,
 		maxUDP:   max(int(o.MaxUDP), minUDP),
 		version:  txtOrNil(o.Version),
 		hostname: txtOrNil(o.Hostname),

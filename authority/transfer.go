@@ -14,6 +14,9 @@ import (
 type TransferOptions struct {
 	// Allow has who gets them; empty: nobody.
 	Allow ACL
+	// Of, if it is there, says who gets the zone with that origin, besides Allow.
+	// It must be quick.
+	Of func(origin dns.Name) ACL
 	// Most is how many are sent at once, and MostEach how many of these to one
 	// address. 0 means 100 and 10. Others wait for their turn, MostWaiting of
 	// them, 1000 if it is 0; who comes then gets SERVFAIL.
@@ -23,6 +26,11 @@ type TransferOptions struct {
 	Ended func(TransferReport)
 	// Clock dates signatures; nil: time.Now.
 	Clock func() time.Time
+}
+
+// allows reports whether a client gets a zone.
+func (o *TransferOptions) allows(z *zone.Zone, client netip.Addr, key dns.Name) bool {
+	return o.Allow.Allows(client, key) || o.Of != nil && o.Of(z.Origin()).Allows(client, key)
 }
 
 // TransferReport is a transfer that has ended.
@@ -104,7 +112,7 @@ func (w *worker) transferable() *zone.Version {
 	case z == nil || w.q.Class != dns.ClassIN:
 		w.fail(dns.RCodeNotAuth, edeNotOrigin)
 		return nil
-	case !w.srv.transfers.options.Allow.Allows(w.tq.Client.Addr(), w.signedBy()):
+	case !w.srv.transfers.options.allows(z, w.tq.Client.Addr(), w.signedBy()):
 		w.fail(dns.RCodeRefused, edeNotTo)
 		return nil
 	}
