@@ -1,6 +1,7 @@
 package authority
 
 import (
+	"iter"
 	"net/netip"
 	"time"
 
@@ -56,7 +57,7 @@ func (w *worker) update() (later bool) {
 	}
 	u := &w.request
 	*u = UpdateRequest{
-		Msg: w.tq.Msg, Query: &w.q, Zone: z, Client: w.tq.Client, Proto: w.tq.Proto, Key: w.signedBy(), Now: w.clock(), w: w,
+		Msg: w.tq.Msg, Query: &w.q, Zone: z, View: w.srv.view, Client: w.tq.Client, Proto: w.tq.Proto, Key: w.signedBy(), Now: w.clock(), w: w,
 	}
 	code, why, taken := w.srv.updates.Forward(u)
 	switch {
@@ -141,4 +142,22 @@ func (r *UpdateReply) Relay(msg []byte) {
 		r.rcode = h.Flags.RCode()
 	}
 	r.srv.replies.put(r)
+}
+
+// Records yields the rdata of the records of type t that a zone of this server has
+// at name, below its cuts too.
+func (u *UpdateRequest) Records(name dns.Name, t dns.Type) iter.Seq[[]byte] {
+	return func(yield func([]byte) bool) {
+		var buf [dns.MaxNameLen]byte
+		z, _ := u.w.srv.zones.current.Load().enclosing(dns.AppendFolded(buf[:0], name.Append(buf[:0])), 0)
+		if z == nil || z.Current() == nil {
+			return
+		}
+		set, _ := z.Current().Find(name.Append(buf[:0])).RRset(t)
+		for rd := range set.RData() {
+			if !yield(rd) {
+				return
+			}
+		}
+	}
 }

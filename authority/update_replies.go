@@ -83,9 +83,9 @@ func (x *replier) send(r *UpdateReply) {
 	if msg == nil {
 		msg = x.message(r)
 	}
+	r.srv.workers.countReply(r)
 	_ = r.pending.Reply(msg) // where it fails the client is gone, which changes nothing
 	r.pending.Done()
-	r.srv.workers.countReply(r)
 }
 
 // message makes the response. RFC 2136 §3.8: its sections may be empty; the zone

@@ -30,6 +30,7 @@ type Query struct {
 	Size   uint16 // UDP payload size that the client can take, as it said
 	Opts   []byte // the options, checked: NextOption walks them without failing
 	TSIGAt int    // offset of the TSIG record, 0 where there is none
+	SIG0At int    // offset of a SIG record that is the last one, 0 where there is none
 }
 
 // Parse reads msg. On an error the header is valid unless the error is
@@ -120,6 +121,8 @@ func (q *Query) parseRecords(msg []byte, off int) error {
 				return ErrTSIGPlace
 			}
 			q.TSIGAt = off
+		case r.typ == TypeSIG && i == total-1 && i >= before:
+			q.SIG0At = off // RFC 2931 §3.1
 		}
 		off = r.end
 	}

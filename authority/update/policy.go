@@ -4,7 +4,6 @@ import (
 	"net/netip"
 	"slices"
 
-	"onoma/authority"
 	"onoma/dns"
 	"onoma/transport"
 )
@@ -59,8 +58,9 @@ const (
 
 // Who is a client: by its address, by its key, or by both.
 type Who struct {
-	authority.Who      // Key, if it is set, is a key's name; one that begins with *. is for all names below
-	Kind          Kind // of signature
+	Prefix netip.Prefix // the zero Prefix: any address
+	Key    dns.Name     // the zero Name: any; one that begins with *. is for all names below
+	Kind   Kind         // of signature
 }
 
 // Kind is how a request must be signed.
@@ -120,6 +120,7 @@ func (w *Who) Allows(c *Client) bool {
 	return w.Key.Equal(c.Key)
 }
 
+// isBelow reports whether n lies below parent.
 func isBelow(n, parent dns.Name) bool { return n.Len() > parent.Len() && n.IsSubdomainOf(parent) }
 
 // Find returns the first rule that speaks of the client, the name, the type and
@@ -136,6 +137,13 @@ func (p Policy) Find(c *Client, name dns.Name, t dns.Type, op Ops) *Rule {
 
 // grants reports whether r, which Find has returned, allows it.
 func (r *Rule) grants() bool { return r != nil && !r.Deny }
+
+// mayDelete reports whether any rule lets the client delete anything of the name.
+func (p Policy) mayDelete(c *Client, name dns.Name) bool {
+	return slices.ContainsFunc(p, func(r Rule) bool {
+		return !r.Deny && (r.Ops == 0 || r.Ops&Delete != 0) && r.speaksOf(c) && r.matches(c, name)
+	})
+}
 
 // knows reports whether any rule grants anything to the client. To who is not
 // known nothing is told.
