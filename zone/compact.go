@@ -8,7 +8,7 @@ import (
 
 const (
 	// slack is how much garbage a version may have besides a share of its size.
-	slack = 1 << 12
+	slack = 1 << 9
 	// quickly is the octets that are put in order at once, within a millisecond.
 	quickly = 1 << 16
 	// politely is how many names are copied before others may run.

@@ -10,6 +10,12 @@ const (
 	octetUnit  = 4 // octet strings begin at multiples of this
 	chunkBytes = octetUnit << unitBits
 	cellBytes  = 12
+
+	// The smallest chunks, which matter where there are very many small zones. The
+	// first one has room for such a zone; Trim gives back the rest.
+	leastCells = 8
+	leastBytes = 128
+	firstBytes = 512
 )
 
 // Space is memory for tries and their octet strings.

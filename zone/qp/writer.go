@@ -92,9 +92,9 @@ func (w *Writer) Alloc(n int) (uint32, []byte) {
 			return 0, make([]byte, n)
 		}
 		// Large enough that chunks are few, small enough that a small zone stays small.
-		size := max(n, min(chunkBytes, max(256, w.live/4&^(octetUnit-1))))
+		size := max(n, min(chunkBytes, max(leastBytes, w.live/4&^(octetUnit-1))))
 		if last < 0 {
-			size += octetUnit
+			size = max(n+octetUnit, firstBytes)
 		}
 		w.bytes = append(w.bytes, make([]byte, 0, size))
 		last++
@@ -122,7 +122,7 @@ func (w *Writer) alloc(n int) (uint32, []cell) {
 		}
 		size := w.hint
 		if size == 0 {
-			size = max(2*maxTwigs, w.live/4/cellBytes)
+			size = max(leastCells, w.live/4/cellBytes)
 		}
 		size = max(n+1, min(size, chunkCells))
 		w.cells = append(w.cells, make([]cell, 0, size))
