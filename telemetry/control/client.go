@@ -40,10 +40,14 @@ var ErrNoServer = errors.New("no server listens on the control socket")
 // ErrDenied is returned where the socket belongs to another user.
 var ErrDenied = errors.New("the control socket may not be opened")
 
-// Call asks for a route. in is sent as JSON, and the answer read into out, or copied to it if it is an io.Writer. The error is
+// Call asks for a route, whose segments are escaped (url.PathEscape). in is sent as JSON, and the answer read into out, or copied to it if it is an io.Writer. The error is
 // a *Problem where the server sent one.
 func (c *Client) Call(ctx context.Context, method, route string, args url.Values, in, out any) error {
-	u := url.URL{Scheme: "http", Host: "onoma", Path: route, RawQuery: args.Encode()}
+	path, err := url.PathUnescape(route)
+	if err != nil {
+		return fmt.Errorf("asking the server: %w", err)
+	}
+	u := url.URL{Scheme: "http", Host: "onoma", Path: path, RawPath: route, RawQuery: args.Encode()}
 	body, err := json.Marshal(in)
 	if err != nil {
 		return fmt.Errorf("asking the server: %w", err)

@@ -64,7 +64,7 @@ func desk() Desk {
 		},
 		Dump: func(zone string) (Text, error) {
 			if zone == "" {
-				return nil, &Problem{http.StatusNotFound, "no such zone", ""}
+				return nil, &Problem{Status: http.StatusNotFound, Message: "no such zone"}
 			}
 			return func(w io.Writer) error {
 				io.WriteString(w, strings.Repeat("a record of "+zone+"\n", 100000))
@@ -81,7 +81,7 @@ func desk() Desk {
 			case "boom":
 				return nil, errors.New("boom")
 			}
-			return nil, &Problem{http.StatusNotFound, "no such zone", "look"}
+			return nil, &Problem{Status: http.StatusNotFound, Message: "no such zone", Hint: "look"}
 		},
 	}
 }
@@ -154,7 +154,7 @@ func TestProblemsComeThrough(t *testing.T) {
 	c := NewClient(path)
 	_, err := c.Reload(t.Context(), "c.")
 	var p *Problem
-	if !errors.As(err, &p) || *p != (Problem{http.StatusNotFound, "no such zone", "look"}) {
+	if want := (&Problem{Status: http.StatusNotFound, Message: "no such zone", Hint: "look"}); !errors.As(err, &p) || !cmp.Equal(want, p) {
 		t.Errorf("a zone that is not there: %#v", err)
 	}
 	if _, err := c.Reload(t.Context(), "boom"); err == nil || err.Error() != "boom" {

@@ -29,6 +29,8 @@ type Desk struct {
 	Dump func(zone string) (Text, error)
 	// Reload reads a zone again, or all where the name is empty; a *Problem where there is no such zone.
 	Reload func(ctx context.Context, zone string) ([]Reloaded, error)
+	// Manage is what can be done about zones that change; nil where they only come from files. Its List takes the place of Zones.
+	Manage *ZoneDesk
 }
 
 // ReloadRequest is the body of a request to reload.
@@ -47,7 +49,12 @@ type Reloaded struct {
 func (s *Server) Staff(d Desk) {
 	s.Route("GET "+routeReport, func(*http.Request) (any, error) { return d.Report(), nil })
 	s.Route("GET "+routeTop, d.top)
-	s.Route("GET "+routeZones, d.zones)
+	if d.Manage != nil {
+		s.staffZones(d.Manage)
+	}
+	if d.Manage == nil || d.Manage.List == nil {
+		s.Route("GET "+routeZones, d.zones)
+	}
 	s.Route("POST "+routeReload, d.reload)
 	s.Route("GET "+routeDump, d.dump)
 }
@@ -77,7 +84,7 @@ func (d Desk) zones(*http.Request) (any, error) {
 	if d.Zones == nil {
 		return nil, cannot("has no zones")
 	}
-	return Listing(d.Zones()), nil
+	return Listing[telemetry.Zone](d.Zones()), nil
 }
 
 func (d Desk) dump(r *http.Request) (any, error) {

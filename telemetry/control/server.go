@@ -79,15 +79,6 @@ func clear(path string) error {
 // Path returns where the socket is.
 func (s *Server) Path() string { return s.path }
 
-// Problem is an error that reaches the operator as it is, with a status of HTTP and advice.
-type Problem struct {
-	Status  int    `json:"-"`
-	Message string `json:"error"`
-	Hint    string `json:"hint,omitempty"`
-}
-
-func (p *Problem) Error() string { return p.Message }
-
 // Route has f answer requests that match pattern, as http.ServeMux reads it. The value is sent as JSON, unless it is a Text or a
 // Listing; a *Problem as what it is, and any other error as one of ours.
 func (s *Server) Route(pattern string, f func(r *http.Request) (any, error)) {
@@ -95,8 +86,7 @@ func (s *Server) Route(pattern string, f func(r *http.Request) (any, error)) {
 		r.Body = http.MaxBytesReader(w, r.Body, maxBody)
 		v, err := f(r)
 		if err != nil {
-			p := &Problem{Status: http.StatusInternalServerError, Message: err.Error()}
-			errors.As(err, &p)
+			p := problemOf(err)
 			reply(w, p.Status, p)
 			return
 		}
@@ -107,7 +97,10 @@ func (s *Server) Route(pattern string, f func(r *http.Request) (any, error)) {
 // Serve answers until ctx ends, and removes the socket.
 func (s *Server) Serve(ctx context.Context) error {
 	s.Route("/", func(r *http.Request) (any, error) {
-		return nil, &Problem{http.StatusNotFound, "this server does not know " + r.Method + " " + r.URL.Path, "the program that asks may be newer than the server: restart the server"}
+		return nil, &Problem{
+			Status: http.StatusNotFound, Code: "route", Message: "this server does not know " + r.Method + " " + r.URL.Path,
+			Hint: "the program that asks may be newer than the server: restart the server",
+		}
 	})
 	if s.Log == nil {
 		s.Log = slog.New(slog.DiscardHandler)
@@ -115,7 +108,7 @@ func (s *Server) Serve(ctx context.Context) error {
 	h := http.Server{ErrorLog: slog.NewLogLogger(s.Log.Handler(), slog.LevelWarn), Handler: s.mux, ReadHeaderTimeout: 5 * time.Second, IdleTimeout: time.Minute}
 	stop := context.AfterFunc(ctx, func() { h.Close() })
 	defer stop()
-	err := h.Serve(netutil.LimitListener(s.listener, maxConns))
+	err := h.Serve(netutil.LimitListener(callers{s.listener}, maxConns))
 	if errors.Is(err, http.ErrServerClosed) {
 		return nil
 	}

@@ -6,16 +6,14 @@ import (
 	"io"
 	"iter"
 	"net/http"
-
-	"onoma/telemetry"
 )
 
 // Text is a value that a Route may return: it writes text, which may be long, to the operator.
 type Text func(io.Writer) error
 
-// Listing is a value that a Route may return: zones, sent as a JSON array in the order they come, of which the server holds
+// Listing is a value that a Route may return: values, sent as a JSON array in the order they come, of which the server holds
 // one at a time.
-type Listing iter.Seq[telemetry.Zone]
+type Listing[T any] iter.Seq[T]
 
 // reply sends what a route has returned. What breaks in the middle breaks the connection, so that nobody takes it for whole.
 func reply(w http.ResponseWriter, status int, v any) {
@@ -23,7 +21,7 @@ func reply(w http.ResponseWriter, status int, v any) {
 	case Text:
 		w.Header().Set("Content-Type", "text/plain; charset=utf-8")
 		stream(w, v)
-	case Listing:
+	case interface{ write(io.Writer) error }: // a Listing
 		w.Header().Set("Content-Type", "application/json")
 		stream(w, v.write)
 	default:
@@ -44,7 +42,7 @@ func stream(w io.Writer, write func(io.Writer) error) {
 	}
 }
 
-func (l Listing) write(w io.Writer) error {
+func (l Listing[T]) write(w io.Writer) error {
 	separator := "["
 	for z := range l {
 		b, err := json.Marshal(z)
