@@ -170,7 +170,7 @@ func (c *embeddedCommitter) insert(_ context.Context, n uint64, vs []Version, he
 
 // commitChunk is how many rows an INSERT has where there are so many. The driver looks for each parameter in the list
 // of all, so that a larger one costs more: measured are 1, 4, 8, 16 and 64.
-const commitChunk = 4
+const commitChunk = 8
 
 var insertSome = map[int]string{
 	1:           insertVersion + " VALUES " + values(1, insertColumns),

@@ -60,6 +60,9 @@ func (s *Store) fail(doing string, err error) error {
 }
 
 func (s *Store) translate(err error) error {
+	if err == nil {
+		return nil
+	}
 	ours := []error{context.Canceled, context.DeadlineExceeded, ErrStorage, ErrUnavailable, ErrUnknownOutcome, ErrCorrupt,
 		ErrGone, ErrOverlap, ErrBehind, ErrForeign, ErrNewer, ErrInUse, ErrNotEmpty}
 	for _, o := range ours {

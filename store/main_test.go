@@ -1,7 +1,6 @@
 package store
 
 import (
-	"context"
 	"errors"
 	"fmt"
 	"os"
@@ -118,4 +117,3 @@ func wantError(t testing.TB, err, want error) {
 	}
 }
 
-func background() context.Context { return context.Background() }

@@ -20,8 +20,11 @@ var migrations embed.FS
 // versionTable is where goose notes which migrations have been applied.
 const versionTable = "goose_version"
 
-// migrate brings the schema up to date, or says why it cannot be used.
-func (s *Store) migrate(ctx context.Context) error {
+// newest is the version that migrate brings the schema to as a rule.
+const newest = 0
+
+// migrate brings the schema up to a version, or says why it cannot be used.
+func (s *Store) migrate(ctx context.Context, to int64) error {
 	unlock, err := s.lockSchema(ctx)
 	if err != nil {
 		return s.dialect.fail(err)
@@ -31,13 +34,17 @@ func (s *Store) migrate(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	if err := s.checkVersion(ctx, p); err != nil {
+	version, err := s.checkVersion(ctx, p, s.readOnly)
+	if err != nil {
 		return err
 	}
 	if s.readOnly {
-		return nil
+		return older(version, highest(p))
 	}
-	done, err := p.Up(ctx)
+	if to == newest {
+		to = highest(p)
+	}
+	done, err := p.UpTo(ctx, to)
 	if err != nil {
 		return fmt.Errorf("migrating its schema: %w", s.dialect.fail(err))
 	}
@@ -46,6 +53,16 @@ func (s *Store) migrate(ctx context.Context) error {
 	}
 	return nil
 }
+
+// older refuses a schema that would have to be migrated.
+func older(theirs, ours int64) error {
+	if theirs == ours {
+		return nil
+	}
+	return hint(fmt.Errorf("its schema has version %d, and this program needs %d", theirs, ours), "start onoma serve once: it migrates the database")
+}
+
+func highest(p *goose.Provider) int64 { return p.ListSources()[len(p.ListSources())-1].Version }
 
 func (s *Store) provider() (*goose.Provider, error) {
 	dialect := map[string]database.Dialect{"sqlite": database.DialectSQLite3, "postgres": database.DialectPostgres}[s.dialect.name]
@@ -56,22 +73,21 @@ func (s *Store) provider() (*goose.Provider, error) {
 	return goose.NewProvider(dialect, s.writer, files, goose.WithTableName(versionTable), goose.WithDisableGlobalRegistry(true))
 }
 
-// checkVersion refuses what this program cannot use.
-func (s *Store) checkVersion(ctx context.Context, p *goose.Provider) error {
-	ours := p.ListSources()[len(p.ListSources())-1].Version
+// checkVersion returns the version of the schema, and refuses one that this program cannot use. Where it must be there,
+// an empty database is refused, too.
+func (s *Store) checkVersion(ctx context.Context, p *goose.Provider, there bool) (int64, error) {
+	ours := highest(p)
 	theirs, err := s.schemaVersion(ctx)
 	switch {
 	case err != nil:
-		return s.dialect.fail(err)
+		return 0, s.dialect.fail(err)
 	case theirs > ours:
-		return hint(fmt.Errorf("%w: its schema has version %d, and this program knows %d", ErrNewer, theirs, ours),
+		return 0, hint(fmt.Errorf("%w: its schema has version %d, and this program knows %d", ErrNewer, theirs, ours),
 			"start the newer onoma again, or restore a backup from before the upgrade into a new database")
-	case s.readOnly && theirs == 0:
-		return fmt.Errorf("%w: there are no tables of ours", ErrForeign)
-	case s.readOnly && theirs < ours:
-		return hint(fmt.Errorf("its schema has version %d, and this program needs %d", theirs, ours), "start onoma serve once: it migrates the database")
+	case there && theirs == 0:
+		return 0, fmt.Errorf("%w: there are no tables of ours", ErrForeign)
 	}
-	return nil
+	return theirs, nil
 }
 
 // schemaVersion returns 0 for an empty database. It changes nothing.

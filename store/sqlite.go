@@ -34,6 +34,7 @@ func (s *Store) connectSQLite(ctx context.Context, path string) error {
 	if err != nil {
 		return err
 	}
+	s.path = path
 	if err := s.checkFile(path); err != nil {
 		return err
 	}
@@ -43,6 +44,9 @@ func (s *Store) connectSQLite(ctx context.Context, path string) error {
 			return err
 		}
 		s.closers = append(s.closers, lock)
+		if err := private(path); err != nil {
+			return err
+		}
 	}
 	if s.writer, err = openSQLite(path, 1, "_txlock=immediate", s.readOnly); err != nil {
 		return err
@@ -53,7 +57,7 @@ func (s *Store) connectSQLite(ctx context.Context, path string) error {
 	}
 	s.closers = append([]io.Closer{s.reader, s.writer}, s.closers...)
 	s.committer = &embeddedCommitter{s: s}
-	return s.begin(ctx, path)
+	return s.checkOurs(ctx, path)
 }
 
 // checkFile says in words what SQLite would tell by "unable to open database file".
@@ -75,6 +79,18 @@ func (s *Store) checkFile(path string) error {
 		return hint(kind(ErrStorage, err), "make the directory %s, and let the user who runs onoma write in it", filepath.Dir(path))
 	}
 	return nil
+}
+
+// private makes the file, if there is none, such that nobody else can read it. SQLite gives its log the same rights.
+func private(path string) error {
+	f, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE|os.O_EXCL, 0o600)
+	switch {
+	case errors.Is(err, os.ErrExist):
+		return nil
+	case err != nil:
+		return kind(ErrStorage, err)
+	}
+	return f.Close()
 }
 
 // openSQLite opens n connections at most. synchronous=FULL has a commit in the write-ahead log synced before it is acknowledged.
@@ -99,8 +115,8 @@ func openSQLite(path string, n int, more string, readOnly bool) (*sql.DB, error)
 // applicationID marks a file as ours: "onom".
 const applicationID = 0x6f6e6f6d
 
-// begin makes the first connection, and looks whether the file is ours or empty.
-func (s *Store) begin(ctx context.Context, path string) error {
+// checkOurs makes the first connection, and looks whether the file is ours or empty.
+func (s *Store) checkOurs(ctx context.Context, path string) error {
 	var id, tables int64
 	err := s.writer.QueryRowContext(ctx, "PRAGMA application_id").Scan(&id)
 	if err == nil {

@@ -32,6 +32,7 @@ type Store struct {
 	log      *slog.Logger
 	dialect  *dialect
 	where    string // for people: the path, or the URL without its password
+	path     string // of an SQLite file, absolute
 	readOnly bool
 	poll     time.Duration
 
@@ -65,16 +66,10 @@ type committer interface {
 // postgres://USER@HOST/DATABASE as libpq has it. Its schema is brought up to date. A database that a newer program
 // has made is refused with ErrNewer.
 func Open(ctx context.Context, url string, o Options) (*Store, error) {
-	s := &Store{log: o.Log, readOnly: o.ReadOnly, poll: o.Poll}
-	if s.log == nil {
-		s.log = slog.New(slog.DiscardHandler)
-	}
-	if s.poll <= 0 {
-		s.poll = time.Second
-	}
+	s := newStore(o)
 	err := s.connect(ctx, url)
 	if err == nil {
-		err = s.migrate(ctx)
+		err = s.migrate(ctx, newest)
 	}
 	if err == nil && !s.readOnly {
 		err = s.tidy(ctx)
@@ -84,6 +79,17 @@ func Open(ctx context.Context, url string, o Options) (*Store, error) {
 		return nil, fmt.Errorf("opening the database %s: %w", s.where, err)
 	}
 	return s, nil
+}
+
+func newStore(o Options) *Store {
+	s := &Store{log: o.Log, readOnly: o.ReadOnly, poll: o.Poll}
+	if s.log == nil {
+		s.log = slog.New(slog.DiscardHandler)
+	}
+	if s.poll <= 0 {
+		s.poll = time.Second
+	}
+	return s
 }
 
 func (s *Store) connect(ctx context.Context, url string) error {
