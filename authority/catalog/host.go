@@ -34,7 +34,8 @@ type Keeper interface {
 	// all catalogs that there ever were.
 	LoadCatalogs(ctx context.Context) (map[zone.ID]map[uint8][]byte, error)
 	// SaveCatalog writes parts of one catalog, all or none. An empty part is
-	// forgotten.
+	// forgotten. An error that is zone.ErrUnknown says that the catalog is no zone of
+	// this server any more.
 	SaveCatalog(ctx context.Context, catalog zone.ID, parts map[uint8][]byte) error
 }
 

@@ -20,14 +20,15 @@ import (
 
 // server is a Host and a Keeper that survive a restart of the Manager, as a disk does.
 type server struct {
-	mu     sync.Mutex
-	data   map[zone.ID]int    // zones on the disk, and how often they were transferred
-	served map[zone.ID]string // template
-	state  map[zone.ID]map[uint8][]byte
-	calls  []int // zones of each call
-	saved  int   // parts written
-	fail   func(id zone.ID) bool
-	noSave error
+	mu      sync.Mutex
+	data    map[zone.ID]int    // zones on the disk, and how often they were transferred
+	served  map[zone.ID]string // template
+	state   map[zone.ID]map[uint8][]byte
+	calls   []int // zones of each call
+	saved   int   // parts written
+	fail    func(id zone.ID) bool
+	noSave  error
+	unknown map[zone.ID]bool // catalogs that are no zones any more
 }
 
 func newServer() *server {
@@ -84,6 +85,9 @@ func (s *server) SaveCatalog(_ context.Context, catalog zone.ID, parts map[uint8
 	if s.noSave != nil {
 		return s.noSave
 	}
+	if s.unknown[catalog] {
+		return zone.ErrUnknown
+	}
 	if s.state[catalog] == nil {
 		s.state[catalog] = make(map[uint8][]byte)
 	}
@@ -113,6 +117,17 @@ func (s *server) locked(do func()) {
 	do()
 }
 
+// transfers is how often a zone has been transferred.
+func (s *server) transfers(name string) (n int) {
+	s.locked(func() { n = s.data[id(name)] })
+	return n
+}
+
+func (s *server) attempts() (n int) {
+	s.locked(func() { n = len(s.calls) })
+	return n
+}
+
 // run is a Manager at work, until stop.
 type run struct {
 	*Manager
@@ -130,11 +145,13 @@ func start(t *testing.T, s *server, o Options, catalogs ...Settings) *run {
 	if r.loaded, err = r.Load(ctx, catalogs); err != nil {
 		t.Fatal(err)
 	}
-	clear(s.served)
-	for _, p := range r.loaded {
-		s.served[p.Zone] = p.Template
-		s.data[p.Zone] = max(s.data[p.Zone], 1)
-	}
+	s.locked(func() {
+		clear(s.served)
+		for _, p := range r.loaded {
+			s.served[p.Zone] = p.Template
+			s.data[p.Zone] = max(s.data[p.Zone], 1)
+		}
+	})
 	var done sync.WaitGroup
 	done.Go(func() {
 		if err := r.Run(ctx); err != nil {
@@ -192,14 +209,14 @@ func TestManager(t *testing.T) {
 
 		// Nothing is done again after a restart.
 		m.stop()
-		calls := len(s.calls)
+		calls := s.attempts()
 		m = start(t, s, Options{}, settings("c.", 0))
 		if len(m.loaded) != 2 {
 			t.Errorf("%v are loaded, expected 2 zones", m.loaded)
 		}
 		m.sees(t, catz(t, "c.", a, "n.zones 0 PTR n.example."))
-		if len(s.calls) != calls {
-			t.Errorf("%d calls after a restart, expected none", len(s.calls)-calls)
+		if n := s.attempts() - calls; n != 0 {
+			t.Errorf("%d calls after a restart, expected none", n)
 		}
 
 		// Another template for all, and then no catalog at all.
@@ -209,9 +226,10 @@ func TestManager(t *testing.T) {
 		synctest.Wait()
 		expectZones(t, s, "a.example. other", "n.example. other")
 		m.stop()
-		start(t, s, Options{})
-		synctest.Wait()
-		expectZones(t, s)
+		s.unknown = map[zone.ID]bool{id("c."): true}
+		m = start(t, s, Options{}, settings("d.", 0))
+		m.sees(t, catz(t, "d.", "d.zones 0 PTR d.example."))
+		expectZones(t, s, "d.example. plain")
 	})
 }
 
@@ -223,7 +241,7 @@ func TestKeep(t *testing.T) {
 		m := start(t, s, Options{}, c)
 		a, b, d := "a.zones 0 PTR a.example.", "b.zones 0 PTR b.example.", "d.zones 0 PTR d.example."
 		m.sees(t, catz(t, "c.", a, b, d))
-		s.data[id("a.example.")], s.data[id("b.example.")] = 7, 7
+		s.locked(func() { s.data[id("a.example.")], s.data[id("b.example.")] = 7, 7 })
 		m.sees(t, catz(t, "c."))
 		expectZones(t, s, "a.example. kept", "b.example. kept", "d.example. kept")
 		m.stop()
@@ -231,10 +249,10 @@ func TestKeep(t *testing.T) {
 		time.Sleep(30 * time.Minute)
 		m.sees(t, catz(t, "c.", a, "b2.zones 0 PTR b.example."))
 		expectZones(t, s, "a.example. plain", "b.example. plain", "d.example. kept")
-		if got := s.data[id("a.example.")]; got != 7 {
+		if s.transfers("a.example.") != 7 {
 			t.Error("a.example. has lost its data, though it is the same")
 		}
-		if got := s.data[id("b.example.")]; got == 7 {
+		if s.transfers("b.example.") == 7 {
 			t.Error("b.example. has the data of its predecessor")
 		}
 		time.Sleep(31 * time.Minute)
@@ -266,10 +284,9 @@ func TestFailures(t *testing.T) {
 		if waiting, failed := m.Pending(); waiting != 1 || failed != 1 {
 			t.Errorf("%d wait, %d have failed, expected 1", waiting, failed)
 		}
-		calls := len(s.calls)
+		calls := s.attempts()
 		time.Sleep(10 * time.Minute)
-		synctest.Wait()
-		if n := len(s.calls) - calls; n < 5 || n > 30 {
+		if n := s.attempts() - calls; n < 5 || n > 30 {
 			t.Errorf("%d attempts in 10 minutes, expected about one a minute", n)
 		}
 		s.locked(func() { bad = false })
@@ -304,7 +321,7 @@ func TestCrash(t *testing.T) {
 				m := start(t, s, Options{}, settings("c.", 0))
 				m.sees(t, catz(t, "c.", "b2.zones 0 PTR b.example.", d))
 				expectZones(t, s, "b.example. plain", "d.example. plain")
-				if s.data[id("b.example.")] == 7 {
+				if s.transfers("b.example.") == 7 {
 					t.Error("b.example. has the data from before its reset")
 				}
 			})

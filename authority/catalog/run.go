@@ -2,6 +2,7 @@ package catalog
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"time"
 
@@ -169,7 +170,11 @@ func (m *Manager) save(ctx context.Context) error {
 		if len(parts) == 0 {
 			continue
 		}
-		if err := m.o.Keeper.SaveCatalog(ctx, id, parts); err != nil {
+		err := m.o.Keeper.SaveCatalog(ctx, id, parts)
+		if errors.Is(err, zone.ErrUnknown) {
+			continue // the catalog is no zone of this server any more, so that nothing of it can be kept
+		}
+		if err != nil {
 			m.mu.Lock()
 			m.c.Spoil(id)
 			m.unsaved = true
