@@ -94,8 +94,30 @@ func (e *Editor) Draft() (*Version, error) {
 }
 
 // Bound lets the Editor take at most so many steps: Add and Remove do nothing more
-// behind them, and IsOverlong says so. Who may not take long gives up then.
-func (e *Editor) Bound(steps int) { e.bound = max(0, steps) + 2 }
+// behind them, and IsOverlong says so. Who may not take long gives up then. With 0
+// there is no bound.
+func (e *Editor) Bound(steps int) {
+	e.bound = 0
+	if steps > 0 {
+		e.bound = steps + 2
+	}
+}
+
+// ApplyDelta makes the changes of d, which must fit as that of Apply.
+func (e *Editor) ApplyDelta(d Delta) error {
+	for _, r := range d.Removed {
+		if err := e.step(r, false); err != nil {
+			return err
+		}
+	}
+	e.close()
+	for _, r := range d.Added {
+		if err := e.step(r, true); err != nil {
+			return err
+		}
+	}
+	return nil
+}
 
 // IsOverlong reports whether there were more steps than Bound has said.
 func (e *Editor) IsOverlong() bool { return e.bound == 1 }

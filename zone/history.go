@@ -40,14 +40,17 @@ type History struct {
 }
 
 // NewHistory returns a History without any difference yet.
-func NewHistory(l HistoryLimits) *History {
+func NewHistory(l HistoryLimits) *History { return &History{limits: l.WithDefaults()} }
+
+// WithDefaults returns the limits without zero fields.
+func (l HistoryLimits) WithDefaults() HistoryLimits {
 	if l.Steps <= 0 {
 		l.Steps = defaultSteps
 	}
 	if l.Octets <= 0 {
 		l.Octets = defaultOctets
 	}
-	return &History{limits: l}
+	return l
 }
 
 // IsNewer reports whether serial number a is newer than b (RFC 1982 §3.2). Of

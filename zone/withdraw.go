@@ -40,3 +40,11 @@ func (z *Zone) setLatest(v *Version) {
 	}
 	z.current.Store(v)
 }
+
+// Latest returns the newest version, whether it is served or withdrawn; nil where
+// there is none.
+func (z *Zone) Latest() *Version {
+	z.mu.Lock()
+	defer z.mu.Unlock()
+	return z.latest()
+}
