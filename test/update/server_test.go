@@ -108,7 +108,7 @@ func (s *server) add(t testing.TB, name, text, policy string) *zone.Zone {
 // listen serves over UDP and TCP until the test ends.
 func (s *server) listen(t testing.TB) netip.AddrPort {
 	t.Helper()
-	srv, err := transport.Listen(transport.Config{Handler: s.auth, Addrs: []netip.AddrPort{peers.Addr(t)}})
+	srv, err := transport.Listen(transport.Config{Handler: s.auth, Addrs: []netip.AddrPort{netip.AddrPortFrom(peers.Addr(t).Addr(), 0)}})
 	if err != nil {
 		t.Fatal(err)
 	}
