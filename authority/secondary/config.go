@@ -42,6 +42,8 @@ type Options struct {
 	Clock  func() time.Time    // nil: time.Now
 	Random func(n int64) int64 // 0 to n-1; nil: math/rand/v2
 
+	// DialTime is how long connecting may take, the handshake included. 0: 10 s.
+	DialTime time.Duration
 	// Checks are how many SOA queries, and Transfers how many transfers are under
 	// way at once, and with one primary. 0: 64, 16, 10 and 4.
 	Checks, ChecksEach       int

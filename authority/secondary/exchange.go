@@ -8,7 +8,6 @@ import (
 	"fmt"
 	"io"
 	"os"
-	"time"
 
 	"onoma/dns"
 	"onoma/transport"
@@ -74,7 +73,7 @@ func (x *exchange) open(ctx context.Context, m *dns.Message, fresh bool) error {
 		}
 	}
 	if x.link == nil {
-		dialing, cancel := context.WithTimeout(ctx, dialTime)
+		dialing, cancel := context.WithTimeout(ctx, x.s.options.DialTime)
 		defer cancel()
 		if x.link, err = x.s.options.dial(dialing, x.primary); err != nil {
 			x.link = nil
@@ -92,9 +91,6 @@ func (x *exchange) open(ctx context.Context, m *dns.Message, fresh bool) error {
 	x.r = bufio.NewReaderSize(x.body, 16<<10)
 	return nil
 }
-
-// dialTime is how long connecting may take.
-const dialTime = 10 * time.Second
 
 // next reads the next message, checks its signature and takes that off. The
 // message is good until the next call.

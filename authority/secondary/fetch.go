@@ -91,7 +91,7 @@ func (f *fetching) run(ctx context.Context) result {
 func (f *fetching) receive(ctx context.Context, fresh bool) (err error) {
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
-	idle := time.AfterFunc(dialTime+f.a.limits.Idle, func() { cancel(errIdle) })
+	idle := time.AfterFunc(f.s.options.DialTime+f.a.limits.Idle, func() { cancel(errIdle) })
 	defer idle.Stop()
 	f.begin()
 	defer f.x.close()

@@ -33,35 +33,56 @@ func (o *Options) dial(ctx context.Context, p Primary) (Link, error) {
 
 func (o *Options) dialBy(ctx context.Context, p Primary) (Link, error) {
 	if p.Proto == transport.QUIC {
-		if o.DialQUIC == nil {
-			return nil, errNoQUIC
-		}
-		return o.DialQUIC(ctx, p)
+		return o.dialQUIC(ctx, p)
 	}
 	d := net.Dialer{}
 	if p.From.IsValid() {
 		d.LocalAddr = net.TCPAddrFromAddrPort(netip.AddrPortFrom(p.From, 0))
 	}
 	conn, err := d.DialContext(ctx, "tcp", p.Addr.String())
-	if err != nil || p.Proto != transport.TLS {
-		return &streamLink{conn: conn}, err
+	if err != nil {
+		return nil, err
 	}
-	if p.TLS == nil {
+	if p.Proto != transport.TLS {
+		return &streamLink{conn: conn}, nil
+	}
+	cfg, err := p.config()
+	if err != nil {
 		conn.Close()
-		return nil, errors.New("nothing says whom to trust over tls")
+		return nil, err
 	}
-	cfg := p.TLS.Clone()
 	cfg.NextProtos = []string{alpnDoT}
-	cfg.MinVersion = max(cfg.MinVersion, tls.VersionTLS13) // RFC 9103 §7.1
-	if cfg.ServerName == "" {
-		cfg.ServerName = p.Addr.Addr().String()
-	}
 	secure := tls.Client(conn, cfg)
 	if err := secure.HandshakeContext(ctx); err != nil {
 		conn.Close()
 		return nil, fmt.Errorf("tls: %w", err)
 	}
 	return &streamLink{conn: secure}, nil
+}
+
+func (o *Options) dialQUIC(ctx context.Context, p Primary) (Link, error) {
+	if o.DialQUIC == nil {
+		return nil, errNoQUIC
+	}
+	cfg, err := p.config()
+	if err != nil {
+		return nil, err
+	}
+	p.TLS = cfg
+	return o.DialQUIC(ctx, p)
+}
+
+// config returns whom to trust, as which name.
+func (p Primary) config() (*tls.Config, error) {
+	if p.TLS == nil {
+		return nil, fmt.Errorf("nothing says whom to trust over %s", p.Proto)
+	}
+	cfg := p.TLS.Clone()
+	cfg.MinVersion = max(cfg.MinVersion, tls.VersionTLS13) // RFC 9103 §7.1
+	if cfg.ServerName == "" {
+		cfg.ServerName = p.Addr.Addr().String()
+	}
+	return cfg, nil
 }
 
 // streamLink is a connection by TCP or TLS, for one question at a time.

@@ -51,6 +51,9 @@ func New(o Options) *Secondary {
 			*x.n = x.without
 		}
 	}
+	if o.DialTime <= 0 {
+		o.DialTime = 10 * time.Second
+	}
 	if o.Clock == nil {
 		o.Clock = time.Now
 	}

@@ -74,6 +74,44 @@ func (c *Conn) Exchange(ctx context.Context, query []byte) ([]byte, error) {
 	return reply, nil
 }
 
+// Ask sends a query whose answer may have many messages, as a zone transfer has. What is read has two octets of length before
+// each message, as on the stream; the messages have the ID 0, which the query is to have, too (a signature covers it). It ends
+// with ctx, or by closing it.
+func (c *Conn) Ask(ctx context.Context, query []byte) (io.ReadCloser, error) {
+	st, err := c.qc.OpenStreamSync(ctx)
+	if err != nil {
+		return nil, fmt.Errorf("opening a stream: %w", err)
+	}
+	a := &answers{st: st}
+	a.stop = context.AfterFunc(ctx, func() {
+		st.CancelRead(codeRequestCancelled)
+		st.CancelWrite(codeRequestCancelled)
+	})
+	frame := binary.BigEndian.AppendUint16(make([]byte, 0, lengthLen+len(query)), uint16(len(query)))
+	if _, err := st.Write(append(frame, query...)); err != nil {
+		a.Close()
+		return nil, fmt.Errorf("sending the query: %w", err)
+	}
+	st.Close() // RFC 9250 §4.2: the FIN says that the query is whole
+	return a, nil
+}
+
+// answers reads those on one stream.
+type answers struct {
+	st   *quic.Stream
+	stop func() bool
+}
+
+// Read is io.Reader's.
+func (a *answers) Read(p []byte) (int, error) { return a.st.Read(p) }
+
+// Close gives up what has not been read; the connection stays.
+func (a *answers) Close() error {
+	a.st.CancelRead(codeRequestCancelled)
+	a.stop()
+	return nil
+}
+
 func readMessage(r io.Reader) ([]byte, error) {
 	var length [lengthLen]byte
 	if _, err := io.ReadFull(r, length[:]); err != nil {
