@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"os"
 	"path/filepath"
 	"strings"
 	"sync"
@@ -282,4 +283,13 @@ func TestSerialPolicies(t *testing.T) {
 			t.Errorf("%s after %d, change has %d: %d, %v, %q, expected %d, %v, note %v", c.policy, c.last, c.own, got, byHand, note, c.want, c.byHand, c.note)
 		}
 	}
+}
+
+func readFile(t testing.TB, path string) string {
+	t.Helper()
+	b, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(b)
 }
