@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"slices"
 	"sync"
+	"time"
 
 	"onoma/store"
 	"onoma/zone"
@@ -243,4 +244,15 @@ func (p *Pipeline) Restore(id zone.ID) error {
 		st.z.Resume()
 	}
 	return err
+}
+
+// Made returns when the newest version of a zone was made, the zero Time where
+// there is none.
+func (p *Pipeline) Made(id zone.ID) time.Time {
+	p.mu.RLock()
+	defer p.mu.RUnlock()
+	if st := p.zones[id]; st != nil && st.made != 0 {
+		return time.UnixMicro(st.made).UTC()
+	}
+	return time.Time{}
 }
