@@ -191,7 +191,7 @@ type batch struct {
 	ids    []zone.ID
 	steps  []Step
 	place  []Placement
-	stop   []zone.ID // their data stays for now
+	stop   []zone.ID // their data stays
 	forget []zone.ID
 }
 
