@@ -15,13 +15,7 @@ func (s *Store) Check(ctx context.Context) ([]string, error) {
 	c := checker{}
 	err := s.snapshot(ctx, func(t tx) error {
 		c.t = t
-		for _, check := range []func(context.Context) error{c.pages, c.numbers, c.zones, c.checkpoints, c.deltas, c.streams, c.parts, c.states} {
-			c.found = 0
-			if err := check(ctx); err != nil {
-				return err
-			}
-		}
-		return nil
+		return c.run(ctx)
 	})
 	if err = s.translate(err); err != nil && c.said == nil {
 		return nil, fmt.Errorf("checking the database: %w", err)
@@ -35,6 +29,16 @@ type checker struct {
 	t     tx
 	said  []string
 	found int // by the check that runs
+}
+
+func (c *checker) run(ctx context.Context) error {
+	for _, check := range []func(context.Context) error{c.pages, c.numbers, c.zones, c.checkpoints, c.deltas, c.streams, c.parts, c.states} {
+		c.found = 0
+		if err := check(ctx); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 func (c *checker) say(format string, args ...any) {

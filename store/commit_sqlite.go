@@ -43,7 +43,7 @@ func (c *embeddedCommitter) use(ctx context.Context, f func() error) error {
 }
 
 func (c *embeddedCommitter) close() error {
-	if c.conn == nil {
+	if len(c.stmts) == 0 {
 		return nil
 	}
 	return c.use(context.Background(), func() error {

@@ -13,6 +13,9 @@ import (
 )
 
 func TestMain(m *testing.M) {
+	if url := os.Getenv(crashURL); url != "" {
+		commitForever(url)
+	}
 	code := m.Run()
 	if server != nil {
 		server.Close()
@@ -116,4 +119,3 @@ func wantError(t testing.TB, err, want error) {
 		t.Fatalf("got error %v, and not %v", err, want)
 	}
 }
-

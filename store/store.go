@@ -99,7 +99,7 @@ func (s *Store) connect(ctx context.Context, url string) error {
 	return s.connectSQLite(ctx, strings.TrimPrefix(url, "sqlite:"))
 }
 
-// Close ends all that uses the database, and lets it go.
+// Close ends all that uses the database, and lets it go. Calling it twice is fine.
 func (s *Store) Close() error {
 	if s.stop != nil {
 		s.stop()
@@ -114,6 +114,7 @@ func (s *Store) Close() error {
 			first = err
 		}
 	}
+	s.closers = nil
 	if first != nil {
 		return fmt.Errorf("closing the database %s: %w", s.where, first)
 	}
