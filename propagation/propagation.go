@@ -2,7 +2,6 @@ package propagation
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"log/slog"
 	"net/netip"
@@ -111,7 +110,7 @@ type Lagging struct {
 }
 
 // ErrUnknown is returned for a zone that nobody has published.
-var ErrUnknown = errors.New("zone is not followed")
+var ErrUnknown = fmt.Errorf("zone is not followed: %w", zone.ErrUnknown)
 
 // LagError says which secondaries do not serve a version yet.
 type LagError struct {

@@ -11,30 +11,27 @@ import (
 
 // ctlCmd talks to a server that runs. A verb is one more command here, and one more Route there.
 type ctlCmd struct {
-	Control string `placeholder:"PATH" env:"ONOMA_CONTROL" help:"The server's socket: its own --control."`
+	reach
 
 	Status ctlStatusCmd `cmd:"" help:"Say in a few lines whether the server is well."`
 	Stats  ctlStatsCmd  `cmd:"" help:"Show all that the server counts."`
 	Top    ctlTopCmd    `cmd:"" help:"Watch the server live: rates, names, clients, threads."`
 	Zones  ctlZonesCmd  `cmd:"" help:"List the zones that the server serves."`
+	Zone   ctlZoneCmd   `cmd:"" help:"Look at zones, change them, and follow them to their secondaries."`
 	Dump   ctlDumpCmd   `cmd:"" help:"Print a zone as it is served, as a zone file."`
 	Reload ctlReloadCmd `cmd:"" help:"Read one zone's file again, or all."`
+	Config ctlConfigCmd `cmd:"" help:"The server's configuration."`
+	Store  ctlStoreCmd  `cmd:"" help:"The server's database."`
+	Backup ctlBackupCmd `cmd:"" help:"Write a copy of the server's database while it runs."`
 }
 
 // Help is the long text of the verb.
 func (ctlCmd) Help() string {
-	return `The server listens on the socket that its --control names. Set ONOMA_CONTROL for both, and no flag is needed.
+	return `The server listens on the socket that its --control or its configuration names. Set ONOMA_CONTROL for both, and no flag is needed;
+` + usualControl + ` needs none either.
 
     onoma authority --listen 127.0.0.1:5300 --zone example.com=example.com.zone --control /run/onoma/control
     onoma ctl --control /run/onoma/control status`
-}
-
-// client returns the way to the server.
-func (c *ctlCmd) client() (*control.Client, error) {
-	if c.Control == "" {
-		return nil, hint(errors.New("which server? its control socket is not named"), "--control PATH, or ONOMA_CONTROL in the environment, with the path that the server was given")
-	}
-	return control.NewClient(c.Control), nil
 }
 
 // advised adds what to do about an error of the server or of the way to it.

@@ -13,7 +13,11 @@ import (
 type zoneCmd struct {
 	Check  zoneCheckCmd  `cmd:"" help:"Tell every mistake in a zone file, and what is odd about the zone."`
 	Format zoneFormatCmd `cmd:"" help:"Print a zone file in order and in columns; comments are lost."`
-	Diff   zoneDiffCmd   `cmd:"" help:"Tell what is different between two zone files."`
+	Diff   zoneDiffCmd   `cmd:"" help:"Tell what is different between two zone files, or two versions of a server's zone."`
+
+	Log      zoneLogCmd      `cmd:"" help:"List the versions of a server's zone: who, when, by which door, why."`
+	Blame    zoneBlameCmd    `cmd:"" help:"Tell which version each record of a name came with."`
+	Rollback zoneRollbackCmd `cmd:"" help:"Make a new version with the content of an earlier one."`
 }
 
 // origin is the flag that all of the zone's verbs have.
@@ -68,18 +72,29 @@ func (c *zoneFormatCmd) Run(a *app) error {
 
 type zoneDiffCmd struct {
 	origin
-	From string `arg:"" help:"The earlier zone file."`
-	To   string `arg:"" help:"The later zone file."`
+	From    string `arg:"" help:"The earlier zone file; with three arguments the zone's name."`
+	To      string `arg:"" help:"The later zone file; with three arguments the earlier version."`
+	Version string `arg:"" optional:"" help:"With three arguments: the later version, in the history of a server that runs."`
+
+	reach
+	View string `placeholder:"NAME" help:"With three arguments: the view of the zone, where the server has several."`
+	JSON bool   `help:"With three arguments: as JSON."`
 }
 
 // Help is the long text of the verb.
 func (zoneDiffCmd) Help() string {
 	return `Records that are gone come with a minus, new ones with a plus, whatever their order and form in the files. The exit
-status is 0 where there is no difference, and 1 where there is one.`
+status is 0 where there is no difference, and 1 where there is one.
+
+    onoma zone diff old.zone new.zone
+    onoma zone diff example.com 41 42`
 }
 
-// Run compares the files.
+// Run compares the files, or the versions.
 func (c *zoneDiffCmd) Run(a *app) error {
+	if c.Version != "" {
+		return c.history(a)
+	}
 	from, err := c.loadGood(a.stderr, c.From)
 	if err != nil {
 		return err

@@ -37,6 +37,7 @@ var known = []struct {
 	hint   string
 }{
 	{zone.ErrUnknown, http.StatusNotFound, "unknown-zone", `"onoma ctl zone list" lists the zones of the server`},
+	{zone.ErrNoVersion, http.StatusNotFound, "unknown-version", `"onoma ctl zone log" lists the versions that are kept`},
 	{zone.ErrConflict, http.StatusConflict, "conflict", "look at what has changed (\"onoma ctl zone log\"), and ask again without --base or with the newest version"},
 	{zone.ErrReadOnly, http.StatusForbidden, "read-only", "change it where it comes from, or allow this door in the configuration"},
 	{zone.ErrBusy, http.StatusServiceUnavailable, "busy", "ask again in a moment"},

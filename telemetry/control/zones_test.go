@@ -121,7 +121,9 @@ func managed(t *testing.T, name string) (*pipe, *ZoneClient, *Client) {
 			<-ctx.Done()
 			return fmt.Errorf("192.0.2.1:53 serves 4: %w", ctx.Err())
 		},
-		Detail:     func(context.Context, zone.ID) (ZoneDetail, error) { return ZoneDetail{ZoneLine: ZoneLine{Name: name}}, nil },
+		Detail: func(context.Context, zone.ID) (ZoneDetail, error) {
+			return ZoneDetail{ZoneLine: ZoneLine{Name: name}}, nil
+		},
 		Notify:     func(_ context.Context, id zone.ID) (string, error) { return "told 1 secondary", nil },
 		Backup:     func(_ context.Context, path string) (int64, error) { return int64(len(path)), nil },
 		CheckStore: func(context.Context) ([]string, error) { return nil, nil },
