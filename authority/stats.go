@@ -132,6 +132,32 @@ func slotType(slot int) dns.Type {
 	return dns.Type(slot)
 }
 
+// Add adds the counts of another server.
+func (s *Stats) Add(o Stats) {
+	for _, x := range []struct {
+		sum *uint64
+		n   uint64
+	}{
+		{&s.Queries, o.Queries}, {&s.Dropped, o.Dropped}, {&s.TCP, o.TCP}, {&s.EDNS, o.EDNS}, {&s.DO, o.DO},
+		{&s.Answers, o.Answers}, {&s.Aliases, o.Aliases}, {&s.NoData, o.NoData}, {&s.NXDomain, o.NXDomain},
+		{&s.Referrals, o.Referrals}, {&s.Truncated, o.Truncated}, {&s.Slipped, o.Slipped},
+	} {
+		*x.sum += x.n
+	}
+	addCounts(&s.Types, o.Types)
+	addCounts(&s.RCodes, o.RCodes)
+	addCounts(&s.Limited, o.Limited)
+}
+
+func addCounts[K comparable](sum *map[K]uint64, m map[K]uint64) {
+	if *sum == nil {
+		*sum = make(map[K]uint64, len(m))
+	}
+	for k, n := range m {
+		(*sum)[k] += n
+	}
+}
+
 // workers knows the counters of all workers.
 type workers struct {
 	mu   sync.Mutex

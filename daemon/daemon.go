@@ -1,0 +1,175 @@
+package daemon
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"sync"
+	"sync/atomic"
+
+	"onoma/authority"
+	"onoma/authority/catalog"
+	"onoma/authority/secondary"
+	"onoma/authority/update"
+	"onoma/config"
+	"onoma/pipeline"
+	"onoma/pipeline/files"
+	"onoma/propagation"
+	"onoma/store"
+	"onoma/zone"
+)
+
+// Options of a Daemon. Config and Load are required.
+type Options struct {
+	Config *config.Config
+	// Load reads the configuration again.
+	Load func() (*config.Config, error)
+	// Authority is how the server behaves towards everybody; what is about keys,
+	// transfers, updates and notices the Daemon fills in.
+	Authority authority.Options
+	// LookUp finds addresses of name servers that no zone here has; nil: nothing does.
+	LookUp authority.LookUp
+	// DialQUIC connects to primaries by QUIC; nil: none of them can be asked that way.
+	DialQUIC func(context.Context, secondary.Primary) (secondary.Link, error)
+	Getenv   func(string) string // nil: os.Getenv
+	Log      *slog.Logger        // nil: nothing is logged
+}
+
+// Daemon serves the zones of a configuration. It is a transport.Handler.
+type Daemon struct {
+	o   Options
+	log *slog.Logger
+
+	store       *store.Store
+	pipe        *pipeline.Pipeline
+	keys        *authority.Keys
+	updates     *update.Handler
+	secondaries *secondary.Secondary
+	files       *files.Door
+	catalogs    *catalog.Manager
+	follower    *propagation.Follower
+
+	zones   *table
+	views   atomic.Pointer[views]
+	handler *authority.Views
+
+	reloading sync.Mutex // held by who changes what is below, and which zones there are
+	conf      atomic.Pointer[config.Config]
+	planner   *planner
+
+	ctx  context.Context // of what runs
+	end  context.CancelFunc
+	work sync.WaitGroup
+}
+
+// New opens the database and serves the zones that are in it, as the
+// configuration has them. Nothing runs before Start.
+func New(ctx context.Context, o Options) (*Daemon, error) {
+	if o.Log == nil {
+		o.Log = slog.New(slog.DiscardHandler)
+	}
+	if o.Getenv == nil {
+		o.Getenv = os.Getenv
+	}
+	d := &Daemon{o: o, log: o.Log, keys: new(authority.Keys), zones: newTable(), planner: newPlanner(o.Config), end: func() {}}
+	d.conf.Store(o.Config)
+	keys, err := readKeys(o.Config, o.Getenv)
+	if err != nil {
+		return nil, err
+	}
+	d.keys.Set(keys)
+	if err := d.open(ctx); err != nil {
+		return nil, err
+	}
+	if err := d.load(ctx); err != nil {
+		_ = d.store.Close() // the first error says more
+		return nil, err
+	}
+	return d, nil
+}
+
+// open makes all parts, in the order in which one needs the other.
+func (d *Daemon) open(ctx context.Context) (err error) {
+	conf := d.o.Config
+	if err := os.MkdirAll(conf.Data, 0o700); err != nil {
+		return fmt.Errorf("making the data directory: %w", err)
+	}
+	if d.store, err = store.Open(ctx, storeURL(conf), store.Options{Log: d.log}); err != nil {
+		return err
+	}
+	d.pipe = pipeline.New(pipeline.Options{Store: d.store, DataDir: conf.Data, Log: d.log})
+	d.pipe.Listen(d.published)
+	d.updates = update.New(update.Options{Pipeline: d.pipe, Log: d.log})
+	d.secondaries = secondary.New(secondary.Options{
+		Zones: d.pipe, Keys: d.keys, DialQUIC: d.o.DialQUIC, Save: d.saveTimers, Ended: d.fetched, Log: d.log,
+		Transfers: conf.Server.TransfersInMax,
+	})
+	d.files = files.New(files.Options{Submit: d.pipe.Submit, Head: d.pipe.Head, Stamps: d.stamps, Keep: d.keepStamps, Log: d.log})
+	d.catalogs = catalog.NewManager(catalog.Options{Host: host{d}, Keeper: keeper{d}, Taken: d.isConfigured, Log: d.log})
+	d.follower = propagation.New(propagation.Options{Targets: d.targets, Keys: d.keys.Find, Log: d.log})
+	d.setViews(conf)
+	return nil
+}
+
+// storeURL says where the database is.
+func storeURL(conf *config.Config) string {
+	if conf.Store == "sqlite" {
+		return "sqlite:" + filepath.Join(conf.Data, "onoma.db")
+	}
+	return conf.Store
+}
+
+// Start begins everything that runs beside the answers, and returns when the
+// files that have changed since the last run are served.
+func (d *Daemon) Start(ctx context.Context) {
+	d.ctx, d.end = context.WithCancel(ctx)
+	for what, run := range map[string]func(context.Context) error{
+		"the pipeline": d.pipe.Run, "the secondary": d.secondaries.Run, "catalogs": d.catalogs.Run, "following secondaries": d.follower.Run,
+	} {
+		d.work.Go(func() { d.failed(what, run(d.ctx)) })
+	}
+	for _, v := range d.views.Load().list {
+		d.notify(d.ctx, v)
+	}
+	d.files.Reload(d.ctx)
+	d.produceAll(d.ctx)
+	d.work.Go(func() { d.failed("watching files", d.files.Run(d.ctx)) })
+}
+
+// Serving tells secondaries of all zones, for clients are answered now.
+func (d *Daemon) Serving() {
+	for _, e := range d.zones.sorted() {
+		if z := d.pipe.Zone(e.id); z != nil && z.Current() != nil {
+			d.views.Load().published(e.id, z)
+		}
+	}
+}
+
+// Close ends what Start began, and closes the database.
+func (d *Daemon) Close() error {
+	d.end()
+	d.work.Wait()
+	return d.store.Close()
+}
+
+// failed tells of a part that has ended before it was told to.
+func (d *Daemon) failed(what string, err error) {
+	if err != nil && d.ctx.Err() == nil {
+		d.log.Error("a part has ended; answers go on", "part", what, "error", err)
+	}
+}
+
+// published is told of each version once it is served.
+func (d *Daemon) published(r zone.Receipt) {
+	z := d.pipe.Zone(r.Zone)
+	if z == nil {
+		return
+	}
+	d.follower.Publish(r.Zone, r.Serial)
+	d.views.Load().published(r.Zone, z)
+	if e := d.zones.get(r.Zone); e != nil && e.plan.settings.Catalog.Consume != nil {
+		d.catalogs.Update(r.Zone, z.Current())
+	}
+}

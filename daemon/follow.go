@@ -1,0 +1,79 @@
+package daemon
+
+import (
+	"context"
+	"slices"
+
+	"onoma/authority"
+	"onoma/authority/secondary"
+	"onoma/propagation"
+	"onoma/zone"
+)
+
+// notifies returns who is told of a zone.
+func (d *Daemon) notifies(id zone.ID) []authority.Secondary {
+	if e := d.zones.get(id); e != nil {
+		return e.plan.notify
+	}
+	return nil
+}
+
+// transferTo returns who gets a zone.
+func (d *Daemon) transferTo(id zone.ID) authority.ACL {
+	if e := d.zones.get(id); e != nil {
+		return e.plan.transferTo
+	}
+	return nil
+}
+
+// targets returns the secondaries of a zone: those that are told of it, and its
+// name servers where these are told, too.
+func (d *Daemon) targets(ctx context.Context, id zone.ID) ([]propagation.Target, error) {
+	e, z := d.zones.get(id), d.pipe.Zone(id)
+	if e == nil || z == nil {
+		return nil, nil
+	}
+	var out []propagation.Target
+	for _, s := range e.plan.notify {
+		out = append(out, propagation.Target{Addr: s.Addr, Key: s.Key})
+	}
+	v := z.Current()
+	if !e.plan.settings.NotifyNS || v == nil {
+		return out, nil
+	}
+	for _, addr := range d.views.Load().named[id.View].servers(ctx, v) {
+		if !slices.ContainsFunc(out, func(t propagation.Target) bool { return t.Addr == addr }) {
+			out = append(out, propagation.Target{Addr: addr})
+		}
+	}
+	return out, nil
+}
+
+// sent is told of each transfer to others that has ended.
+func (d *Daemon) sent(id zone.ID, r authority.TransferReport) {
+	args := []any{"zone", id, "client", r.Client, "proto", r.Proto, "kind", r.Kind, "serial", r.To}
+	if r.Kind == authority.Incremental {
+		args = append(args, "from", r.From)
+	}
+	if !r.Key.IsZero() {
+		args = append(args, "key", r.Key)
+	}
+	args = append(args, "messages", r.Messages, "records", r.Records, "octets", r.Octets, "took", r.Took)
+	if r.Err != nil {
+		d.log.Warn("zone transfer broken off", append(args, "error", r.Err)...)
+		return
+	}
+	d.follower.Transferred(id, r.Client.Addr())
+	d.log.Info("zone transferred", args...)
+}
+
+// fetched is told of each transfer from a primary that has ended.
+func (d *Daemon) fetched(r secondary.Report) {
+	args := []any{"zone", r.Zone, "primary", r.Primary.Addr, "proto", r.Primary.Proto, "kind", r.Kind, "serial", r.To, "from", r.From,
+		"messages", r.Messages, "records", r.Records, "octets", r.Octets, "took", r.Took}
+	if r.Err != nil {
+		d.log.Warn("zone not fetched", append(args, "error", r.Err)...)
+		return
+	}
+	d.log.Info("zone fetched", args...)
+}
