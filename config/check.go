@@ -151,7 +151,7 @@ func (d *decoder) finish() {
 	if c.TLS.ACME.Dir == "" {
 		c.TLS.ACME.Dir = filepath.Join(c.Data, "acme")
 	}
-	if c.Dnstap.Identity == "" {
+	if c.Dnstap.Identity == "" && c.Dnstap.To != "" {
 		c.Dnstap.Identity = c.Server.NSID
 	}
 	catalogs := make(map[dns.Name]bool)

@@ -37,8 +37,6 @@ type Config struct {
 
 	// Keys are the TSIG keys (RFC 8945), by name.
 	Keys []Key `yaml:"keys"`
-	// SIG0Keys are files with the public keys (KEY records) of who signs by SIG(0) (RFC 2931).
-	SIG0Keys []string `yaml:"sig0-keys" path:"file"`
 	// Servers are other servers, named once: primaries and secondaries.
 	Servers []Remote `yaml:"servers"`
 	// Access is lists of clients, named once: addresses, prefixes, key:NAME, PREFIX+key:NAME, and other lists.

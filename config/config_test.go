@@ -59,7 +59,7 @@ templates:
 zones:
   Example.com: {file: example.com.zone}
   sub/dir.example: {template: edge, serial: keep}
-  sec.example: {primaries: [ns2, "198.51.100.1+key:transfer.key."], update: "grant x", forward-updates: true}
+  sec.example: {primaries: [ns2, "198.51.100.1+key:transfer.key."], update: "grant key:transfer.key zonesub", forward-updates: true}
   cat.example: {primaries: ns2, catalog: {consume: {template: edge, groups: {a: default}}}}
 views:
   inside: {match: 10.0.0.0/8, others: true, zones: {example.com: {template: edge}}}
@@ -91,5 +91,12 @@ views:
 	}
 	if c.Views[1].To[0].String() != "127.0.0.5/32" || !c.Views[0].Others {
 		t.Errorf("views are %+v", c.Views)
+	}
+}
+
+func TestExample(t *testing.T) {
+	c := parse(t, Example)
+	if len(c.Zones) != 3 || c.Zones[0].File != "/etc/onoma/zones/example.com.zone" || len(c.Zones[2].Primaries) != 1 {
+		t.Errorf("zones are %+v", c.Zones)
 	}
 }

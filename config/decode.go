@@ -456,11 +456,22 @@ func (d *decoder) text(n *yaml.Node, v reflect.Value, f *field) {
 	}
 }
 
-// rule keeps a rule for UPDATE with its place.
+// rule keeps a rule for UPDATE with its place. What it is good for is another
+// package's matter; the keys that it names have to be there.
 func (d *decoder) rule(n *yaml.Node, text string) Rule {
 	if d.o.CheckRule != nil {
 		if err := d.o.CheckRule(text); err != nil {
 			d.fail(n, "", "update: %v", err)
+			return Rule{}
+		}
+	}
+	if words := strings.Fields(text); len(words) > 1 {
+		for _, who := range strings.FieldsFunc(words[1], func(r rune) bool { return r == ',' || r == '+' }) {
+			if key, ok := strings.CutPrefix(who, "key:"); ok {
+				if name, err := dns.ParseName(key); err == nil {
+					d.wantKey(n, name)
+				}
+			}
 		}
 	}
 	return Rule{text, d.at(n)}

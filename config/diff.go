@@ -19,7 +19,7 @@ type Difference struct {
 	Added   []Zone     // as they are to be, in the order of their views and names
 	Changed []Zone     // as they are to be
 	Removed []Zone     // as they were
-	Keys    bool       // keys or sig0-keys
+	Keys    bool       // TSIG keys
 	Views   bool       // which views there are, in which order, and for whom
 	Others  []string   // settings outside of zones that take effect at once, such as server.nsid or log.level
 	Restart []string   // those that take effect at the next start
@@ -38,7 +38,7 @@ func Diff(from, to *Config) Difference {
 	d.zones(zonesOf(from), zonesOf(to))
 	d.views(from.Views, to.Views)
 	d.templates(from.Templates, to.Templates)
-	d.Keys = !same(reflect.ValueOf(from.Keys), reflect.ValueOf(to.Keys)) || !slices.Equal(from.SIG0Keys, to.SIG0Keys)
+	d.Keys = !same(reflect.ValueOf(from.Keys), reflect.ValueOf(to.Keys))
 	d.settings(make(layouts), "", reflect.ValueOf(from).Elem(), reflect.ValueOf(to).Elem())
 	return d
 }
@@ -120,7 +120,7 @@ func (d *Difference) settings(ls layouts, prefix string, from, to reflect.Value)
 // apart are the settings that a Difference tells of in other ways. Servers and
 // access lists are in the zones that name them.
 var apart = map[string]bool{
-	"keys": true, "sig0-keys": true, "servers": true, "access": true, "templates": true, "zones": true, "views": true, "include": true,
+	"keys": true, "servers": true, "access": true, "templates": true, "zones": true, "views": true, "include": true,
 }
 
 // same compares settings, wherever they stand in their files.

@@ -20,3 +20,10 @@
 //	ref:"key"        the name of a key or template that the file has to have
 //	restart:"true"   takes effect at the next start, not at a reload
 package config
+
+import _ "embed"
+
+// Example is a configuration to begin with.
+//
+//go:embed example.yaml
+var Example string

@@ -18,6 +18,7 @@ var floors = map[string]int{
 	"zone":                2,
 	"transport":           2,
 	"config":              2,
+	"config/preflight":    4, // opens what a configuration names
 	"store":               2,
 	"telemetry":           3, // watches the handlers of transport from outside, so it lies above it
 	"authority":           3,
