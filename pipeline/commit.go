@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"runtime"
 	"slices"
 	"time"
 
@@ -25,6 +26,7 @@ func (p *Pipeline) Run(ctx context.Context) error {
 		select {
 		case <-p.queue.ready:
 			p.round(inner)
+			runtime.Gosched() // who has just been told may have the next change ready
 		case _, ok := <-others:
 			if !ok {
 				others = nil

@@ -20,9 +20,10 @@
 // goroutine and no timer per zone. Locks, in this order: turn (who may change what
 // zones are), mu (the table of zones and what is said of them), queue.mu.
 //
-// Groups are not made ahead while the last one is being synced: it was measured,
-// and with the cost of a change being a third of that of its row in the database
-// the second goroutine gains less than what heads that must be undone cost.
+// The next group is not made while the last one is being synced. Who waits for
+// receipts is in the group that is being synced, so there would be little to make;
+// and each commit may find versions of other nodes before it, on which a group made
+// ahead could not stand.
 //
 // RFCs: 1982 (serial numbers), 1995 (what histories are for).
 package pipeline

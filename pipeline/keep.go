@@ -21,10 +21,14 @@ type keeper struct {
 
 func (k *keeper) init() { k.ready = make(chan struct{}, 1) }
 
-// When a zone gets a checkpoint or a snapshot.
+// When a zone gets a checkpoint or a snapshot: so seldom that writing it costs a
+// small part of what the changes did, and so often that to read what came after it
+// takes a start no longer than to read the zone does, about.
 const (
-	mostPending  = 1 << 20 // octets of deltas, or half of the zone if that is more
-	mostVersions = 1000    // since the checkpoint
+	mostVersions   = 1000    // since the checkpoint, or as many as the zone has records
+	mostPending    = 4 << 20 // octets of deltas since the checkpoint, or twice the zone
+	mostUnsaved    = 1 << 20 // octets of deltas since the snapshot, or half of the zone
+	pendingPerZone = 2
 )
 
 // look puts st on the list if there is something to do. The caller holds turn.
@@ -59,22 +63,24 @@ func (k *keeper) next() *state {
 // needsCheckpoint reports whether so much has come after the last checkpoint, or
 // the first version, that a start would take long. The caller holds turn or mu.
 func (st *state) needsCheckpoint() bool {
-	if st.number > max(st.checkpoint, 1)+mostVersions {
-		return true
+	versions := int(st.number - max(st.checkpoint, 1))
+	if versions <= mostVersions && st.pending <= mostPending {
+		return false
 	}
-	return st.pending > mostPending && st.pending > int64(st.bytes()/2)
+	size := st.size()
+	return versions > max(mostVersions, size.Records) || st.pending > max(mostPending, int64(pendingPerZone*size.Bytes))
 }
 
 // needsSnapshot is needsCheckpoint for the snapshot file.
 func (st *state) needsSnapshot() bool {
-	return st.unsaved > mostPending && st.unsaved > int64(st.bytes()/2)
+	return st.unsaved > mostUnsaved && st.unsaved > int64(st.size().Bytes/2)
 }
 
-func (st *state) bytes() int {
+func (st *state) size() zone.Stats {
 	if v := st.head(); v != nil {
-		return v.Stats().Bytes
+		return v.Stats()
 	}
-	return 0
+	return zone.Stats{}
 }
 
 // keep puts histories in order until ctx ends, and then writes what makes the next
