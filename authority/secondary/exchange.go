@@ -73,9 +73,7 @@ func (x *exchange) open(ctx context.Context, m *dns.Message, fresh bool) error {
 		}
 	}
 	if x.link == nil {
-		dialing, cancel := context.WithTimeout(ctx, x.s.options.DialTime)
-		defer cancel()
-		if x.link, err = x.s.options.dial(dialing, x.primary); err != nil {
+		if x.link, err = x.s.options.dial(ctx, x.primary); err != nil {
 			x.link = nil
 			return unreachable{err}
 		}

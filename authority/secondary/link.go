@@ -32,6 +32,8 @@ func (o *Options) dial(ctx context.Context, p Primary) (Link, error) {
 }
 
 func (o *Options) dialBy(ctx context.Context, p Primary) (Link, error) {
+	ctx, cancel := context.WithTimeout(ctx, o.DialTime)
+	defer cancel()
 	if p.Proto == transport.QUIC {
 		return o.dialQUIC(ctx, p)
 	}
