@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgconn"
 	"github.com/jackc/pgx/v5/stdlib"
 )
 
@@ -29,7 +30,8 @@ func (c *sharedCommitter) commit(ctx context.Context, last uint64, prepare Prepa
 	for range attempts {
 		begun := false
 		n, err = c.attempt(ctx, &begun, last, prepare)
-		if err == nil || begun || ctx.Err() != nil || !errors.Is(failPostgres(err), ErrUnavailable) {
+		var refused *pgconn.ConnectError // a new connection, so that others are no better
+		if err == nil || begun || ctx.Err() != nil || errors.As(err, &refused) || !errors.Is(failPostgres(err), ErrUnavailable) {
 			break
 		}
 	}

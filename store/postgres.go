@@ -44,6 +44,9 @@ func (s *Store) connectPostgres(ctx context.Context, dsn string) error {
 	if config.RuntimeParams["application_name"] == "" {
 		config.RuntimeParams["application_name"] = "onoma"
 	}
+	if s.readOnly {
+		config.RuntimeParams["default_transaction_read_only"] = "on"
+	}
 	if config.ConnectTimeout == 0 {
 		config.ConnectTimeout = 10 * time.Second
 	}

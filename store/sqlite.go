@@ -48,16 +48,34 @@ func (s *Store) connectSQLite(ctx context.Context, path string) error {
 			return err
 		}
 	}
-	if s.writer, err = openSQLite(path, 1, "_txlock=immediate", s.readOnly); err != nil {
+	how, err := s.probe(ctx, path)
+	if err != nil {
+		return err
+	}
+	if s.writer, err = openSQLite(path, 1, how+"&_txlock=immediate", s.readOnly); err != nil {
 		return err
 	}
 	// Closed in this order, so that the writer is the last and folds the log into the database.
-	if s.reader, err = openSQLite(path, readers, "_pragma=query_only(1)", s.readOnly); err != nil {
+	if s.reader, err = openSQLite(path, readers, how+"&_pragma=query_only(1)", s.readOnly); err != nil {
 		return err
 	}
 	s.closers = append([]io.Closer{s.reader, s.writer}, s.closers...)
 	s.committer = &embeddedCommitter{s: s}
-	return s.checkOurs(ctx, path)
+	return failSQLite(s.writer.PingContext(ctx))
+}
+
+// probe looks, without changing it, whether a file is ours or empty. It returns how the file must be opened.
+func (s *Store) probe(ctx context.Context, path string) (how string, err error) {
+	err = checkOurs(ctx, path, "")
+	if s.readOnly && errors.Is(err, ErrStorage) {
+		// In a directory that cannot be written, SQLite reads a file only when it is told that nobody writes it. Where
+		// there is a log, somebody does, or it is not whole.
+		if _, missing := os.Stat(path + "-wal"); errors.Is(missing, os.ErrNotExist) {
+			how = "&immutable=1"
+			err = checkOurs(ctx, path, how)
+		}
+	}
+	return how, err
 }
 
 // checkFile says in words what SQLite would tell by "unable to open database file".
@@ -102,7 +120,7 @@ func openSQLite(path string, n int, more string, readOnly bool) (*sql.DB, error)
 		dsn += "&_pragma=journal_mode(WAL)"
 	}
 	dsn += "&_pragma=synchronous(FULL)&_pragma=foreign_keys(1)&_pragma=wal_autocheckpoint(4000)&_pragma=journal_size_limit(67108864)" +
-		"&_pragma=cache_size(-16384)&_pragma=temp_store(MEMORY)&_pragma=trusted_schema(0)&" + more
+		"&_pragma=cache_size(-16384)&_pragma=temp_store(MEMORY)&_pragma=trusted_schema(0)" + more
 	db, err := sql.Open("sqlite", dsn)
 	if err != nil {
 		return nil, err
@@ -115,12 +133,16 @@ func openSQLite(path string, n int, more string, readOnly bool) (*sql.DB, error)
 // applicationID marks a file as ours: "onom".
 const applicationID = 0x6f6e6f6d
 
-// checkOurs makes the first connection, and looks whether the file is ours or empty.
-func (s *Store) checkOurs(ctx context.Context, path string) error {
+func checkOurs(ctx context.Context, path, how string) error {
+	db, err := openSQLite(path, 1, how, true)
+	if err != nil {
+		return err
+	}
+	defer db.Close() // it was only read
 	var id, tables int64
-	err := s.writer.QueryRowContext(ctx, "PRAGMA application_id").Scan(&id)
+	err = db.QueryRowContext(ctx, "PRAGMA application_id").Scan(&id)
 	if err == nil {
-		err = s.writer.QueryRowContext(ctx, "SELECT COUNT(*) FROM sqlite_master WHERE name NOT LIKE 'goose%' AND name NOT LIKE 'sqlite%'").Scan(&tables)
+		err = db.QueryRowContext(ctx, "SELECT COUNT(*) FROM sqlite_master WHERE name NOT LIKE 'goose%' AND name NOT LIKE 'sqlite%'").Scan(&tables)
 	}
 	if err != nil {
 		return failSQLite(err)

@@ -113,6 +113,17 @@ func (p *Postgres) command(name string, args ...string) *exec.Cmd {
 
 // Start starts it again after Kill or Stop, and waits until it takes connections.
 func (p *Postgres) Start() error {
+	for deadline := time.Now().Add(startDeadline); ; {
+		err := p.startOnce()
+		// Processes that Kill has ended may still be letting go of their memory.
+		if err == nil || p.Alive() || !strings.Contains(tail(p.log, 2), "shared memory block") || time.Now().After(deadline) {
+			return err
+		}
+		time.Sleep(20 * time.Millisecond)
+	}
+}
+
+func (p *Postgres) startOnce() error {
 	log, err := os.OpenFile(p.log, os.O_CREATE|os.O_WRONLY|os.O_APPEND, 0o600)
 	if err != nil {
 		return err
