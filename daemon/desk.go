@@ -3,6 +3,7 @@ package daemon
 import (
 	"context"
 	"fmt"
+	"io"
 	"iter"
 	"os"
 	"strings"
@@ -195,16 +196,19 @@ func (d *Daemon) blame(ctx context.Context, id zone.ID, name dns.Name) ([]contro
 	return out, nil
 }
 
-func (d *Daemon) refused(ctx context.Context, id zone.ID) (*zone.Version, error) {
+func (d *Daemon) refused(_ context.Context, id zone.ID) (control.Text, error) {
 	r, ok := d.pipe.Refused(id)
-	if !ok {
+	if !ok || r.File == "" {
 		return nil, fmt.Errorf("zone %s: no version has been refused: %w", id, zone.ErrNoVersion)
 	}
-	v, findings, err := zone.LoadFile(r.File, id.Name)
-	if v == nil && err == nil && len(findings) > 0 {
-		err = fmt.Errorf("zone %s: %s", id, findings[0])
+	text, err := os.ReadFile(r.File)
+	if err != nil {
+		return nil, fmt.Errorf("reading what was refused: %w", err)
 	}
-	return v, err
+	return func(w io.Writer) error {
+		_, err := w.Write(text)
+		return err
+	}, nil
 }
 
 func (d *Daemon) rollback(ctx context.Context, id zone.ID, number, base uint64, by zone.Author) (zone.Receipt, error) {

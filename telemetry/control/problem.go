@@ -56,8 +56,10 @@ func problemOf(err error) *Problem {
 	}
 	var refusal *zone.Refusal
 	if errors.As(err, &refusal) {
+		short := *refusal
+		short.Findings = nil // they come by themselves
 		p := &Problem{
-			Status: http.StatusUnprocessableEntity, Code: "refused", Message: err.Error(),
+			Status: http.StatusUnprocessableEntity, Code: "refused", Message: short.Error(),
 			Hint: `what is served stays as it is; "onoma ctl zone status" tells more`,
 		}
 		for _, f := range refusal.Findings {

@@ -138,11 +138,7 @@ func (d *ZoneDesk) refused(r *http.Request, id zone.ID) (any, error) {
 	if d.Refused == nil {
 		return nil, cannot("keeps no refused versions")
 	}
-	v, err := d.Refused(r.Context(), id)
-	if err == nil && v == nil {
-		err = &Problem{Status: http.StatusNotFound, Code: "none", Message: "zone " + id.String() + ": no version was refused"}
-	}
-	return zoneText(v), err
+	return d.Refused(r.Context(), id)
 }
 
 func zoneText(v *zone.Version) Text {

@@ -26,8 +26,9 @@ type ZoneDesk struct {
 	At func(ctx context.Context, id zone.ID, number uint64) (*zone.Version, error)
 	// Blame returns the records at a name, and for each the version that it came with.
 	Blame func(ctx context.Context, id zone.ID, name dns.Name) ([]Blamed, error)
-	// Refused returns the version that the publish gate refused last, which is kept for inspection.
-	Refused func(ctx context.Context, id zone.ID) (*zone.Version, error)
+	// Refused returns what the publish gate refused last, which is kept for inspection: the reason, and the version or what would
+	// have changed.
+	Refused func(ctx context.Context, id zone.ID) (Text, error)
 
 	// Submit has changes made, all or none.
 	Submit func(context.Context, ...zone.Change) ([]zone.Receipt, error)
@@ -180,7 +181,8 @@ type WaitResult struct {
 	InSync  bool    `json:"in_sync"`
 	Seconds float64 `json:"seconds"`          // waited
 	Reason  string  `json:"reason,omitempty"` // who does not serve it
-	Propagation
+
+	Propagation Propagation `json:"propagation"`
 }
 
 // Difference is what turns one version into another, in lines of a zone file.

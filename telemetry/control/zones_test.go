@@ -256,7 +256,7 @@ func TestWaitingEnds(t *testing.T) {
 		t.Errorf("%+v, %v", got, err)
 	}
 	got, err = z.Wait(t.Context(), nil, 20*time.Millisecond)
-	if err != nil || got.InSync || got.Serial != 5 || got.Seconds < 0.02 || !strings.Contains(got.Reason, "serves 4") || len(got.Secondaries) != 1 {
+	if err != nil || got.InSync || got.Serial != 5 || got.Seconds < 0.02 || !strings.Contains(got.Reason, "serves 4") || len(got.Propagation.Secondaries) != 1 || got.Propagation.Serial != 5 {
 		t.Errorf("%+v, %v", got, err)
 	}
 	var p *Problem

@@ -42,10 +42,10 @@ func (p Page) Zone(z control.ZoneDetail) error {
 	line("state", "%s", p.state(z.ZoneLine))
 	if z.Loaded {
 		line("version", "%d, serial %d%s", z.Version, z.Serial, p.published(z.Published))
-		line("content", "%s names, %s records, %s", grouped(uint64(z.Names)), grouped(uint64(z.Records)), octets(uint64(z.Bytes)))
+		line("content", "%s, %s, %s", counted(z.Names, "name"), counted(z.Records, "record"), octets(uint64(z.Bytes)))
 	}
 	if h := z.History; h != nil {
-		line("history", "%s versions, %s, the oldest %s", grouped(uint64(h.Versions)), octets(uint64(h.Octets)), p.when(h.Oldest))
+		line("history", "%s, %s, the oldest %s", counted(h.Versions, "version"), octets(uint64(h.Octets)), p.when(h.Oldest))
 	}
 	if r := z.Refusal; r != nil {
 		line("refused", "%s", p.refusal(r))
@@ -65,6 +65,14 @@ func (p Page) Zone(z control.ZoneDetail) error {
 		return err
 	}
 	return p.Propagation(*z.Propagation)
+}
+
+// counted writes a number of things.
+func counted(n int, what string) string {
+	if n == 1 {
+		return "1 " + what
+	}
+	return grouped(uint64(n)) + " " + what + "s"
 }
 
 func kind(z control.ZoneDetail) string {
@@ -142,7 +150,11 @@ func (p Page) Propagation(x control.Propagation) error {
 		_, err := fmt.Fprintln(p.W, "no secondaries are followed")
 		return err
 	}
-	fmt.Fprintf(p.W, "%d of %d secondaries serve serial %d\n", n, len(x.Secondaries), x.Serial)
+	verb := "ies serve"
+	if len(x.Secondaries) == 1 {
+		verb = "y serves"
+	}
+	fmt.Fprintf(p.W, "%d of %d secondar%s serial %d\n", n, len(x.Secondaries), verb, x.Serial)
 	t := table(p.W)
 	for _, s := range x.Secondaries {
 		p.secondary(t, s)
@@ -180,10 +192,14 @@ func lag(seconds float64) string {
 // Wait writes how waiting for secondaries ended.
 func (p Page) Wait(zone string, r control.WaitResult) error {
 	if r.InSync {
-		_, err := fmt.Fprintf(p.W, "%s serial %d is served by this server and %s, after %s\n", zone, r.Serial, secondaries(len(r.Secondaries)), lag(r.Seconds))
+		_, err := fmt.Fprintf(p.W, "%s serial %d is served by this server and %s, after %s\n", zone, r.Serial, secondaries(len(r.Propagation.Secondaries)), lag(r.Seconds))
 		return err
 	}
-	fmt.Fprintf(p.W, "%s serial %d is not served everywhere after %s\n", zone, r.Serial, lag(r.Seconds))
+	self := ""
+	if newest := r.Propagation.Serial; int32(r.Serial-newest) > 0 { // RFC 1982
+		self = fmt.Sprintf("; this server itself has serial %d", newest)
+	}
+	fmt.Fprintf(p.W, "%s serial %d is not served everywhere after %s%s\n", zone, r.Serial, lag(r.Seconds), self)
 	return p.Propagation(r.Propagation)
 }
 
@@ -193,6 +209,8 @@ func secondaries(n int) string {
 		return "no others"
 	case 1:
 		return "its secondary"
+	case 2:
+		return "both secondaries"
 	}
 	return fmt.Sprintf("all %d secondaries", n)
 }

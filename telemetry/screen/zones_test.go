@@ -70,6 +70,7 @@ var pages = []struct {
 	{"zone_wait", func(p Page) error {
 		p.Wait("example.com.", control.WaitResult{Serial: 7, InSync: true, Seconds: 0.0312, Propagation: propagation})
 		p.Wait("example.com.", control.WaitResult{Serial: 7, InSync: true})
+		p.Wait("example.com.", control.WaitResult{Serial: 2026030409, Seconds: 1, Propagation: control.Propagation{Serial: 2026030407}})
 		p.Receipt(control.Receipt{Zone: "example.com.", View: "inside", Version: 8, Serial: 9, Changed: true, Added: 2, Removed: 1})
 		p.Receipt(control.Receipt{Zone: "example.com.", Version: 8, Serial: 9})
 		return p.Wait("example.com.", control.WaitResult{Serial: 2026030407, Seconds: 10, Propagation: propagation})
