@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"runtime"
+	"slices"
 	"sync"
 
 	"onoma/store"
@@ -88,11 +89,10 @@ func (l *loading) read() error {
 }
 
 func (l *loading) feed(work chan<- store.Loaded) error {
-	if len(l.rows) < few {
-		for _, row := range l.rows {
-			if row.Head > 0 {
-				work <- store.Loaded{Zone: row, Large: true}
-			}
+	written := slices.DeleteFunc(slices.Clone(l.rows), func(row store.Zone) bool { return row.Head == 0 })
+	if len(written) < few { // so that new zones by the thousand are added without a scan
+		for _, row := range written {
+			work <- store.Loaded{Zone: row, Large: true}
 		}
 		return nil
 	}
