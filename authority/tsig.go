@@ -82,7 +82,7 @@ func (w *worker) sign(out []byte, start int) []byte {
 			return out
 		}
 	} else {
-		signed, _, err = dns.SignTSIG(msg, w.sig.good.Key, w.clock(), w.sig.good.MAC)
+		signed, err = w.sig.good.Sign(msg, w.clock())
 	}
 	if err != nil {
 		return out

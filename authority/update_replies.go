@@ -1,6 +1,7 @@
 package authority
 
 import (
+	"slices"
 	"sync"
 	"time"
 
@@ -16,6 +17,7 @@ type replies struct {
 	mu      sync.Mutex
 	waiting []*UpdateReply // the one that came first, first
 	running int
+	idle    []*replier // memory of those that have ended
 }
 
 const (
@@ -29,52 +31,58 @@ const (
 func (o *replies) put(r *UpdateReply) {
 	o.mu.Lock()
 	o.waiting = append(o.waiting, r)
-	start := o.running == 0 || o.running < mostRepliers && len(o.waiting) > fewReplies
-	if start {
+	var x *replier
+	if o.running == 0 || o.running < mostRepliers && len(o.waiting) > fewReplies {
 		o.running++
+		x = o.replier()
 	}
 	o.mu.Unlock()
-	if start {
-		go (&replier{replies: o}).run()
+	if x != nil {
+		go x.run()
 	}
 }
 
-// take moves some of what waits into batch. Where nothing does, the goroutine is
-// counted no more.
-func (o *replies) take(batch []*UpdateReply) []*UpdateReply {
+// replier returns one that is idle, or a new one.
+func (o *replies) replier() *replier {
+	last := len(o.idle) - 1
+	if last < 0 {
+		return &replier{replies: o}
+	}
+	x := o.idle[last]
+	o.idle[last], o.idle = nil, o.idle[:last]
+	return x
+}
+
+// take moves some of what waits into x's batch, and reports whether there is any.
+// Where there is none x has ended.
+func (o *replies) take(x *replier) bool {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	n := min(len(o.waiting), fewReplies)
-	batch = append(batch, o.waiting[:n]...)
-	clear(o.waiting[:n])
-	if o.waiting = o.waiting[n:]; len(o.waiting) == 0 {
-		o.waiting = nil
-	}
+	x.batch = append(x.batch[:0], o.waiting[:n]...)
+	o.waiting = slices.Delete(o.waiting, 0, n)
 	if n == 0 {
 		o.running--
+		o.idle = append(o.idle, x)
 	}
-	return batch
+	return n > 0
 }
 
 // replier is one such goroutine with its memory.
 type replier struct {
 	*replies
-	b    dns.Builder
-	buf  []byte
-	opts []byte
+	batch []*UpdateReply
+	b     dns.Builder
+	buf   []byte
+	opts  []byte
 }
 
 func (x *replier) run() {
-	var batch []*UpdateReply
-	for {
-		batch = x.take(batch[:0])
-		if len(batch) == 0 {
-			return
-		}
-		for _, r := range batch {
+	for x.take(x) {
+		for _, r := range x.batch {
 			x.send(r)
 		}
-		clear(batch)
+		clear(x.batch)
 	}
 }
 
@@ -102,7 +110,7 @@ func (x *replier) message(r *UpdateReply) []byte {
 	if r.sig == nil {
 		return x.buf
 	}
-	signed, _, err := dns.SignTSIG(x.buf, r.sig.Key, x.clock(), r.sig.MAC)
+	signed, err := r.sig.Sign(x.buf, x.clock())
 	if err != nil {
 		return x.buf
 	}

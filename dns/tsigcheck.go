@@ -45,6 +45,17 @@ type VerifiedTSIG struct {
 	Len int     // the length of the message without its TSIG
 	Key TSIGKey // who signed
 	MAC []byte  // what the answer's signature covers first
+
+	h hash.Hash // keyed with Key: to make it takes as long as to use it
+}
+
+// Sign appends a TSIG to msg, the one answer to the request. It belongs to one
+// goroutine at a time.
+func (v *VerifiedTSIG) Sign(msg []byte, now time.Time) ([]byte, error) {
+	t := tsigRecord{time: seconds(now)}
+	v.h.Reset()
+	signed, _, err := t.signWith(v.h, msg, v.Key, v.MAC)
+	return signed, err
 }
 
 // SignTSIG appends a TSIG to the finished message msg and returns the message
@@ -61,6 +72,11 @@ func (t *tsigRecord) sign(msg []byte, key TSIGKey, requestMAC []byte) (signed, m
 	if err != nil {
 		return msg, nil, err
 	}
+	return t.signWith(h, msg, key, requestMAC)
+}
+
+// signWith is sign with key's hash.
+func (t *tsigRecord) signWith(h hash.Hash, msg []byte, key TSIGKey, requestMAC []byte) (signed, mac []byte, err error) {
 	if len(msg) < HeaderLen {
 		return msg, nil, ErrTruncated
 	}
@@ -95,7 +111,7 @@ func VerifyTSIG(msg []byte, keys Keyring, now time.Time) (v VerifiedTSIG, err er
 	if err := t.check(h, key, now); err != nil {
 		return v, err
 	}
-	return VerifiedTSIG{Len: t.strip(msg), Key: key, MAC: bytes.Clone(t.mac)}, nil
+	return VerifiedTSIG{Len: t.strip(msg), Key: key, MAC: bytes.Clone(t.mac), h: h}, nil
 }
 
 // check compares the MAC and then the time, in that order: nothing of a
