@@ -3,6 +3,7 @@ package zone
 import (
 	"fmt"
 	"io"
+	"slices"
 )
 
 // ReadDifference reads a delta as what turns the version with the serial number
@@ -30,8 +31,9 @@ func ReadDifference(from, to uint32, r *DeltaReader, most int) (Difference, erro
 }
 
 // Recall has the zone's history begin with what was before it was kept: steps,
-// each beginning where the one before ends, the last one leading to the version
-// with which the history begins now. It reports false where they do not fit.
+// each beginning where the one before ends, one of them leading to the version
+// with which the history begins now; those behind it are there already. It reports
+// false where they do not fit.
 func (z *Zone) Recall(steps []Difference) bool {
 	z.mu.Lock()
 	defer z.mu.Unlock()
@@ -49,9 +51,12 @@ func (h *History) recall(steps []Difference, now *Version) bool {
 	if len(h.steps) > 0 {
 		first = h.steps[0].From
 	}
-	if steps[len(steps)-1].To != first {
+	// What was kept while steps were being read is in both.
+	end := slices.IndexFunc(steps, func(s Difference) bool { return s.To == first })
+	if end < 0 {
 		return false
 	}
+	steps = steps[:end+1]
 	most := min(h.limits.Octets, max(now.live, leastOctets)) - h.octets
 	at := len(steps)
 	for at > 0 && len(h.steps)+len(steps)-at < h.limits.Steps {
