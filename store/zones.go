@@ -4,6 +4,8 @@ import (
 	"context"
 	"database/sql"
 	"fmt"
+	"slices"
+	"strings"
 )
 
 // Zone is a zone, and where its versions are.
@@ -63,25 +65,20 @@ func (s *Store) AddZones(ctx context.Context, add []Zone) ([]Zone, error) {
 	return out, s.fail("adding zones", err)
 }
 
-// manyZones is from how many on it is quicker to read all zones than each.
-const manyZones = 50
+// manyZones is from how many on it is quicker to read all zones than those alone,
+// and zonesAtOnce how many are looked up by one statement.
+const (
+	manyZones   = 4096
+	zonesAtOnce = 128
+)
 
 func (t tx) findZones(ctx context.Context, wanted, out []Zone) error {
-	if len(wanted) < manyZones {
-		for i, z := range wanted {
-			err := out[i].scan(t.row(ctx, "SELECT "+zoneColumns+" FROM zones z WHERE z.view = ? AND z.name = ?", z.View, z.Name))
-			if err != nil {
-				return fmt.Errorf("zone %q: %w", z.Name, err)
-			}
-		}
-		return nil
-	}
 	type key struct{ view, name string }
 	at := make(map[key][]int, len(wanted))
 	for i, z := range wanted {
 		at[key{z.View, z.Name}] = append(at[key{z.View, z.Name}], i)
 	}
-	return t.each(ctx, func(r *sql.Rows) error {
+	found := func(r *sql.Rows) error {
 		var z Zone
 		if err := z.scan(r); err != nil {
 			return err
@@ -90,7 +87,21 @@ func (t tx) findZones(ctx context.Context, wanted, out []Zone) error {
 			out[i] = z
 		}
 		return nil
-	}, "SELECT "+zoneColumns+" FROM zones z")
+	}
+	if len(wanted) >= manyZones {
+		return t.each(ctx, found, "SELECT "+zoneColumns+" FROM zones z")
+	}
+	for some := range slices.Chunk(wanted, zonesAtOnce) {
+		args := make([]any, 0, 2*len(some))
+		for _, z := range some {
+			args = append(args, z.View, z.Name)
+		}
+		pairs := strings.Repeat(", (?, ?)", len(some))[2:]
+		if err := t.each(ctx, found, "SELECT "+zoneColumns+" FROM zones z WHERE (z.view, z.name) IN (VALUES "+pairs+")", args...); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // zone returns one zone; ErrGone where there is none.
