@@ -33,6 +33,7 @@ type operations struct {
 	dump     func(zone string) (control.Text, error)
 	report   func(*telemetry.Report) // adds what only this kind of server counts
 	serving  func()                  // is called once clients are answered
+	manage   *control.ZoneDesk       // what can be done about zones that change
 }
 
 // instruments watch a server and tell of it.
@@ -170,7 +171,7 @@ const metricsConns = 64
 const zonesInMetrics = 100
 
 func (in *instruments) desk() control.Desk {
-	d := control.Desk{Report: in.reportNow, Zones: in.zones, Dump: in.dump}
+	d := control.Desk{Report: in.reportNow, Zones: in.zones, Dump: in.dump, Manage: in.manage}
 	if in.top {
 		d.Top = in.hub.Top
 	}

@@ -30,13 +30,14 @@ const (
 
 type commandLine struct {
 	Authority authorityCmd `cmd:"" group:"Serve" help:"Serve zone files: an authoritative name server."`
+	Serve     serveCmd     `cmd:"" group:"Serve" help:"Serve what a configuration file says: zones that change, kept in a database."`
 	Resolver  resolverCmd  `cmd:"" group:"Serve" help:"Resolve names for others: a recursive resolver."`
 	Ctl       ctlCmd       `cmd:"" group:"Serve" help:"Talk to a server that runs: status, counts, zones, reload."`
 	Lab       labCmd       `cmd:"" group:"Serve" help:"Run the whole DNS on this machine, and change it."`
 	Query     queryCmd     `cmd:"" group:"Look" help:"Ask one question, with dig's habits."`
 	Trace     traceCmd     `cmd:"" group:"Look" help:"Follow a name from the root to its answer, hop by hop."`
 	Zone      zoneCmd      `cmd:"" group:"Zone files" help:"Check, format and compare zone files."`
-	Config    configCmd    `cmd:"" group:"Serve" help:"Check a configuration file, or make one of another server's."`
+	Restore   restoreCmd   `cmd:"" group:"Serve" help:"Make a server's database of a backup."`
 	Version   versionCmd   `cmd:"" group:"About" help:"Say which onoma this is."`
 }
 
@@ -52,6 +53,7 @@ type app struct {
 	stderr  io.Writer
 	log     *slog.Logger
 	journal *journal.Journal // what log writes to while a server runs
+	logFile *logFile         // that the journal writes to, nil: to stderr
 }
 
 func main() { os.Exit(run()) }

@@ -1,0 +1,131 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"onoma/authority/update"
+	"onoma/config"
+	"onoma/daemon"
+	"onoma/telemetry"
+	"onoma/telemetry/control"
+	"onoma/transport/xdp"
+)
+
+type serveCmd struct {
+	Config string `required:"" placeholder:"FILE" type:"path" help:"The configuration file; \"onoma config check FILE\" says what is wrong with one."`
+}
+
+// Help is the long text of the verb.
+func (serveCmd) Help() string {
+	return `Zones, who may change them and who gets them are in the configuration file (docs/configuration.md). Everything that is
+acknowledged is on the disk first, every version of a zone is kept, and "onoma ctl" talks to the server while it runs.
+
+SIGHUP, or "onoma ctl reload", reads the configuration and the zone files again; a mistake in one of them changes nothing.
+
+    data: /var/lib/onoma
+    listen: ["0.0.0.0:53", "[::]:53"]
+    zones:
+      example.com: {file: /etc/onoma/example.com.zone}`
+}
+
+// Run serves what the file configures until it is told to end.
+func (c *serveCmd) Run(a *app) error {
+	load := func() (*config.Config, error) { return config.Load(c.Config, configOptions) }
+	conf, err := load()
+	if err != nil {
+		return hint(err, "\"onoma config check %s\" looks at all that the file names, too", c.Config)
+	}
+	end, err := a.logTo(&conf.Log)
+	if err != nil {
+		return err
+	}
+	defer end()
+	l, err := listeningOf(conf)
+	if err != nil {
+		return err
+	}
+	options, manners, err := mannersOf(&conf.Server).apply(a)
+	if err != nil {
+		return err
+	}
+	l.vouch = manners.vouch()
+	d, err := daemon.New(a.ctx, daemon.Options{Config: conf, Load: load, Authority: options, LookUp: hostAddresses, Log: a.log})
+	if err != nil {
+		return err
+	}
+	// What was taken in is finished after the last answer.
+	d.Start(context.WithoutCancel(a.ctx))
+	err = l.serve(a, d, serveOperations(a, d, conf, manners))
+	return errors.Join(err, d.Close())
+}
+
+// configOptions has rules for UPDATE read where the file is.
+var configOptions = config.Options{CheckRule: func(text string) error {
+	_, err := update.ParseRule(text)
+	return err
+}}
+
+// serveOperations are those of a server with a configuration.
+func serveOperations(a *app, d *daemon.Daemon, conf *config.Config, m *manners) operations {
+	return operations{
+		role: "authority", identity: conf.Server.NSID,
+		zones:  d.Zones,
+		dump:   func(name string) (control.Text, error) { return d.Dump(name) },
+		report: func(r *telemetry.Report) { reportAuthority(r, d.Stats()) },
+		reload: func(ctx context.Context, name string) ([]control.Reloaded, error) {
+			if name == "" {
+				m.reload(a.log)
+				a.reopenLog()
+			}
+			return d.ReloadAll(ctx, name)
+		},
+		serving: d.Serving,
+		manage:  d.Desk(),
+	}
+}
+
+// listeningOf returns the flags that mean what the file says.
+func listeningOf(conf *config.Config) (*listening, error) {
+	l := &listening{Threads: conf.Threads}
+	for _, e := range conf.Listen {
+		out := endpoint{scheme: e.Scheme, addr: e.Addr, path: e.Path}
+		if e.Scheme == "xdp" {
+			var err error
+			if out.xdp, err = xdp.Parse(e.Text); err != nil {
+				return nil, fmt.Errorf("listen: %w", err)
+			}
+		}
+		l.Listen = append(l.Listen, out)
+	}
+	for _, c := range conf.TLS.Certificates {
+		l.TLSCert, l.TLSKey = append(l.TLSCert, c.Cert), append(l.TLSKey, c.Key)
+	}
+	acme := conf.TLS.ACME
+	l.TLSSelfSigned = conf.TLS.SelfSigned
+	l.ACMEDomain, l.ACMEEmail, l.ACMECA, l.ACMERoots, l.ACMEDir = acme.Domains, acme.Email, acme.CA, acme.Roots, acme.Dir
+	l.ProxyFrom, l.Triage, l.DSCP = conf.Server.ProxyFrom, conf.Server.Triage, conf.Server.DSCP
+	if conf.Metrics.IsValid() {
+		l.Metrics = conf.Metrics.String()
+	}
+	if l.Control = conf.Control; l.Control == "off" {
+		l.Control = ""
+	}
+	l.TopSample = conf.TopSample
+	l.Dnstap, l.DnstapSample, l.DnstapMessages = conf.Dnstap.To, conf.Dnstap.Sample, conf.Dnstap.Messages
+	return l, nil
+}
+
+// mannersOf returns the flags that mean what the file says.
+func mannersOf(c *config.Manners) *mannersFlags {
+	f := &mannersFlags{
+		NSID: c.NSID, ServerVersion: c.Version, ServerID: c.Hostname, MaxUDP: c.MaxUDP, ReportAgent: dnsName{c.ReportAgent},
+		Cookies: c.Cookies.Enabled, CookieSecrets: c.Cookies.Secrets, RequireCookies: c.Cookies.Required,
+	}
+	if r := c.RateLimit; r.Rate > 0 || r.Stream > 0 {
+		f.RateLimit, f.RateLimitTotal, f.RateLimitStream = r.Rate, r.Total, r.Stream
+		f.RateLimitSlip, f.RateLimitLeak, f.RateLimitAllow, f.RateLimitSize = r.Slip, r.Leak, r.Allow, r.Size
+	}
+	return f
+}
