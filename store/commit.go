@@ -132,7 +132,7 @@ func appendVersion(args []any, v *Version) []any {
 		delta = []byte{}
 	}
 	return append(args, v.Zone, int64(v.Number), int64(v.Commit), int64(v.Serial), v.At.UnixMicro(), v.Door, v.Author, v.Comment,
-		int64(v.Removed), int64(v.Added), v.Octets, v.Staged, int64(v.Parts), int64(v.sum()), delta)
+		int64(v.Removed), int64(v.Added), v.Octets, v.Staged, int64(v.Parts), v.sum(), delta)
 }
 
 // moved checks that the head of a zone was where its new versions begin.

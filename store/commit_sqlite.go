@@ -194,7 +194,7 @@ func (c *embeddedCommitter) argVersion(v *Version) {
 	c.arg(v.Octets)
 	c.arg(v.Staged)
 	c.arg(int64(v.Parts))
-	c.arg(int64(v.sum()))
+	c.arg(v.sum())
 	if v.Delta == nil {
 		c.arg(noDelta)
 	} else {

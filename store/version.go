@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"hash/crc32"
 	"iter"
+	"sync"
 	"time"
 )
 
@@ -29,43 +30,68 @@ type Version struct {
 }
 
 const (
-	headColumns    = "v.zone, v.number, v.commit_no, v.serial, v.at, v.door, v.author, v.comment, v.removed, v.added, v.staged, v.parts, v.octets"
-	versionColumns = headColumns + ", v.sum, v.delta"
+	headColumns    = "v.zone, v.number, v.commit_no, v.serial, v.at, v.door, v.author, v.comment, v.removed, v.added, v.staged, v.parts, v.octets, v.sum"
+	versionColumns = headColumns + ", v.delta"
 )
 
-// scanHead reads a row of headColumns.
-func (v *Version) scanHead(row interface{ Scan(...any) error }, more ...any) error {
-	var at int64
-	into := append(make([]any, 0, 16), &v.Zone, &v.Number, &v.Commit, &v.Serial, &at, &v.Door, &v.Author, &v.Comment,
-		&v.Removed, &v.Added, &v.Staged, &v.Parts, &v.Octets)
-	err := row.Scan(append(into, more...)...)
-	v.At = time.UnixMicro(at).UTC()
+// scanHead reads a row of headColumns, and verifies it.
+func (v *Version) scanHead(row interface{ Scan(...any) error }) error {
+	sum, err := v.scanUnchecked(row)
+	if err == nil && uint32(sum>>32) != v.headSum() {
+		err = v.damaged()
+	}
 	return err
 }
 
 // scan reads a row of versionColumns, and verifies it.
 func (v *Version) scan(row interface{ Scan(...any) error }) error {
-	var sum uint32
-	if err := v.scanHead(row, &sum, &v.Delta); err != nil {
-		return err
+	sum, err := v.scanUnchecked(row, &v.Delta)
+	if err == nil && sum != v.sum() {
+		err = v.damaged()
 	}
-	if sum != v.sum() {
-		return fmt.Errorf("%w: version %d of zone %d does not match its checksum", ErrCorrupt, v.Number, v.Zone)
-	}
-	return nil
+	return err
+}
+
+func (v *Version) scanUnchecked(row interface{ Scan(...any) error }, more ...any) (sum int64, err error) {
+	var at int64
+	into := append(make([]any, 0, 16), &v.Zone, &v.Number, &v.Commit, &v.Serial, &at, &v.Door, &v.Author, &v.Comment,
+		&v.Removed, &v.Added, &v.Staged, &v.Parts, &v.Octets, &sum)
+	err = row.Scan(append(into, more...)...)
+	v.At = time.UnixMicro(at).UTC()
+	return sum, err
+}
+
+func (v *Version) damaged() error {
+	return fmt.Errorf("%w: version %d of zone %d does not match its checksum", ErrCorrupt, v.Number, v.Zone)
 }
 
 var castagnoli = crc32.MakeTable(crc32.Castagnoli)
 
-// sum is over the numbers, too, so that a delta in a wrong row is found.
-func (v *Version) sum() uint32 {
-	var b [8 + 8 + 4 + 8]byte
+// sum is what a row has to verify it by: in the upper half that of all but the delta, so that the log can be read
+// without, in the lower half that of the delta and where it belongs.
+func (v *Version) sum() int64 {
+	var b [16]byte
 	binary.BigEndian.PutUint64(b[0:], uint64(v.Zone))
 	binary.BigEndian.PutUint64(b[8:], v.Number)
-	binary.BigEndian.PutUint32(b[16:], v.Serial)
-	binary.BigEndian.PutUint64(b[20:], uint64(v.Staged))
-	return crc32.Update(crc32.Checksum(b[:], castagnoli), castagnoli, v.Delta)
+	delta := crc32.Update(crc32.Checksum(b[:], castagnoli), castagnoli, v.Delta)
+	return int64(uint64(v.headSum())<<32 | uint64(delta))
 }
+
+func (v *Version) headSum() uint32 {
+	space := headSpace.Get().(*[]byte)
+	defer headSpace.Put(space)
+	b := (*space)[:0]
+	for _, n := range [...]uint64{uint64(v.Zone), v.Number, v.Commit, uint64(v.Serial), uint64(v.At.UnixMicro()), uint64(v.Removed),
+		uint64(v.Added), uint64(v.Staged), uint64(v.Parts), uint64(v.Octets), uint64(len(v.Door)), uint64(len(v.Author))} {
+		b = binary.BigEndian.AppendUint64(b, n)
+	}
+	b = append(append(append(b, v.Door...), v.Author...), v.Comment...)
+	*space = b
+	return crc32.Checksum(b, castagnoli)
+}
+
+// headSpace has room for headSum, so that a commit does not allocate it for each row.
+var headSpace = sync.Pool{New: func() any { b := make([]byte, 0, 512); return &b }}
 
 // LastCommit returns the number of the last commit, 0 before the first.
 func (s *Store) LastCommit(ctx context.Context) (uint64, error) {
