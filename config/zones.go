@@ -71,7 +71,7 @@ type Settings struct {
 	// TransferFrom is the local address to fetch the zone from, one for IPv4 and one for IPv6.
 	TransferFrom []netip.Addr `yaml:"transfer-from"`
 
-	// Update is who may change what by UPDATE (RFC 2136), rule by rule; the first that matches counts. docs/updates.md has the rules.
+	// Update is who may change what by UPDATE (RFC 2136), rule by rule; the first that matches counts. docs/update.md has the rules.
 	Update []Rule `yaml:"update"`
 	// ForwardUpdates sends UPDATE messages on to the primaries of the zone (RFC 2136 §6).
 	ForwardUpdates bool `yaml:"forward-updates" default:"false"`
