@@ -195,6 +195,19 @@ func TestBroken(t *testing.T) {
 	}
 }
 
+// TestMost: a catalog that grows beyond what is allowed is not followed until it shrinks again.
+func TestMost(t *testing.T) {
+	c := consumer(t, nil)
+	c.AddCatalog(Settings{Catalog: id("c."), Most: 2})
+	a, b, d := "a.zones 0 PTR a.example.", "b.zones 0 PTR b.example.", "d.zones 0 PTR d.example."
+	expect(t, update(t, c, catz(t, "c.", a, b)), "add a.example. by c.", "add b.example. by c.")
+	var broken *Broken
+	if _, err := c.Update(id("c."), catz(t, "c.", a, b, d)); !errors.As(err, &broken) || broken.Findings[0].Code != "too-many-members" {
+		t.Errorf("error %v, expected too many members", err)
+	}
+	expect(t, update(t, c, catz(t, "c.", a, d)), "remove b.example. by c.", "add d.example. by c.")
+}
+
 // editedTo returns a version with the records of to that is edited from from.
 func editedTo(t testing.TB, from, to *zone.Version) *zone.Version {
 	t.Helper()

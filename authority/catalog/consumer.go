@@ -2,10 +2,12 @@ package catalog
 
 import (
 	"cmp"
+	"fmt"
 	"maps"
 	"slices"
 	"time"
 
+	"onoma/dns"
 	"onoma/zone"
 )
 
@@ -100,11 +102,24 @@ func (c *Consumer) Update(id zone.ID, v *zone.Version) ([]Action, error) {
 	} else {
 		d, err = compareVersions(&s.members, s.good, v)
 	}
+	if err == nil {
+		err = s.checkCount(v, s.members.len()+len(d.come)-len(d.gone))
+	}
 	if s.broken = err; err != nil {
 		return nil, err
 	}
 	s.good = v
 	return c.apply(s, &d), nil
+}
+
+// checkCount refuses a version with too many members.
+func (s *source) checkCount(v *zone.Version, n int) error {
+	if s.Most == 0 || n <= s.Most {
+		return nil
+	}
+	r := newReader(v)
+	r.fault(v.Origin(), dns.TypeNone, "too-many-members", fmt.Sprintf("it has %d members, expected at most %d", n, s.Most), "raise the limit, or divide the catalog")
+	return r.err()
 }
 
 // apply makes d true, and returns the actions: first of what goes, so that a zone

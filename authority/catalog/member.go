@@ -28,6 +28,7 @@ type Settings struct {
 	Catalog   zone.ID
 	Templates Templates
 	Keep      time.Duration // for which the data of a removed member stays on the disk; 0: it goes at once (§5.3)
+	Most      int           // members; a version with more is not followed; 0: any number
 }
 
 // Templates says by which template of the configuration a member is served.
