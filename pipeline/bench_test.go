@@ -7,6 +7,7 @@ import (
 	"sync"
 	"sync/atomic"
 	"testing"
+	"time"
 
 	"onoma/dns"
 	"onoma/dns/zonefile"
@@ -73,4 +74,92 @@ func settle(b *testing.B, r *rig) {
 		}
 		runtime.Gosched()
 	}
+}
+
+// BenchmarkRestart is a start with a large zone, from its snapshot.
+func BenchmarkRestart(b *testing.B) {
+	tld, v := tldVersion(b, 1_000_000)
+	spec := ZoneSpec{ID: zone.IDOf("", tld.Origin)}
+	r := newRig(b, spec)
+	r.must(replace(v))
+	v = nil
+	settle(b, r)
+	for b.Loop() {
+		r.stop()
+		runtime.GC()
+		b.ResetTimer() // the last round counts
+		r.start(spec)
+		if r.Zone(spec.ID).Current() == nil {
+			b.Fatal("the zone is not served")
+		}
+		b.StopTimer()
+		b.ReportMetric(b.Elapsed().Seconds(), "s/start")
+		b.StartTimer()
+	}
+}
+
+// BenchmarkPublish is a change of ten records in a large zone, one at a time.
+func BenchmarkPublish(b *testing.B) {
+	tld, v := tldVersion(b, 1_000_000)
+	spec := ZoneSpec{ID: zone.IDOf("", tld.Origin)}
+	r := newRig(b, spec)
+	r.must(replace(v))
+	v = nil
+	settle(b, r)
+	for i := 0; b.Loop(); i++ {
+		var records []string
+		for j := range 10 {
+			name := string(tld.AppendName(nil, (i*7919+j*104729)%tld.Delegations))
+			records = append(records, fmt.Sprintf("n%d.%s.bench. 300 IN A 192.0.2.1", i, name))
+		}
+		r.must(add(spec.ID, records...))
+	}
+}
+
+// BenchmarkManyZones loads 100,000 zones of five records.
+func BenchmarkManyZones(b *testing.B) {
+	const zones = 100_000
+	specs := make([]ZoneSpec, zones)
+	for i := range specs {
+		specs[i].ID = zone.IDOf("", dns.MustName(fmt.Sprintf("z%d.example.", i)))
+	}
+	r := newRig(b, specs...)
+	begun := time.Now()
+	var done sync.WaitGroup
+	for i := range specs {
+		origin := specs[i].ID.Name.String()
+		v := version(b, origin, 1, "www."+origin+" 300 IN A 192.0.2.1", "mail."+origin+" 300 IN A 192.0.2.2", origin+" 300 IN MX 10 mail."+origin)
+		done.Add(1)
+		for retry := true; retry; {
+			retry = r.queue.len() > 10_000
+			runtime.Gosched()
+		}
+		r.Enqueue([]zone.Change{replace(v)}, func(_ []zone.Receipt, err error) {
+			if err != nil {
+				b.Error(err)
+			}
+			done.Done()
+		})
+	}
+	done.Wait()
+	creation := time.Since(begun)
+	r.stop()
+	r.Pipeline, r.stop = nil, func() {}
+	var before, after runtime.MemStats
+	runtime.GC()
+	runtime.GC() // what pools keep goes in the second
+	runtime.ReadMemStats(&before)
+	begun = time.Now()
+	r.start(specs...)
+	loading := time.Since(begun)
+	runtime.GC()
+	runtime.ReadMemStats(&after)
+	for b.Loop() {
+		if r.Zone(specs[zones/2].ID).Current() == nil {
+			b.Fatal("a zone is not served")
+		}
+	}
+	b.ReportMetric(zones/creation.Seconds(), "created/s")
+	b.ReportMetric(loading.Seconds(), "s/start")
+	b.ReportMetric((float64(after.HeapAlloc)-float64(before.HeapAlloc))/zones, "B/zone")
 }

@@ -179,7 +179,11 @@ func (p *Pipeline) Blame(ctx context.Context, id zone.ID, name dns.Name) ([]Blam
 		return nil, err
 	}
 	var out []Blamed
-	for r := range head.Find([]byte(name.Wire())).Records() {
+	node := head.Find([]byte(name.Fold().Wire()))
+	if node.IsZero() {
+		return nil, nil
+	}
+	for r := range node.Records() {
 		out = append(out, Blamed{Record: r})
 	}
 	p.mu.RLock()

@@ -43,6 +43,9 @@ func TestHistory(t *testing.T) {
 	if err != nil || v.Serial() != 2 || !strings.Contains(textOf(v), "n0") || strings.Contains(textOf(v), "n1") {
 		t.Errorf("version 2 is %v, %v", v, err)
 	}
+	if blamed, err := r.Blame(ctx, exampleID, dns.MustName("nobody.example.")); len(blamed) > 0 || err != nil {
+		t.Errorf("a name without records: %v, %v", blamed, err)
+	}
 	blamed, err := r.Blame(ctx, exampleID, dns.MustName("n2.example."))
 	if err != nil || len(blamed) != 1 || !blamed[0].Known || blamed[0].Since.Number != 4 || blamed[0].Since.By.Name != "user:2" {
 		t.Errorf("n2 is blamed on %+v, %v", blamed, err)
