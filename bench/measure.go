@@ -268,6 +268,14 @@ func (c *contest) run(ctx context.Context, group []peer) {
 // until the run is over, which tells nothing about either's speed.
 const attempts = 3
 
+// fewest is how many answers a run must have to tell anything.
+func (p profile) fewest() int {
+	if p.over == changes {
+		return 100
+	}
+	return sampleSize
+}
+
 // oneRun loads a server as far as it goes and adds what that cost.
 func (c *contest) oneRun(ctx context.Context, e *entry) error {
 	var err error
@@ -278,7 +286,7 @@ func (c *contest) oneRun(ctx context.Context, e *entry) error {
 			continue
 		}
 		spent := (e.srv.cpu() - before).Seconds()
-		if stalled := l.completed < sampleSize || l.completed < l.sent/2 || spent == 0; stalled {
+		if stalled := l.completed < c.p.fewest() || l.completed < l.sent/2 || spent == 0; stalled {
 			err = fmt.Errorf("it stalled: %d of %d questions were answered", l.completed, l.sent)
 			continue
 		}

@@ -103,7 +103,7 @@ func (d *Daemon) open(ctx context.Context) (err error) {
 	d.pipe.Listen(d.published)
 	d.updates = update.New(update.Options{Pipeline: d.pipe, Log: d.log})
 	d.secondaries = secondary.New(secondary.Options{
-		Zones: d.pipe, Keys: d.keys, DialQUIC: d.o.DialQUIC, Save: d.saveTimers, Ended: d.fetched, Log: d.log,
+		Zones: d.pipe, Keys: d.keys, DialQUIC: d.o.DialQUIC, Save: d.saveTimers, Log: d.log,
 		Transfers: conf.Server.TransfersInMax,
 	})
 	d.files = files.New(files.Options{Submit: d.pipe.Submit, Head: d.pipe.Head, Stamps: d.stamps, Keep: d.keepStamps, Log: d.log})

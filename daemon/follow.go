@@ -5,7 +5,6 @@ import (
 	"slices"
 
 	"onoma/authority"
-	"onoma/authority/secondary"
 	"onoma/propagation"
 	"onoma/zone"
 )
@@ -65,15 +64,4 @@ func (d *Daemon) sent(id zone.ID, r authority.TransferReport) {
 	}
 	d.follower.Transferred(id, r.Client.Addr())
 	d.log.Info("zone transferred", args...)
-}
-
-// fetched is told of each transfer from a primary that has ended.
-func (d *Daemon) fetched(r secondary.Report) {
-	args := []any{"zone", r.Zone, "primary", r.Primary.Addr, "proto", r.Primary.Proto, "kind", r.Kind, "serial", r.To, "from", r.From,
-		"messages", r.Messages, "records", r.Records, "octets", r.Octets, "took", r.Took}
-	if r.Err != nil {
-		d.log.Warn("zone not fetched", append(args, "error", r.Err)...)
-		return
-	}
-	d.log.Info("zone fetched", args...)
 }
