@@ -148,6 +148,8 @@ type Consume struct {
 	Groups []Group `yaml:"groups"`
 	// MembersMax is the most members that are served; a catalog with more is refused.
 	MembersMax int `yaml:"members-max" default:"1000000" range:"1..100000000"`
+	// Keep is how long the data of a zone stays that is listed no more.
+	Keep time.Duration `yaml:"keep" default:"0s" range:"0s..3650d"`
 }
 
 // Group is a group of a catalog zone.

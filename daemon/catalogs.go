@@ -24,7 +24,7 @@ func catalogsOf(conf *config.Config) (list []catalog.Settings) {
 			for _, g := range c.Groups {
 				t.Groups[g.Name] = g.Template
 			}
-			list = append(list, catalog.Settings{Catalog: zone.IDOf(zones[i].View, zones[i].Name), Templates: t})
+			list = append(list, catalog.Settings{Catalog: zone.IDOf(zones[i].View, zones[i].Name), Templates: t, Keep: c.Keep, Most: c.MembersMax})
 		}
 	}
 	add(conf.Zones)

@@ -22,14 +22,17 @@ type Options struct {
 	// no catalog touches them (§5.2). nil: none. It is called under a lock and must
 	// not call the Manager.
 	Taken func(zone.ID) bool
-	Log   *slog.Logger  // nil: nobody is told
-	Keep  time.Duration // for which the data of members stays whose catalog went from the configuration while nobody ran
+	Log   *slog.Logger // nil: nobody is told
+	// Keep is for how long the data of members stays whose catalog went from the
+	// configuration while nobody ran, which may be a mistake; 0 means a week.
+	Keep  time.Duration
 	Batch int           // most zones in one call of the Host; 0 means 1000
 	Pause time.Duration // between two calls of the Host
 }
 
 const (
 	defaultBatch = 1000
+	defaultKeep  = 7 * 24 * time.Hour
 	firstRetry   = time.Second
 	lastRetry    = time.Minute
 	saveAtLeast  = 2 * time.Second // while there is much to do, so often is written what has been done
@@ -70,6 +73,9 @@ func NewManager(o Options) *Manager {
 	}
 	if o.Batch <= 0 {
 		o.Batch = defaultBatch
+	}
+	if o.Keep <= 0 {
+		o.Keep = defaultKeep
 	}
 	m := &Manager{
 		o: o, c: NewConsumer(o.Taken, time.Now), queued: make(map[zone.ID]bool), later: make(map[zone.ID]bool), logged: make(map[zone.ID]string),

@@ -227,8 +227,11 @@ func TestManager(t *testing.T) {
 		expectZones(t, s, "a.example. other", "n.example. other")
 		m.stop()
 		s.unknown = map[zone.ID]bool{id("c."): true}
-		m = start(t, s, Options{}, settings("d.", 0))
+		m = start(t, s, Options{Keep: time.Hour}, settings("d.", 0))
 		m.sees(t, catz(t, "d.", "d.zones 0 PTR d.example."))
+		expectZones(t, s, "a.example. kept", "d.example. plain", "n.example. kept")
+		time.Sleep(time.Hour)
+		synctest.Wait()
 		expectZones(t, s, "d.example. plain")
 	})
 }
