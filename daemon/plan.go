@@ -113,10 +113,11 @@ func forwardTo(primaries []secondary.Primary) *update.Forward {
 		if p.Proto == transport.QUIC {
 			continue // RFC 9250 says nothing of UPDATE
 		}
-		f.Primaries = append(f.Primaries, p.Addr)
-		if f.Proto = p.Proto; p.TLS != nil {
-			f.Client = &transport.Client{TLS: p.TLS}
+		to := update.Primary{Addr: p.Addr, Proto: p.Proto}
+		if p.TLS != nil {
+			to.Client = &transport.Client{TLS: p.TLS}
 		}
+		f.Primaries = append(f.Primaries, to)
 	}
 	return f
 }

@@ -18,12 +18,17 @@ type Forward struct {
 	// Allow has whose updates are passed on. Keys are not looked at: the primary
 	// knows them.
 	Allow     []netip.Prefix
-	Primaries []netip.AddrPort // asked in this order, until one can be reached
+	Primaries []Primary     // asked in this order, until one can be reached
+	Timeout   time.Duration // of all of it; 0: 10 s
+}
+
+// Primary is a server that makes the changes of a zone.
+type Primary struct {
+	Addr netip.AddrPort
 	// Proto is TCP or TLS; UDP stands for TCP, since an answer that gets lost would
 	// leave the client in doubt.
-	Proto   transport.Proto
-	Client  *transport.Client // nil: one without TLS
-	Timeout time.Duration     // of all of it; 0: 10 s
+	Proto  transport.Proto
+	Client *transport.Client // knows whom to trust over TLS; nil: one without TLS
 }
 
 var (
@@ -73,25 +78,32 @@ func (f *Forward) allows(client netip.Addr) bool {
 	return false
 }
 
-// pass asks one primary after the other. Once one has taken the request no other is
-// asked: it might be carried out twice.
-func (f *Forward) pass(reply *authority.UpdateReply) {
-	client, proto, timeout := f.Client, f.Proto, f.Timeout
+// ask passes the request on, and returns the answer.
+func (p *Primary) ask(ctx context.Context, request []byte) ([]byte, error) {
+	client, proto := p.Client, p.Proto
 	if client == nil {
 		client = &plainClient
 	}
 	if proto == transport.UDP {
 		proto = transport.TCP
 	}
+	answer, err := client.Exchange(ctx, proto, p.Addr, request, nil)
+	return answer.Msg, err
+}
+
+// pass asks one primary after the other. Once one has taken the request no other is
+// asked: it might be carried out twice.
+func (f *Forward) pass(reply *authority.UpdateReply) {
+	timeout := f.Timeout
 	if timeout == 0 {
 		timeout = 10 * time.Second
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), timeout)
 	defer cancel()
-	for _, primary := range f.Primaries {
-		answer, err := client.Exchange(ctx, proto, primary, reply.Msg, nil)
+	for i := range f.Primaries {
+		answer, err := f.Primaries[i].ask(ctx, reply.Msg)
 		if err == nil {
-			reply.Relay(answer.Msg)
+			reply.Relay(answer)
 			return
 		}
 		if !isUnsent(err) {

@@ -61,7 +61,7 @@ func TestForward(t *testing.T) {
 	primary := newFixture(t, Options{}, "grant key:ddns. zonesub")
 	key := dns.TSIGKey{Name: dns.MustName("ddns."), Algorithm: dns.HMACSHA256, Secret: []byte("a secret of some length")}
 	primary.keys.Set([]dns.TSIGKey{key})
-	secondary := newForwarder(t, Forward{Allow: everybody, Primaries: []netip.AddrPort{closedPort(t), primary.listen(t)}})
+	secondary := newForwarder(t, Forward{Allow: everybody, Primaries: []Primary{{Addr: closedPort(t)}, {Addr: primary.listen(t)}}})
 	before := secondary.zone.Current()
 	for _, proto := range []transport.Proto{transport.UDP, transport.TCP} {
 		msg, _ := newUpdate().Add(name("new"), 60, dns.TypeA, address("9")).Append(nil)
@@ -97,8 +97,8 @@ func TestForwardFails(t *testing.T) {
 		forward Forward
 		want    dns.RCode
 	}{
-		"not for this client": {Forward{Allow: []netip.Prefix{netip.MustParsePrefix("10.0.0.0/8")}, Primaries: []netip.AddrPort{closedPort(t)}}, dns.RCodeRefused},
-		"no primary there":    {Forward{Allow: everybody, Primaries: []netip.AddrPort{closedPort(t)}}, dns.RCodeServFail},
+		"not for this client": {Forward{Allow: []netip.Prefix{netip.MustParsePrefix("10.0.0.0/8")}, Primaries: []Primary{{Addr: closedPort(t)}}}, dns.RCodeRefused},
+		"no primary there":    {Forward{Allow: everybody, Primaries: []Primary{{Addr: closedPort(t)}}}, dns.RCodeServFail},
 		"no primary at all":   {Forward{Allow: everybody}, dns.RCodeServFail},
 	} {
 		if got := newForwarder(t, c.forward).update(t, newUpdate()); got != c.want {

@@ -1,6 +1,7 @@
 package update
 
 import (
+	"context"
 	"log/slog"
 	"sync"
 	"sync/atomic"
@@ -89,6 +90,7 @@ func (h *Handler) settings(u *authority.UpdateRequest) (zone.ID, *Settings) {
 func (h *Handler) Update(u *authority.UpdateRequest) (dns.RCode, *dns.EDE) {
 	if err := h.update(u); err != nil {
 		h.counts.add(err.Code)
+		h.o.Log.Debug("update refused", "zone", u.Zone.Origin(), "client", u.Client, "key", u.Key, "error", err)
 		return err.Code, &err.EDE
 	}
 	return dns.RCodeNoError, nil
@@ -137,16 +139,16 @@ func (h *Handler) leave(octets int) {
 }
 
 func (h *Handler) enqueue(j *job, id zone.ID, u *authority.UpdateRequest) {
-	reply, octets := u.Later(), len(u.Msg)
-	change := zone.Change{Zone: id, By: zone.Author{Door: zone.DoorUpdate, Name: j.client.author()}, Edit: j.edit}
+	reply, octets, author := u.Later(), len(u.Msg), j.client.author()
+	change := zone.Change{Zone: id, By: zone.Author{Door: zone.DoorUpdate, Name: author}, Edit: j.edit}
 	h.o.Pipeline.Enqueue([]zone.Change{change}, func(_ []zone.Receipt, err error) {
 		h.leave(octets)
-		h.done(reply, id, err)
+		h.done(reply, id, author, err)
 	})
 }
 
 // done answers. It is called by the goroutine that commits.
-func (h *Handler) done(reply *authority.UpdateReply, id zone.ID, err error) {
+func (h *Handler) done(reply *authority.UpdateReply, id zone.ID, client string, err error) {
 	if err == nil {
 		h.counts.add(dns.RCodeNoError)
 		reply.Answer(dns.RCodeNoError, nil)
@@ -154,9 +156,11 @@ func (h *Handler) done(reply *authority.UpdateReply, id zone.ID, err error) {
 	}
 	answer := answerTo(err)
 	h.counts.add(answer.Code)
+	level := slog.LevelDebug
 	if answer.Code == dns.RCodeServFail {
-		h.o.Log.Warn("update failed", "zone", id.String(), "error", err)
+		level = slog.LevelWarn
 	}
+	h.o.Log.Log(context.Background(), level, "update refused", "zone", id, "client", client, "error", err)
 	reply.Answer(answer.Code, &answer.EDE)
 }
 
