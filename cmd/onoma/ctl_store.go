@@ -8,7 +8,7 @@ import (
 )
 
 type ctlBackupCmd struct {
-	File string `arg:"" help:"A file that is not there yet, on the server's machine; the server writes it."`
+	File string `arg:"" help:"A file on the server's machine; the server writes it. One that is there is replaced once the new one is whole."`
 	JSON bool   `help:"As JSON."`
 }
 

@@ -27,6 +27,7 @@ func TestMain(m *testing.M) {
 // story. Besides the usual commands of testscript there are:
 //
 //	exits STATUS COMMAND...   run it, and expect this exit status
+//	expand FILE...            put variables of the environment in place of $NAME and ${NAME} in files
 //	start NAME COMMAND...     run it in the background, and go on when it logs "ready";
 //	                          $NAME is the address in its log; $NAME_udp, $NAME_tls and so on are
 //	                          the first of a transport, $NAME_tls_port its port
@@ -43,7 +44,7 @@ func TestScripts(t *testing.T) {
 		RequireUniqueNames:  true,
 		Setup:               setUp,
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
-			"exits": exits, "start": startServer, "log": logged, "hup": hup, "end": end,
+			"exits": exits, "expand": expand, "start": startServer, "log": logged, "hup": hup, "end": end,
 		},
 	})
 }
@@ -74,7 +75,10 @@ func setUp(env *testscript.Env) error {
 	// An own address each, so that scripts at the same time are not in each other's way.
 	host := "127." + strconv.Itoa(160+rand.IntN(80)) + "." + strconv.Itoa(rand.IntN(256)) + "." + strconv.Itoa(1+rand.IntN(250))
 	env.Setenv("HOST", host)
-	env.Setenv("LABPORT", strconv.Itoa(20000+rand.IntN(10000)))
+	port := 20000 + rand.IntN(10000)
+	env.Setenv("LABPORT", strconv.Itoa(port))
+	env.Setenv("PORT1", strconv.Itoa(port+1))
+	env.Setenv("PORT2", strconv.Itoa(port+2))
 	shared := os.Getenv("ONOMA_SHARED")
 	if shared == "" {
 		shared = filepath.Join("..", "..", "..", "shared")
@@ -107,6 +111,15 @@ func exits(ts *testscript.TestScript, neg bool, args []string) {
 	}
 	if got != want {
 		ts.Fatalf("exit status %d, expected %d", got, want)
+	}
+}
+
+func expand(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) == 0 {
+		ts.Fatalf("usage: expand FILE...")
+	}
+	for _, file := range args {
+		ts.Check(os.WriteFile(ts.MkAbs(file), []byte(os.Expand(ts.ReadFile(file), ts.Getenv)), 0o644))
 	}
 }
 
