@@ -186,6 +186,9 @@ func copyTable(ctx context.Context, from, into tx, table string) error {
 	if err != nil {
 		return err
 	}
+	if len(rows) == 0 {
+		return nil
+	}
 	return write()
 }
 

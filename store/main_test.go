@@ -23,14 +23,15 @@ func TestMain(m *testing.M) {
 	os.Exit(code)
 }
 
-// The PostgreSQL that the tests share; each has a database of its own.
+// The PostgreSQL that the tests share. Each has a schema of its own in one database, as making a database takes long.
 var (
 	server     *peers.Postgres
 	serverErr  error
 	serverOnce sync.Once
+	schemas    int
 )
 
-// postgresURL returns that of an empty database, or skips the test.
+// postgresURL returns that of an empty schema, or skips the test.
 func postgresURL(t testing.TB) string {
 	t.Helper()
 	if !peers.HasPostgres() {
@@ -40,7 +41,8 @@ func postgresURL(t testing.TB) string {
 	if serverErr != nil {
 		t.Fatal(serverErr)
 	}
-	return server.Database(t)
+	schemas++
+	return fmt.Sprintf("%s&search_path=test%d", server.URL("postgres"), schemas)
 }
 
 func sqliteURL(t testing.TB) string { return "sqlite:" + filepath.Join(t.TempDir(), "onoma.db") }

@@ -108,7 +108,8 @@ func TestWhatIsNotOurs(t *testing.T) {
 }
 
 func TestForeignPostgres(t *testing.T) {
-	url := postgresURL(t)
+	postgresURL(t) // or it is skipped
+	url := server.Database(t)
 	db, err := sql.Open("pgx", url)
 	if err != nil {
 		t.Fatal(err)

@@ -27,7 +27,8 @@ const (
 // proxied returns a URL of the same database by way of a cutter.
 func proxied(t *testing.T, url string) (*cutter, string) {
 	t.Helper()
-	address, server, _ := strings.Cut(url, "?host=")
+	address, rest, _ := strings.Cut(url, "?host=")
+	server, more, _ := strings.Cut(rest, "&")
 	dir, err := os.MkdirTemp("", "cut") // short, as the path of a socket must be
 	if err != nil {
 		t.Fatal(err)
@@ -48,7 +49,7 @@ func proxied(t *testing.T, url string) (*cutter, string) {
 			go c.serve(conn)
 		}
 	}()
-	return c, address + "?host=" + dir
+	return c, address + "?host=" + dir + "&" + more
 }
 
 func (c *cutter) serve(client net.Conn) {

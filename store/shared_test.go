@@ -210,7 +210,7 @@ func TestServerIsKilled(t *testing.T) {
 			}
 		}
 	}()
-	for range 3 {
+	for range 2 {
 		for range 20 {
 			<-acknowledged
 		}

@@ -182,5 +182,5 @@ func (t tx) loadDeltas(ctx context.Context, g *group, first, last int64) error {
 		l.Deltas = append(l.Deltas, v)
 		return nil
 	}, "SELECT "+versionColumns+` FROM zones z JOIN versions v ON v.zone = z.id AND v.number > z.checkpoint
-		WHERE z.id BETWEEN ? AND ? ORDER BY z.id, v.number`, first, last)
+		WHERE z.id BETWEEN ? AND ? AND v.zone BETWEEN ? AND ? ORDER BY v.zone, v.number`, first, last, first, last)
 }

@@ -6,6 +6,7 @@ import (
 	"encoding/binary"
 	"fmt"
 	"hash/crc32"
+	"slices"
 	"time"
 )
 
@@ -69,29 +70,53 @@ func (s *Store) States(ctx context.Context, what string) (map[int64][]byte, erro
 	return out, s.fail("reading the zones' states", err)
 }
 
-// SetState sets states of zones, many in one transaction. Nil data forgets one. What is set for a zone that has been
-// removed is dropped.
+// setAtOnce is how many states are set in one transaction.
+const setAtOnce = 1000
+
+// SetState sets states of zones, as many as there are, up to 1000 of them in one transaction: so commits never wait long
+// for it. Nil data forgets one; of several for the same the last counts. What is set for a zone that has been removed
+// is dropped.
 func (s *Store) SetState(ctx context.Context, states []ZoneState) error {
-	err := s.write(ctx, func(t tx) error {
-		for i := range states {
-			if err := t.setState(ctx, &states[i]); err != nil {
+	for some := range slices.Chunk(states, setAtOnce) {
+		err := s.write(ctx, func(t tx) error { return t.setStates(ctx, some) })
+		if err != nil {
+			return s.fail("writing the zones' states", err)
+		}
+	}
+	return nil
+}
+
+func (t tx) setStates(ctx context.Context, states []ZoneState) error {
+	type key struct {
+		zone int64
+		what string
+	}
+	place := make(map[key]int, len(states))
+	set := make([]*ZoneState, 0, len(states))
+	for i := range states {
+		z := &states[i]
+		if at, ok := place[key{z.Zone, z.What}]; ok {
+			set[at] = z
+			continue
+		}
+		place[key{z.Zone, z.What}] = len(set)
+		set = append(set, z)
+	}
+	for _, z := range set {
+		if z.Data == nil {
+			if _, err := t.exec(ctx, "DELETE FROM states WHERE zone = ? AND what = ?", z.Zone, z.What); err != nil {
 				return err
 			}
 		}
-		return nil
-	})
-	return s.fail("writing the zones' states", err)
-}
-
-func (t tx) setState(ctx context.Context, z *ZoneState) error {
-	if z.Data == nil {
-		_, err := t.exec(ctx, "DELETE FROM states WHERE zone = ? AND what = ?", z.Zone, z.What)
-		return err
 	}
-	_, err := t.exec(ctx, `INSERT INTO states (zone, what, sum, data) 
-		SELECT id, CAST(? AS TEXT), CAST(? AS BIGINT), CAST(? AS {blob}) FROM zones WHERE id = ?
-		ON CONFLICT (what, zone) DO UPDATE SET sum = excluded.sum, data = excluded.data`, z.What, int64(z.sum()), z.Data, z.Zone)
-	return err
+	set = slices.DeleteFunc(set, func(z *ZoneState) bool { return z.Data == nil })
+	return t.insertRows(ctx, len(set), "(CAST(? AS BIGINT), CAST(? AS TEXT), CAST(? AS BIGINT), CAST(? AS {blob}))",
+		"INSERT INTO states (zone, what, sum, data) SELECT z.id, v.column2, v.column3, v.column4 FROM (",
+		`) v JOIN zones z ON z.id = v.column1 WHERE 1 = 1
+		ON CONFLICT (what, zone) DO UPDATE SET sum = excluded.sum, data = excluded.data`,
+		func(args []any, i int) []any {
+			return append(args, set[i].Zone, set[i].What, int64(set[i].sum()), set[i].Data)
+		})
 }
 
 // Lease gives holder, for a time, the sole right to some work that must be done once among the nodes, or renews it.

@@ -19,7 +19,7 @@ func TestStates(t *testing.T) {
 				t.Fatal(err)
 			}
 		}
-		if err := s.SetState(t.Context(), []ZoneState{{a.ID, "timers", []byte("2")}, {a.ID, "file", nil}}); err != nil {
+		if err := s.SetState(t.Context(), []ZoneState{{a.ID, "timers", []byte("1b")}, {a.ID, "file", nil}, {a.ID, "timers", []byte("2")}}); err != nil {
 			t.Fatal(err)
 		}
 		got, err := s.States(t.Context(), "timers")

@@ -53,6 +53,11 @@ var insertSizes = []int{16, 4, 1}
 
 // insert inserts n rows, whose values fill appends to args. into is all before VALUES, and after all behind.
 func (t tx) insert(ctx context.Context, n, columns int, into, after string, fill func(args []any, i int) []any) error {
+	return t.insertRows(ctx, n, values(1, columns), into, after, fill)
+}
+
+// insertRows is insert with the text of a row, where the databases must be told the types.
+func (t tx) insertRows(ctx context.Context, n int, row, into, after string, fill func(args []any, i int) []any) error {
 	var args []any
 	for i := 0; i < n; {
 		size := 1
@@ -65,7 +70,7 @@ func (t tx) insert(ctx context.Context, n, columns int, into, after string, fill
 		for end := i + size; i < end; i++ {
 			args = fill(args, i)
 		}
-		if _, err := t.exec(ctx, into+" VALUES "+values(size, columns)+" "+after, args...); err != nil {
+		if _, err := t.exec(ctx, into+" VALUES "+strings.Repeat(row+",", size-1)+row+" "+after, args...); err != nil {
 			return err
 		}
 	}
