@@ -210,3 +210,23 @@ func mustPolicy(t testing.TB, text string) Policy {
 	}
 	return p
 }
+
+// A second's worth at once, and then one after the other.
+func TestPace(t *testing.T) {
+	p := pace{every: perSecond(10)}
+	now := time.Unix(1_000_000, 0)
+	many := func() (n int) {
+		for n < 100 && p.take(now) {
+			n++
+		}
+		return n
+	}
+	first := many()
+	now = now.Add(200 * time.Millisecond)
+	second := many()
+	now = now.Add(time.Hour)
+	third := many()
+	if first < 10 || first > 11 || second != 2 || third != first {
+		t.Errorf("%d, %d after 0.2 s and %d after an hour, expected about 10, 2 and as many as at first", first, second, third)
+	}
+}

@@ -6,9 +6,10 @@ import (
 	"testing"
 )
 
-// StartUpdatableBIND runs BIND as the primary of zones that everybody may update and transfer, at addr (see [Peer.Addr]),
-// until the test ends. Its journals are written beside the zone files. It skips the test when BIND is not installed.
-func StartUpdatableBIND(t testing.TB, zones Zones, addr netip.AddrPort) *Server {
+// StartUpdatableBIND runs BIND as the primary of zones that everybody may transfer, at addr (see [Peer.Addr]), until the test
+// ends. Who may update a zone is said by rules of its update-policy, by the zone's name; where it has none, everybody may. Its
+// journals are written beside the zone files. It skips the test when BIND is not installed.
+func StartUpdatableBIND(t testing.TB, zones Zones, addr netip.AddrPort, policies map[string]string, keys ...Key) *Server {
 	t.Helper()
 	Need(t, BIND.Binary)
 	dir := tempDir(t, BIND.Name)
@@ -23,8 +24,15 @@ func StartUpdatableBIND(t testing.TB, zones Zones, addr netip.AddrPort) *Server 
 		"};",
 		"controls { };",
 	}
+	for _, k := range keys {
+		lines = append(lines, fmt.Sprintf("key %q { algorithm hmac-sha256; secret %q; };", k.Name, k.Secret))
+	}
 	for _, z := range zones {
-		lines = append(lines, fmt.Sprintf("zone %q { type primary; file %q; allow-update { any; }; };", z.Name, z.File))
+		who := "allow-update { any; };"
+		if rules, ok := policies[z.Name]; ok {
+			who = "update-policy { " + rules + " };"
+		}
+		lines = append(lines, fmt.Sprintf("zone %q { type primary; file %q; %s };", z.Name, z.File, who))
 	}
 	conf, err := writeFile(dir, "named.conf", lines...)
 	if err != nil {

@@ -255,7 +255,7 @@ func TestConformanceOfBIND(t *testing.T) {
 		}
 		zones = append(zones, peers.Zone{Name: caseZone(i).String(), File: file})
 	}
-	bind := peers.StartUpdatableBIND(t, zones, peers.BIND.Addr(t))
+	bind := peers.StartUpdatableBIND(t, zones, peers.BIND.Addr(t), nil)
 	for i, c := range cases {
 		origin := caseZone(i)
 		before := content(load(t, origin, text).Current())
