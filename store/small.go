@@ -122,8 +122,8 @@ func (t tx) loadGroup(ctx context.Context, zones []sizedZone, yield func(Loaded,
 	}
 	for i := range g.loaded {
 		l := &g.loaded[i]
-		if g.errs[i] == nil && uint64(len(l.Deltas)) != l.Zone.Head-l.Zone.Checkpoint {
-			g.errs[i] = fmt.Errorf("%w: there are %d versions after the checkpoint, and not %d", ErrCorrupt, len(l.Deltas), l.Zone.Head-l.Zone.Checkpoint)
+		if g.errs[i] == nil {
+			g.errs[i] = l.check()
 		}
 		if g.errs[i] != nil {
 			*l = Loaded{Zone: l.Zone}
@@ -132,6 +132,18 @@ func (t tx) loadGroup(ctx context.Context, zones []sizedZone, yield func(Loaded,
 		if !yield(*l, g.errs[i]) {
 			return errStop{}
 		}
+	}
+	return nil
+}
+
+// check compares the deltas with what the zone says of them.
+func (l *Loaded) check() error {
+	n := uint64(len(l.Deltas))
+	if n != l.Zone.Head-l.Zone.Checkpoint {
+		return fmt.Errorf("%w: there are %d versions after the checkpoint, and not %d", ErrCorrupt, n, l.Zone.Head-l.Zone.Checkpoint)
+	}
+	if n > 0 && l.Deltas[n-1].Serial != l.Zone.Serial {
+		return fmt.Errorf("%w: the newest version has serial number %d, and the zone %d", ErrCorrupt, l.Deltas[n-1].Serial, l.Zone.Serial)
 	}
 	return nil
 }
