@@ -86,7 +86,6 @@ func (st *state) size() zone.Stats {
 // keep puts histories in order until ctx ends, and then writes what makes the next
 // start quick.
 func (p *Pipeline) keep(ctx context.Context) {
-	p.recall(ctx)
 	tick := time.NewTicker(p.o.Every)
 	defer tick.Stop()
 	for {
@@ -257,26 +256,33 @@ func (p *Pipeline) tooMuch(ctx context.Context, st *state, most int64) (uint64, 
 	}
 }
 
-// recall fills the differences in memory, of which a secondary may want some by
-// IXFR, with what was before the start.
-func (p *Pipeline) recall(ctx context.Context) {
+// Recall fills a zone's differences in memory, of which a secondary may want some
+// by IXFR, with what was before the start. It reads the database the first time.
+func (p *Pipeline) Recall(ctx context.Context, id zone.ID) {
+	st, err := p.lookup(id)
+	if err != nil || st.recalled.Load() {
+		return
+	}
+	p.recalling.Lock()
+	defer p.recalling.Unlock()
+	if st.recalled.Load() {
+		return
+	}
+	p.mu.RLock()
+	number, oldest, broken := st.number, st.oldest, st.broken
+	p.mu.RUnlock()
+	if broken != nil {
+		return
+	}
 	limits := p.o.History.WithDefaults()
-	for _, st := range p.all() {
-		if ctx.Err() != nil {
-			return
-		}
-		p.mu.RLock()
-		number, oldest, broken := st.number, st.oldest, st.broken
-		p.mu.RUnlock()
-		if broken != nil || number <= max(oldest, 1) {
-			continue
-		}
-		from := max(oldest, 1)
-		if n := uint64(limits.Steps); number-from > n {
-			from = number - n
-		}
+	from := max(oldest, 1)
+	if n := uint64(limits.Steps); number > from && number-from > n {
+		from = number - n
+	}
+	if number > from {
 		p.warn(st, "differences of earlier versions could not be read: secondaries may have to fetch all of the zone", p.recallZone(ctx, st, number, from, limits.Octets))
 	}
+	st.recalled.Store(ctx.Err() == nil)
 }
 
 // recallZone reads the differences from the version number back to from.

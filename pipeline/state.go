@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"onoma/store"
@@ -24,6 +25,8 @@ type Pipeline struct {
 	rows      map[int64]*state
 	listeners []func(zone.Receipt)
 	refused   refusals
+
+	recalling sync.Mutex // held by who reads differences back into memory; taken before mu
 
 	queue   queue
 	prepare chan struct{} // as many as may be prepared at a time
@@ -61,6 +64,8 @@ type state struct {
 	snapshot   uint64
 	unsaved    int64 // octets of deltas after the snapshot
 	broken     error // why the zone cannot be served or changed
+
+	recalled atomic.Bool // what was before the start is among the differences in memory
 
 	waiting []*batch // that come after the one that holds the zone; turn
 	held    bool     // turn
