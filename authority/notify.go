@@ -65,6 +65,7 @@ type notices struct {
 	peers  map[Secondary]*peer
 	order  []*peer // in which they came
 	timers timers
+	counts NotifyCounts
 }
 
 // peer is a secondary.
@@ -227,6 +228,7 @@ func (c *notices) failed(n *notice, why error, now time.Time) {
 	n.state.Err, n.state.Changed = why.Error(), now
 	if n.state.Tries >= maxTries {
 		n.state.GaveUp = true
+		c.counts.GaveUp++
 		c.land(n)
 		n.phase = idle
 		return
@@ -258,6 +260,7 @@ func (c *notices) send(n *notice, now time.Time) (msg []byte, ok bool) {
 	n.phase, n.due = flying, now.Add(min(wait, answerTime))
 	n.peer.ids[n.id] = n
 	n.peer.flying++
+	c.counts.Sent++
 	heap.Push(&c.timers, n)
 	return msg, true
 }
@@ -326,6 +329,7 @@ func (c *notices) answer(n *notice, msg []byte, h dns.Header, now time.Time) (ac
 		return false
 	}
 	n.state.Acked, n.state.Err, n.state.Changed = sent, "", now
+	c.counts.Acked++
 	if n.state.Wanted != sent {
 		c.queue(n)
 		return true

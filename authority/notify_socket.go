@@ -79,6 +79,20 @@ func (n *Notifier) Forget(name dns.Name) {
 	n.core.forget(name)
 }
 
+// NotifyCounts are since the Notifier was made.
+type NotifyCounts struct {
+	Sent   uint64 // messages
+	Acked  uint64 // versions that a secondary has acknowledged
+	GaveUp uint64 // versions that a secondary did not acknowledge
+}
+
+// Counts returns the counts.
+func (n *Notifier) Counts() NotifyCounts {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	return n.core.counts
+}
+
 // States returns what is known of each zone and secondary, one secondary
 // after the other.
 func (n *Notifier) States() []NotifyState {

@@ -6,6 +6,7 @@ import (
 	"iter"
 	"net/http"
 	"runtime"
+	"slices"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -106,7 +107,7 @@ var all = []*prometheus.Desc{
 type collector struct{ Source }
 
 func (c *collector) Describe(out chan<- *prometheus.Desc) {
-	for _, d := range all {
+	for _, d := range slices.Concat(all, allChanging) {
 		out <- d
 	}
 }
@@ -119,6 +120,7 @@ func (c *collector) Collect(out chan<- prometheus.Metric) {
 	p.traffic(&r)
 	p.transports(&r)
 	p.zones(&r)
+	p.changing(r.Changing)
 	c.eachZone(p, r.Zones.Count)
 	p.sinks(&r)
 }

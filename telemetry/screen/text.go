@@ -99,6 +99,7 @@ func WriteStats(w io.Writer, r *telemetry.Report) error {
 		rows(t, r.Limited)
 		row(t, "slipped", r.Slipped)
 	}
+	changing(t, r.Changing)
 	sinks(t, r)
 	return t.Flush()
 }

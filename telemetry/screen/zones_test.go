@@ -5,6 +5,7 @@ import (
 	"testing"
 	"time"
 
+	"onoma/telemetry"
 	"onoma/telemetry/control"
 )
 
@@ -98,4 +99,25 @@ func TestDifferencesHaveColoursOnTerminals(t *testing.T) {
 	if want := "\x1b[31m-a\x1b[0m\n\x1b[32m+b\x1b[0m\n"; b.String() != want {
 		t.Errorf("%q, expected %q", b.String(), want)
 	}
+}
+
+func TestStatsOfZonesThatChange(t *testing.T) {
+	r := report(2)
+	r.Changing = &telemetry.Changing{
+		Changes: []telemetry.ChangeCount{{Door: "update", Outcome: "committed", Count: 1234}, {Door: "file", Outcome: "refused", Count: 1}},
+		Refused: map[string]uint64{"semantics": 1}, Saved: 1234, Queue: 3, StoreBytes: 5 << 20,
+		Commits:      telemetry.Latencies([]time.Duration{time.Second}, []uint64{400, 0}, 500*time.Millisecond),
+		Updates:      map[string]uint64{"NOERROR": 1234, "REFUSED": 2},
+		TransfersOut: []telemetry.TransferCount{{Kind: "ixfr", Outcome: "done", Count: 8, Octets: 12345}},
+		NotifyOut:    map[string]uint64{"sent": 20, "acknowledged": 19}, NotifyIn: map[string]uint64{"taken": 1},
+		States: []telemetry.StateCount{{Kind: "primary", State: "served", Count: 2}},
+		Propagation: &telemetry.Propagations{
+			Secondaries: map[string]int{"in sync": 3, "behind": 1}, Failing: 1, Worst: []telemetry.ZoneLag{{Zone: "a.", View: "in", Serial: 7, Behind: 1, Seconds: 90}},
+		},
+	}
+	var b strings.Builder
+	if err := WriteStats(&b, &r); err != nil {
+		t.Fatal(err)
+	}
+	golden(t, "stats_changing", b.String())
 }
