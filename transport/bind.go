@@ -81,7 +81,7 @@ func bind(addr netip.AddrPort, cfg *Config) (*bound, error) {
 }
 
 func bindOnce(addr netip.AddrPort, cfg *Config) (*bound, error) {
-	l, err := listenTCP(addr, cfg.DSCP)
+	l, err := listenTCP(addr, TCP, cfg)
 	if err != nil {
 		return nil, &BindError{addr, TCP, err}
 	}
@@ -99,9 +99,12 @@ func bindOnce(addr netip.AddrPort, cfg *Config) (*bound, error) {
 	return b, nil
 }
 
-func listenTCP(addr netip.AddrPort, dscp int) (*net.TCPListener, error) {
+func listenTCP(addr netip.AddrPort, p Proto, cfg *Config) (*net.TCPListener, error) {
+	if f := cfg.inherited(p, addr); f != nil {
+		return adoptListener(f, addr, cfg.DSCP)
+	}
 	// Idle time-outs are ours and far shorter than keep-alive probes.
-	lc := net.ListenConfig{KeepAlive: -1, Control: marked(addr.Addr(), dscp)}
+	lc := net.ListenConfig{KeepAlive: -1, Control: marked(addr.Addr(), cfg.DSCP)}
 	lc.SetMultipathTCP(false)
 	l, err := lc.Listen(context.Background(), network(TCP, addr.Addr()), addr.String())
 	if err != nil {

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"log/slog"
 	"net/netip"
+	"os"
 	"time"
 )
 
@@ -34,6 +35,11 @@ type Config struct {
 	TLSAddrs  []netip.AddrPort // DNS over TLS on each (RFC 7858)
 	TLSConfig *tls.Config      // the certificates; versions, ALPN and tickets are seen to here
 	TLS       TCPLimits        // of TLS connections, which are counted apart from TCP's
+
+	// Inherited returns a socket that is bound to an address already, as a service manager hands it over, and that becomes the
+	// server's; nil: there is none, and one is opened. All threads share such a UDP socket; they are not pinned then, and with
+	// several there is no triage.
+	Inherited func(Proto, netip.AddrPort) *os.File
 
 	ProxyFrom Proxies // who may, and has to, say for whom it asks
 

@@ -78,7 +78,7 @@ func TestDSCPOfTCP(t *testing.T) {
 	const dscp = 10
 	for _, host := range []string{"127.0.0.1:0", "[::1]:0"} {
 		addr := netip.MustParseAddrPort(host)
-		l, err := listenTCP(addr, dscp)
+		l, err := listenTCP(addr, TCP, &Config{DSCP: dscp})
 		if err != nil {
 			t.Skipf("no TCP on %v: %v", addr, err)
 		}

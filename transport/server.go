@@ -59,7 +59,7 @@ func Listen(cfg Config) (*Server, error) {
 
 func (s *Server) listenTLS() error {
 	for _, a := range s.cfg.TLSAddrs {
-		l, err := listenTCP(a, s.cfg.DSCP)
+		l, err := listenTCP(a, TLS, &s.cfg)
 		if err != nil {
 			return &BindError{a, TLS, err}
 		}

@@ -42,6 +42,9 @@ func openUDP(addr netip.AddrPort, cfg *Config) (socks []udpSocket, err error) {
 	if err != nil {
 		return nil, err
 	}
+	if f := cfg.inherited(UDP, addr); f != nil {
+		return adoptBatch(f, addr, cfg)
+	}
 	for i := range cfg.Threads {
 		s, err := openBatch(addr, cfg, cpus, i > 0)
 		if err != nil {
@@ -85,13 +88,18 @@ func openBatch(addr netip.AddrPort, cfg *Config, cpus []int, share bool) (*batch
 		unix.Close(fd)
 		return nil, err
 	}
+	return newBatchSocket(fd, addr, cfg, cpus)
+}
+
+// newBatchSocket makes a batchSocket of a bound socket, and closes that where it fails.
+func newBatchSocket(fd int, addr netip.AddrPort, cfg *Config, cpus []int) (*batchSocket, error) {
 	s := &batchSocket{file: os.NewFile(uintptr(fd), "udp "+addr.String()), cpus: cpus}
 	s.addr, s.proxies = addr, cfg.ProxyFrom
 	if !cfg.NoTriage {
 		s.triage, s.key = newTriage(cfg.Vouch, rand.Uint64()), addrKey{rand.Uint32() | 1, rand.Uint32() | 1}
 	}
 	timeout := unix.NsecToTimeval(int64(sendPatience))
-	err = unix.SetsockoptTimeval(fd, unix.SOL_SOCKET, unix.SO_SNDTIMEO, &timeout) // ignored where the socket does not block
+	err := unix.SetsockoptTimeval(fd, unix.SOL_SOCKET, unix.SO_SNDTIMEO, &timeout) // ignored where the socket does not block
 	if err == nil {
 		timeout = unix.NsecToTimeval(int64(rawWait))
 		err = unix.SetsockoptTimeval(fd, unix.SOL_SOCKET, unix.SO_RCVTIMEO, &timeout) // likewise
@@ -120,6 +128,14 @@ func setUp(fd int, addr netip.AddrPort, cfg *Config, share bool) error {
 			return fmt.Errorf("sharing the port: %w", err)
 		}
 	}
+	if err := tune(fd, addr, cfg); err != nil {
+		return err
+	}
+	return os.NewSyscallError("bind", bindRaw(fd, addr))
+}
+
+// tune sets the options that have nothing to do with binding.
+func tune(fd int, addr netip.AddrPort, cfg *Config) error {
 	setBuffer(fd, unix.SO_RCVBUFFORCE, unix.SO_RCVBUF, cfg.ReadBuffer)
 	setBuffer(fd, unix.SO_SNDBUFFORCE, unix.SO_SNDBUF, cfg.WriteBuffer)
 	if err := omitPathMTU(fd, addr.Addr()); err != nil {
@@ -133,7 +149,7 @@ func setUp(fd int, addr netip.AddrPort, cfg *Config, share bool) error {
 			return fmt.Errorf("asking for the address of each packet: %w", err)
 		}
 	}
-	return os.NewSyscallError("bind", bindRaw(fd, addr))
+	return nil
 }
 
 func bindRaw(fd int, addr netip.AddrPort) error {

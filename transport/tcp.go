@@ -136,6 +136,6 @@ func (t *tcpServer) addTo(msgs *Counts, conns *ConnStats) {
 }
 
 func addrPort(a net.Addr) netip.AddrPort {
-	ap := a.(*net.TCPAddr).AddrPort()
+	ap := a.(interface{ AddrPort() netip.AddrPort }).AddrPort()
 	return netip.AddrPortFrom(ap.Addr().Unmap(), ap.Port())
 }

@@ -20,17 +20,28 @@ type plainSocket struct {
 }
 
 func openPlain(addr netip.AddrPort, cfg *Config) ([]udpSocket, error) {
+	conn, err := listenPlain(addr, cfg)
+	if err != nil {
+		return nil, err
+	}
+	s := &plainSocket{conn: conn}
+	s.addr, s.proxies = addr, cfg.ProxyFrom
+	if err := s.tune(cfg); err != nil {
+		conn.Close()
+		return nil, err
+	}
+	return []udpSocket{s}, nil
+}
+
+func listenPlain(addr netip.AddrPort, cfg *Config) (*net.UDPConn, error) {
+	if f := cfg.inherited(UDP, addr); f != nil {
+		return adoptPacketConn(f, addr, cfg.DSCP)
+	}
 	pc, err := (&net.ListenConfig{Control: marked(addr.Addr(), cfg.DSCP)}).ListenPacket(context.Background(), network(UDP, addr.Addr()), addr.String())
 	if err != nil {
 		return nil, err
 	}
-	s := &plainSocket{conn: pc.(*net.UDPConn)}
-	s.addr, s.proxies = addr, cfg.ProxyFrom
-	if err := s.tune(cfg); err != nil {
-		pc.Close()
-		return nil, err
-	}
-	return []udpSocket{s}, nil
+	return pc.(*net.UDPConn), nil
 }
 
 func (s *plainSocket) tune(cfg *Config) error {
