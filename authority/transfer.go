@@ -21,6 +21,9 @@ type TransferOptions struct {
 	// address. 0 means 100 and 10. Others wait for their turn, MostWaiting of
 	// them, 1000 if it is 0; who comes then gets SERVFAIL.
 	Most, MostEach, MostWaiting int
+	// Recall, if there is one, is called before an incremental transfer, by the
+	// goroutine that sends it: it may fill the zone's history from elsewhere.
+	Recall func(origin dns.Name)
 	// Ended, if there is one, is told of each that has ended, by the goroutine
 	// that has sent it.
 	Ended func(TransferReport)
@@ -29,8 +32,9 @@ type TransferOptions struct {
 }
 
 // allows reports whether a client gets a zone.
-func (o *TransferOptions) allows(z *zone.Zone, client netip.Addr, key dns.Name) bool {
-	return o.Allow.Allows(client, key) || o.Of != nil && o.Of(z.Origin()).Allows(client, key)
+func (o *TransferOptions) allows(z *zone.Zone, q *transport.Query, key dns.Name) bool {
+	client := q.Client.Addr()
+	return o.Allow.AllowsPeer(client, key, q.Peer) || o.Of != nil && o.Of(z.Origin()).AllowsPeer(client, key, q.Peer)
 }
 
 // TransferReport is a transfer that has ended.
@@ -112,7 +116,8 @@ func (w *worker) transferable() *zone.Version {
 	case z == nil || w.q.Class != dns.ClassIN:
 		w.fail(dns.RCodeNotAuth, edeNotOrigin)
 		return nil
-	case !w.srv.transfers.options.allows(z, w.tq.Client.Addr(), w.signedBy()):
+	case !w.srv.transfers.options.allows(z, w.tq, w.signedBy()):
+		w.srv.transfers.counts.turnedAway.Add(1)
 		w.fail(dns.RCodeRefused, edeNotTo)
 		return nil
 	}
@@ -127,7 +132,7 @@ func (w *worker) transferable() *zone.Version {
 
 // detach hands the answer to a goroutine, or has it wait for one.
 func (w *worker) detach(t *transfer) bool {
-	t.zone, t.clock = w.zone, w.srv.transfers.options.Clock
+	t.zone, t.clock, t.recall = w.zone, w.srv.transfers.options.Clock, w.srv.transfers.options.Recall
 	t.arrived = t.clock()
 	if w.sig.good != nil {
 		var err error
@@ -139,10 +144,11 @@ func (w *worker) detach(t *transfer) bool {
 	}
 	if w.q.EDNS {
 		w.wishes &^= wishZoneVersion // which one it is, nobody knows before it is sent
-		t.edns, t.opts, t.udp = true, w.appendWishes(nil), uint16(w.srv.maxUDP)
+		t.edns, t.opts, t.udp, t.pad = true, w.appendWishes(nil), uint16(w.srv.maxUDP), w.wants(wishPadding)
 	}
 	if !w.srv.transfers.accept(t, w.tq) {
 		w.v = nil
+		w.srv.transfers.counts.turnedAway.Add(1)
 		w.fail(dns.RCodeServFail, edeBusy)
 		return false
 	}

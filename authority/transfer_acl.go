@@ -1,48 +1,79 @@
 package authority
 
 import (
+	"errors"
 	"fmt"
 	"net/netip"
+	"slices"
 	"strings"
 
 	"onoma/dns"
 )
 
-// Who describes clients by their address, by the key that they sign with, or by
-// both: then both must match.
+// Who describes clients by their address, by the key that they sign with, by the
+// name in the certificate that they show over TLS or QUIC (RFC 9103 §9.3.3), or by
+// several of these: then all must match.
 type Who struct {
 	Prefix netip.Prefix // the zero Prefix: any address
 	Key    dns.Name     // the zero Name: signed or not
+	TLS    string       // in lower case; "": with or without a certificate
 }
 
 // ACL is a list of who may do something: whoever any of them describes.
 type ACL []Who
 
-// ParseWho reads PREFIX, key:NAME or PREFIX+key:NAME. An address is a prefix of
-// its whole length.
+// ParseWho reads PREFIX, key:NAME or tls:NAME, or several of these, joined by +. An
+// address is a prefix of its whole length.
 func ParseWho(s string) (who Who, err error) {
-	address, key, both := strings.Cut(s, "+")
-	if strings.HasPrefix(s, "key:") {
-		address, key, both = "", s, false
-	}
-	if address == "" && key == "" || both && (address == "" || key == "") {
-		return who, fmt.Errorf("%q: expected an address, a prefix, key:NAME, or PREFIX+key:NAME", s)
-	}
-	if address != "" {
-		if who.Prefix, err = parsePrefix(address); err != nil {
-			return who, err
+	var seen [3]bool
+	for rest, more := s, true; more; {
+		var part string
+		part, rest, more = cutWho(rest)
+		kind, err := who.parse(part)
+		switch {
+		case err != nil:
+			return who, fmt.Errorf("%q: %w", s, err)
+		case seen[kind]:
+			return who, fmt.Errorf("%q: expected an address, a prefix, key:NAME, tls:NAME, or PREFIX+key:NAME, each part once", s)
 		}
-	}
-	if key != "" {
-		name, ok := strings.CutPrefix(key, "key:")
-		if !ok {
-			return who, fmt.Errorf("%q: expected key:NAME behind the +", s)
-		}
-		if who.Key, err = dns.ParseName(name); err != nil {
-			return who, fmt.Errorf("%q: name of a key: %w", s, err)
-		}
+		seen[kind] = true
 	}
 	return who, nil
+}
+
+// cutWho returns the first part of s. A plus sign may be in the name of a key, too.
+func cutWho(s string) (part, rest string, more bool) {
+	end := len(s)
+	for _, next := range []string{"+key:", "+tls:"} {
+		if i := strings.Index(s, next); i >= 0 {
+			end = min(end, i)
+		}
+	}
+	if end == len(s) {
+		return s, "", false
+	}
+	return s[:end], s[end+1:], true
+}
+
+// parse reads one part, and returns which it is.
+func (w *Who) parse(part string) (kind int, err error) {
+	if name, ok := strings.CutPrefix(part, "key:"); ok {
+		if w.Key, err = dns.ParseName(name); err != nil {
+			return 0, fmt.Errorf("name of a key: %w", err)
+		}
+		return 0, nil
+	}
+	if name, ok := strings.CutPrefix(part, "tls:"); ok {
+		if w.TLS = strings.ToLower(strings.TrimSuffix(name, ".")); w.TLS == "" {
+			return 1, errors.New("expected a name behind tls:")
+		}
+		return 1, nil
+	}
+	if part == "" {
+		return 2, errors.New("expected an address, a prefix, key:NAME, tls:NAME, or PREFIX+key:NAME")
+	}
+	w.Prefix, err = parsePrefix(part)
+	return 2, err
 }
 
 func parsePrefix(s string) (netip.Prefix, error) {
@@ -72,24 +103,32 @@ func (w *Who) UnmarshalText(text []byte) (err error) {
 
 // String returns w as ParseWho reads it.
 func (w Who) String() string {
-	switch {
-	case w.Key.IsZero():
-		return w.Prefix.String()
-	case !w.Prefix.IsValid():
-		return "key:" + w.Key.String()
+	var parts []string
+	if w.Prefix.IsValid() {
+		parts = append(parts, w.Prefix.String())
 	}
-	return w.Prefix.String() + "+key:" + w.Key.String()
+	if !w.Key.IsZero() {
+		parts = append(parts, "key:"+w.Key.String())
+	}
+	if w.TLS != "" {
+		parts = append(parts, "tls:"+w.TLS)
+	}
+	return strings.Join(parts, "+")
 }
 
 // Allows reports whether the list has a client with that address, which signed
 // with the key of that name; the zero Name says that it did not sign.
-func (a ACL) Allows(client netip.Addr, key dns.Name) bool {
+func (a ACL) Allows(client netip.Addr, key dns.Name) bool { return a.AllowsPeer(client, key, nil) }
+
+// AllowsPeer is Allows for a client that has shown a certificate with these names.
+func (a ACL) AllowsPeer(client netip.Addr, key dns.Name, peer []string) bool {
 	client = client.Unmap().WithZone("")
 	for _, w := range a {
-		if w.Prefix.IsValid() && !w.Prefix.Contains(client) {
-			continue
-		}
-		if w.Key.IsZero() || !key.IsZero() && w.Key.Equal(key) {
+		switch {
+		case w.Prefix.IsValid() && !w.Prefix.Contains(client):
+		case !w.Key.IsZero() && (key.IsZero() || !w.Key.Equal(key)):
+		case w.TLS != "" && !slices.ContainsFunc(peer, func(s string) bool { return strings.EqualFold(s, w.TLS) }):
+		default:
 			return true
 		}
 	}

@@ -1,8 +1,10 @@
 package authority
 
 import (
+	"fmt"
 	"net/netip"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"onoma/transport"
@@ -17,6 +19,46 @@ type transfers struct {
 	running int
 	each    map[netip.Addr]int // of running, those to one client
 	waiting []*transfer        // the one that came first, first
+	counts  transferTotals
+}
+
+// transferTotals are counts since the start.
+type transferTotals struct {
+	kinds              [len(transferKinds)]atomic.Uint64 // that went well
+	failed, turnedAway atomic.Uint64
+	records, octets    atomic.Uint64
+}
+
+// TransferStats counts transfers since the Server was made.
+type TransferStats struct {
+	Kinds      map[TransferKind]uint64 // that went well
+	Failed     uint64                  // the client has gone, or did not read
+	TurnedAway uint64                  // who may not have the zone, and who came when too many waited
+	Records    uint64
+	Octets     uint64
+}
+
+// TransferStats returns the counts.
+func (s *Server) TransferStats() TransferStats {
+	c := &s.transfers.counts
+	out := TransferStats{
+		Kinds: make(map[TransferKind]uint64), Failed: c.failed.Load(), TurnedAway: c.turnedAway.Load(),
+		Records: c.records.Load(), Octets: c.octets.Load(),
+	}
+	for k := range c.kinds {
+		out.Kinds[TransferKind(k)] = c.kinds[k].Load()
+	}
+	return out
+}
+
+func (c *transferTotals) add(r *TransferReport) {
+	c.records.Add(uint64(r.Records))
+	c.octets.Add(uint64(r.Octets))
+	if r.Err != nil {
+		c.failed.Add(1)
+		return
+	}
+	c.kinds[r.Kind].Add(1)
 }
 
 func (d *transfers) init(o TransferOptions) {
@@ -58,7 +100,8 @@ func (d *transfers) accept(t *transfer, tq *transport.Query) bool {
 // run sends t, and then whatever is next.
 func (d *transfers) run(t *transfer) {
 	for t != nil {
-		report := t.send()
+		report := t.attempt()
+		d.counts.add(&report)
 		client := t.pending.Client.Addr()
 		t.pending.Done()
 		if d.options.Ended != nil {
@@ -66,6 +109,18 @@ func (d *transfers) run(t *transfer) {
 		}
 		t = d.next(client)
 	}
+}
+
+// attempt sends t. Should that panic, it is this client alone that has no answer.
+func (t *transfer) attempt() (r TransferReport) {
+	defer func() {
+		if p := recover(); p != nil {
+			r = TransferReport{Zone: t.zone.Origin(), Client: t.pending.Client, Proto: t.pending.Proto, Key: t.key, Err: fmt.Errorf("internal error: %v", p)}
+			defer func() { _ = recover() }() // the client will notice by itself
+			_ = t.abort()
+		}
+	}()
+	return t.send()
 }
 
 // next returns the first of those that wait and may begin, now that one to

@@ -24,12 +24,15 @@ type transfer struct {
 	room    int             // octets of a TSIG
 	edns    bool
 	opts    []byte
+	pad     bool // messages are padded
 	udp     uint16
 	clock   func() time.Time
+	recall  func(origin dns.Name) // nil: the history is what it is
 	arrived time.Time
 
 	query dns.Query // into pending
 	b     dns.Builder
+	limit int // of the message, without its TSIG
 	buf   []byte
 	at    int      // where the owner name of the last record stands in the message
 	owner dns.Name // of the last record
@@ -47,15 +50,15 @@ var errRecordTooLong = errors.New("a record does not fit a message")
 // send sends all messages and returns what became of it.
 func (t *transfer) send() TransferReport {
 	began := t.clock()
-	if t.v = t.zone.Current(); t.v == nil {
-		return TransferReport{Zone: t.zone.Origin(), Client: t.pending.Client, Err: zone.ErrNoVersion}
+	err := t.query.Parse(t.pending.Msg)
+	if t.v = t.zone.Current(); t.v == nil { // it has expired while this one waited
+		return TransferReport{Zone: t.zone.Origin(), Client: t.pending.Client, Err: errors.Join(zone.ErrNoVersion, t.abort())}
 	}
 	r := TransferReport{
 		Zone: t.v.Origin(), Client: t.pending.Client, Proto: t.pending.Proto, Key: t.key,
 		From: t.from, To: t.v.Serial(), Waited: began.Sub(t.arrived),
 	}
-	r.Err = t.query.Parse(t.pending.Msg)
-	if r.Err == nil {
+	if r.Err = err; err == nil {
 		r.Err = t.sendRecords(t.content())
 	}
 	r.Kind, r.Messages, r.Records, r.Octets, r.Took = t.kind, t.messages, t.records, t.octets, t.clock().Sub(began)
@@ -74,6 +77,9 @@ func (t *transfer) content() iter.Seq[dns.Record] {
 	}
 	// RFC 1995 §4: the whole zone where the history does not reach back, and where
 	// it is less.
+	if t.recall != nil {
+		t.recall(t.v.Origin())
+	}
 	d, ok := t.zone.Since(t.from, t.v.Serial(), everything)
 	if !ok || d.Count()+2 > t.v.Stats().Records+1 {
 		t.kind = WholeInstead
@@ -131,16 +137,24 @@ func (t *transfer) sendRecords(records iter.Seq[dns.Record]) error {
 // question is in the first one.
 func (t *transfer) start(limit int) {
 	flags := dns.FlagQR | dns.FlagAA | t.query.Flags&dns.FlagRD
-	t.b.Start(t.buf[:0], limit-t.room, t.query.ID, flags)
+	t.limit = limit - t.room
+	t.b.Start(t.buf[:0], t.limit, t.query.ID, flags)
 	t.at = 0
-	if t.messages > 0 {
-		return
+	if t.hasOPT() {
+		room := optLen + len(t.opts)
+		if t.pad {
+			room += optionHead
+		}
+		t.b.Reserve(room)
 	}
-	if t.edns {
-		t.b.Reserve(optLen + len(t.opts))
+	if t.messages == 0 {
+		t.b.Question(t.query.Name, t.query.Type, t.query.Class)
 	}
-	t.b.Question(t.query.Name, t.query.Type, t.query.Class)
 }
+
+// hasOPT reports whether the message has an OPT record. RFC 5936 §2.2.5: the first
+// message has one, and others may: where all are padded.
+func (t *transfer) hasOPT() bool { return t.edns && (t.messages == 0 || t.pad) }
 
 // add adds a record to the message, or else to the next one.
 func (t *transfer) add(r dns.Record) error {
@@ -185,13 +199,8 @@ func (t *transfer) abort() error {
 
 // flush sends the message. It waits while the client has too much unread.
 func (t *transfer) flush() (err error) {
-	if t.messages == 0 && t.edns {
-		// RFC 5936 §2.2.5: OPT is in the first message, and may be in others.
-		var flags uint16
-		if t.query.DO {
-			flags = dns.EDNSFlagDO // RFC 3225 §3: copied
-		}
-		t.b.OPT(t.udp, t.b.Flags().RCode(), 0, flags, t.opts)
+	if t.hasOPT() {
+		t.opt()
 	}
 	t.buf = t.b.Finish()
 	msg := t.buf
@@ -206,4 +215,21 @@ func (t *transfer) flush() (err error) {
 	t.messages++
 	t.octets += len(msg)
 	return t.pending.Reply(msg)
+}
+
+// opt adds the OPT record. RFC 9103 §6.4 has messages padded, lest their lengths
+// tell how much has changed; RFC 7830 §4: to who asks for it.
+func (t *transfer) opt() {
+	var flags uint16
+	if t.query.DO {
+		flags = dns.EDNSFlagDO // RFC 3225 §3: copied
+	}
+	opts := t.opts
+	if t.messages > 0 {
+		opts = nil
+	}
+	if t.pad {
+		opts = pad(append([]byte(nil), opts...), t.b.Len()+optLen, t.limit-t.b.Len()-optLen)
+	}
+	t.b.OPT(t.udp, t.b.Flags().RCode(), 0, flags, opts)
 }

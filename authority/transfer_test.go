@@ -205,7 +205,8 @@ func TestTransfersAreForWhoIsAllowed(t *testing.T) {
 func TestWho(t *testing.T) {
 	for text, want := range map[string]string{
 		"192.0.2.1": "192.0.2.1/32", "::ffff:192.0.2.1": "192.0.2.1/32", "2001:db8::/32": "2001:db8::/32", "key:A": "key:A.",
-		"10.0.0.0/8+key:k": "10.0.0.0/8+key:k.", "key:a+b": "key:a+b.",
+		"10.0.0.0/8+key:k": "10.0.0.0/8+key:k.", "key:a+b": "key:a+b.", "tls:Ns1.Example.": "tls:ns1.example",
+		"10.0.0.0/8+key:k+tls:a": "10.0.0.0/8+key:k.+tls:a", "tls:a+key:k": "key:k.+tls:a", "tls:": "", "tls:a+tls:b": "", "10.0.0.0/8+::/0": "",
 		"": "", "k": "", "10.0.0.1/8": "", "+key:a": "", "10.0.0.0/8+": "", "10.0.0.0/8+k": "", "key:": "", "key:a..b": "", "fe80::1%x": "",
 	} {
 		who, err := ParseWho(text)

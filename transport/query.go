@@ -43,6 +43,10 @@ type Query struct {
 	Local  netip.AddrPort // the address that was asked, also behind a socket bound to a wildcard address
 	Proto  Proto
 
+	// Peer are the names in the client's certificate, over TLS and QUIC, where it has shown one that the server's configuration
+	// could verify.
+	Peer []string
+
 	// Now is when the query's batch came in, in Unix nanoseconds; 0 where nobody has looked at the clock.
 	Now int64
 	// Idle is how long a client may keep the connection open without a query, to be told by edns-tcp-keepalive (RFC 7828);

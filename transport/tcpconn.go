@@ -26,7 +26,8 @@ type tcpConn struct {
 	nc            *net.TCPConn
 	tls           *tlsLayer // nil over TCP
 	client, local netip.AddrPort
-	proxied       bool // client and local are a proxy's word, or will be
+	peer          []string // names in the client's certificate
+	proxied       bool     // client and local are a proxy's word, or will be
 	counts        *counters
 	frames        frames    // the goroutine's
 	seat          *tcpSeat  // the goroutine's; nil while it has nothing to answer
@@ -296,6 +297,7 @@ func (c *tcpConn) takeSeat() {
 	if c.seat == nil {
 		c.seat = c.srv.seats.Get().(*tcpSeat)
 		c.seat.q.Client, c.seat.q.Local, c.seat.q.Proto, c.seat.q.from = c.client, c.local, c.srv.proto, c
+		c.seat.q.Peer = c.peer
 	}
 }
 

@@ -75,7 +75,9 @@ func (c *tcpConn) handshake() error {
 		return err
 	}
 	c.srv.conns.handshakes.Add(1)
-	if c.tls.conn.ConnectionState().DidResume {
+	state := c.tls.conn.ConnectionState()
+	c.peer = PeerNames(&state)
+	if state.DidResume {
 		c.srv.conns.resumed.Add(1)
 	}
 	return nil
@@ -185,4 +187,17 @@ func (w *wire) recordLen() int {
 func (w *wire) wholeRecord() bool {
 	have := w.w - w.r
 	return w.left == 0 && have >= recordHeaderLen && have >= w.recordLen()
+}
+
+// PeerNames returns the names of a client that has shown a certificate which was verified: those of DNS in it, or else the
+// subject's common name (RFC 9103 §9.3.3).
+func PeerNames(s *tls.ConnectionState) []string {
+	if len(s.VerifiedChains) == 0 || len(s.VerifiedChains[0]) == 0 {
+		return nil
+	}
+	cert := s.VerifiedChains[0][0]
+	if len(cert.DNSNames) == 0 && cert.Subject.CommonName != "" {
+		return []string{cert.Subject.CommonName}
+	}
+	return cert.DNSNames
 }

@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"slices"
 
 	"onoma/dns"
 	"onoma/transport"
@@ -44,6 +45,9 @@ func (x *exchange) prepare(m *dns.Message, proto transport.Proto) ([]byte, error
 		x.id = uint16(x.s.options.Random(1 << 16))
 	}
 	m.ID = x.id
+	if proto.IsEncrypted() {
+		pad(m)
+	}
 	query, err := m.Append(nil)
 	if err != nil {
 		return nil, fmt.Errorf("making the query: %w", err)
@@ -163,4 +167,20 @@ func newQuery(q dns.Question, edns bool) *dns.Message {
 		m.EDNS = &dns.EDNS{UDPSize: 1232, Options: []dns.Option{{Code: dns.OptionExpire}}}
 	}
 	return m
+}
+
+// padBlock is the multiple that queries are padded to (RFC 8467 §4.1).
+const padBlock = 128
+
+// pad makes the query as long as others are, which has the answers padded, too (RFC
+// 7830 §4, RFC 9103 §6.4).
+func pad(m *dns.Message) {
+	if m.EDNS == nil {
+		return
+	}
+	options := slices.DeleteFunc(slices.Clone(m.EDNS.Options), func(o dns.Option) bool { return o.Code == dns.OptionPadding })
+	m.EDNS.Options = append(options, dns.Option{Code: dns.OptionPadding})
+	if plain, err := m.Append(nil); err == nil {
+		m.EDNS.Options[len(options)].Data = make([]byte, (padBlock-len(plain)%padBlock)%padBlock)
+	}
 }

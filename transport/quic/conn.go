@@ -1,12 +1,15 @@
 package quic
 
 import (
+	"crypto/tls"
 	"net"
 	"net/netip"
 	"sync/atomic"
 	"time"
 
 	"github.com/quic-go/quic-go"
+
+	"onoma/transport"
 )
 
 // conn is one connection.
@@ -22,6 +25,15 @@ type conn struct {
 }
 
 func (c *conn) touch() { c.lastActive.Store(time.Now().UnixNano()) }
+
+// peer returns the names in the client's certificate, once the handshake has verified it.
+func (c *conn) peer() []string {
+	if c.srv.cfg.TLS.ClientAuth == tls.NoClientCert {
+		return nil
+	}
+	state := c.qc.ConnectionState().TLS
+	return transport.PeerNames(&state)
+}
 
 func (c *conn) close(code quic.ApplicationErrorCode, why string) { c.qc.CloseWithError(code, why) }
 

@@ -145,6 +145,7 @@ func (s *stream) answer(msg []byte) {
 	seat := s.srv.seats.Take()
 	defer s.srv.seats.Return(seat)
 	q := transport.Query{Msg: msg, Client: s.conn.client(), Local: s.conn.local, Proto: transport.QUIC, Now: time.Now().UnixNano()}
+	q.Peer = s.conn.peer()
 	q.SetSource(s)
 	body := append(s.out[:0], 0, 0)
 	dst := body[lengthLen:]
