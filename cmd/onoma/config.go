@@ -3,15 +3,20 @@ package main
 import (
 	"errors"
 	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
 	"time"
 
 	"onoma/authority/update"
 	"onoma/config"
+	"onoma/config/importer"
 	"onoma/config/preflight"
 )
 
 type configCmd struct {
 	Check   configCheckCmd   `cmd:"" help:"Tell every mistake in a configuration file, and what is wrong with what it names."`
+	Import  configImportCmd  `cmd:"" help:"Make a configuration file of that of BIND, NSD, Knot DNS or PowerDNS."`
 	Example configExampleCmd `cmd:"" help:"Print a configuration file to begin with."`
 }
 
@@ -71,6 +76,60 @@ func loadConfig(path string) (*config.Config, error) {
 func checkRule(text string) error {
 	_, err := update.ParseRule(text)
 	return err
+}
+
+type configImportCmd struct {
+	From   string `required:"" enum:"bind,nsd,knot,powerdns" placeholder:"SERVER" help:"Whose configuration it is: bind, nsd, knot or powerdns (its bind backend)."`
+	File   string `arg:"" help:"The configuration file of the other server; what it includes is read, too."`
+	Output string `short:"o" placeholder:"FILE" help:"Where to write the configuration; it has the secrets of keys, so only this user may read it. Without it, it is printed."`
+}
+
+// Help is the long text of the verb.
+func (configImportCmd) Help() string {
+	return `Each thing that is different here, or that could not be carried over, is told on standard error with its file and line, and
+the exit status is 1 then. Access lists that cannot be expressed let in fewer clients than before, never more.
+
+    onoma config import --from bind /etc/bind/named.conf -o onoma.yaml`
+}
+
+// Run imports the configuration.
+func (c *configImportCmd) Run(a *app) error {
+	path, err := filepath.Abs(c.File) // else zone files would be seen from where the result lies
+	if err != nil {
+		return fmt.Errorf("importing %s: %w", c.File, err)
+	}
+	r, err := importer.Import(c.From, path, importer.Options{})
+	if err != nil {
+		return err
+	}
+	for _, n := range r.Notes {
+		fmt.Fprintln(a.stderr, n)
+	}
+	if c.Output == "" {
+		_, err = a.stdout.Write(r.YAML)
+	} else {
+		err = writeNew(c.Output, r.YAML)
+	}
+	if err == nil && len(r.Notes) > 0 {
+		err = errFindings
+	}
+	return err
+}
+
+// writeNew writes a file that must not be there yet, for this user's eyes.
+func writeNew(path string, text []byte) error {
+	f, err := os.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
+	if errors.Is(err, fs.ErrExist) {
+		return hint(fmt.Errorf("%s is there already, and is not overwritten", path), "-o takes another name, or remove it")
+	}
+	if err != nil {
+		return fmt.Errorf("writing the configuration: %w", err)
+	}
+	if _, err := f.Write(text); err != nil {
+		f.Close()
+		return fmt.Errorf("writing the configuration: %w", err)
+	}
+	return f.Close()
 }
 
 type configExampleCmd struct{}
