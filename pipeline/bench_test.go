@@ -18,7 +18,12 @@ import (
 // tldVersion builds the zone of a top-level domain.
 func tldVersion(t testing.TB, delegations int) (zonegen.TLD, *zone.Version) {
 	t.Helper()
-	tld := zonegen.TLD{Origin: dns.MustName("bench."), Delegations: delegations, Seed: 1}
+	return seededVersion(t, delegations, 1)
+}
+
+func seededVersion(t testing.TB, delegations int, seed uint64) (zonegen.TLD, *zone.Version) {
+	t.Helper()
+	tld := zonegen.TLD{Origin: dns.MustName("bench."), Delegations: delegations, Seed: seed}
 	var text bytes.Buffer
 	if err := tld.WriteZone(&text); err != nil {
 		t.Fatal(err)
@@ -162,4 +167,37 @@ func BenchmarkManyZones(b *testing.B) {
 	b.ReportMetric(zones/creation.Seconds(), "created/s")
 	b.ReportMetric(loading.Seconds(), "s/start")
 	b.ReportMetric((float64(after.HeapAlloc)-float64(before.HeapAlloc))/zones, "B/zone")
+}
+
+// BenchmarkBesideTransfer is a change of a small zone while a zone of a million
+// delegations is replaced by quite another one.
+func BenchmarkBesideTransfer(b *testing.B) {
+	tld, v := tldVersion(b, 1_000_000)
+	id := zone.IDOf("", tld.Origin)
+	r := newRig(b, ZoneSpec{ID: id}, ZoneSpec{ID: exampleID})
+	r.must(replace(version(b, "example.", 1)))
+	r.must(replace(v))
+	_, v = seededVersion(b, 1_000_000, 2)
+	runtime.GC()
+	done := make(chan error, 1)
+	r.Enqueue([]zone.Change{replace(v)}, func(_ []zone.Receipt, err error) { done <- err })
+	var longest, sum time.Duration
+	n := 0
+	b.ResetTimer()
+	for busy := true; busy; n++ {
+		begun := time.Now()
+		r.must(add(exampleID, fmt.Sprintf("n%d.example. 300 IN A 192.0.2.1", n)))
+		took := time.Since(begun)
+		longest, sum = max(longest, took), sum+took
+		select {
+		case err := <-done:
+			busy = false
+			if err != nil {
+				b.Fatal(err)
+			}
+		default:
+		}
+	}
+	b.ReportMetric(longest.Seconds()*1000, "ms-longest")
+	b.ReportMetric(sum.Seconds()*1000/float64(n), "ms-mean")
 }

@@ -33,8 +33,10 @@ func Diff(from, to *Version) Delta {
 	for _, p := range pairs {
 		p.diff(&d)
 	}
-	// An NSEC3 record that went from one chain to another is in both lists.
-	d.Removed, d.Added = without(d.Removed, d.Added), without(d.Added, d.Removed)
+	if from.spare.Len() > 0 || to.spare.Len() > 0 {
+		// An NSEC3 record that went from one chain to another is in both lists.
+		d.Removed, d.Added = without(d.Removed, d.Added), without(d.Added, d.Removed)
+	}
 	return d
 }
 

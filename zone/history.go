@@ -74,7 +74,7 @@ func (h *History) note(last, next *Version, d *Delta) {
 		return
 	}
 	most := min(h.limits.Octets, max(next.live, leastOctets))
-	if !IsNewer(next.serial, last.serial) || d.octets() > most {
+	if !IsNewer(next.serial, last.serial) || d.isOver(most) {
 		h.clear()
 		return
 	}
@@ -182,13 +182,14 @@ func (z *Zone) Since(from, to uint32, most int) (Difference, bool) {
 	return h.Since(from, to, most)
 }
 
-// octets is what d takes when it is packed.
-func (d *Delta) octets() int {
-	n := 0
+// isOver reports whether d takes more than most octets when it is packed.
+func (d *Delta) isOver(most int) bool {
 	for _, list := range [][]dns.Record{d.Removed, d.Added} {
 		for _, r := range list {
-			n += packedLen(r)
+			if most -= packedLen(r); most < 0 {
+				return true
+			}
 		}
 	}
-	return n
+	return false
 }
