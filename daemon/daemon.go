@@ -18,6 +18,7 @@ import (
 	"onoma/pipeline/files"
 	"onoma/propagation"
 	"onoma/store"
+	"onoma/telemetry"
 	"onoma/zone"
 )
 
@@ -31,10 +32,8 @@ type Options struct {
 	Authority authority.Options
 	// LookUp finds addresses of name servers that no zone here has; nil: nothing does.
 	LookUp authority.LookUp
-	// DialQUIC connects to primaries by QUIC; nil: none of them can be asked that way.
-	DialQUIC func(context.Context, secondary.Primary) (secondary.Link, error)
-	Getenv   func(string) string // nil: os.Getenv
-	Log      *slog.Logger        // nil: nothing is logged
+	Getenv func(string) string // nil: os.Getenv
+	Log    *slog.Logger        // nil: nothing is logged
 }
 
 // Daemon serves the zones of a configuration. It is a transport.Handler.
@@ -50,6 +49,7 @@ type Daemon struct {
 	files       *files.Door
 	catalogs    *catalog.Manager
 	follower    *propagation.Follower
+	out, in     telemetry.TransferCounter
 
 	zones   *table
 	views   atomic.Pointer[views]
@@ -103,8 +103,9 @@ func (d *Daemon) open(ctx context.Context) (err error) {
 	d.pipe.Listen(d.published)
 	d.updates = update.New(update.Options{Pipeline: d.pipe, Log: d.log})
 	d.secondaries = secondary.New(secondary.Options{
-		Zones: d.pipe, Keys: d.keys, DialQUIC: d.o.DialQUIC, Save: d.saveTimers, Log: d.log,
+		Zones: d.pipe, Keys: d.keys, DialQUIC: dialQUIC, Save: d.saveTimers, Log: d.log,
 		Transfers: conf.Server.TransfersInMax,
+		Ended:     func(r secondary.Report) { d.in.Count(r.Kind.String(), r.Records, r.Octets, r.Err) },
 	})
 	d.files = files.New(files.Options{Submit: d.pipe.Submit, Head: d.pipe.Head, Stamps: d.stamps, Keep: d.keepStamps, Log: d.log})
 	d.catalogs = catalog.NewManager(catalog.Options{Host: host{d}, Keeper: keeper{d}, Taken: d.isConfigured, Log: d.log})

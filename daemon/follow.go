@@ -50,6 +50,7 @@ func (d *Daemon) targets(ctx context.Context, id zone.ID) ([]propagation.Target,
 
 // sent is told of each transfer to others that has ended.
 func (d *Daemon) sent(id zone.ID, r authority.TransferReport) {
+	d.out.Count(r.Kind.String(), r.Records, int64(r.Octets), r.Err)
 	args := []any{"zone", id, "client", r.Client, "proto", r.Proto, "kind", r.Kind, "serial", r.To}
 	if r.Kind == authority.Incremental {
 		args = append(args, "from", r.From)

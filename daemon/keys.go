@@ -1,6 +1,7 @@
 package daemon
 
 import (
+	"context"
 	"crypto/sha256"
 	"crypto/tls"
 	"crypto/x509"
@@ -13,6 +14,7 @@ import (
 	"onoma/authority/secondary"
 	"onoma/config"
 	"onoma/dns"
+	"onoma/transport/quic"
 )
 
 // readKeys returns the TSIG keys of a configuration. No error tells a secret.
@@ -97,4 +99,13 @@ func tlsConfig(t *config.RemoteTLS) (*tls.Config, error) {
 		trust.Certificate = &own
 	}
 	return trust.Config(), nil
+}
+
+// dialQUIC connects to a primary (RFC 9250).
+func dialQUIC(ctx context.Context, p secondary.Primary) (secondary.Link, error) {
+	c, err := quic.Dial(ctx, p.Addr, p.TLS)
+	if err != nil {
+		return nil, err
+	}
+	return c, nil
 }

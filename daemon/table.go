@@ -82,14 +82,20 @@ func (t *table) remove(ids ...zone.ID) {
 	}
 }
 
-// sorted returns the entries in the order of their views and names.
-func (t *table) sorted() []*entry {
+// all returns the entries, in no order.
+func (t *table) all() []*entry {
 	t.mu.RLock()
+	defer t.mu.RUnlock()
 	out := make([]*entry, 0, len(t.entries))
 	for _, e := range t.entries {
 		out = append(out, e)
 	}
-	t.mu.RUnlock()
+	return out
+}
+
+// sorted returns the entries in the order of their views and names.
+func (t *table) sorted() []*entry {
+	out := t.all()
 	slices.SortFunc(out, func(a, b *entry) int {
 		return cmp.Or(cmp.Compare(a.id.View, b.id.View), a.id.Name.Compare(b.id.Name))
 	})

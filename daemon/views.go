@@ -71,9 +71,10 @@ func (d *Daemon) newView(name string, conf *config.Config) *view {
 		return d.secondaries.Expires(zone.IDOf(view, origin))
 	}
 	o.Transfers = authority.TransferOptions{
-		Of:   func(origin dns.Name) authority.ACL { return d.transferTo(zone.IDOf(name, origin)) },
-		Most: conf.Server.TransfersMax, MostEach: max(1, conf.Server.TransfersMax/10),
-		Ended: func(r authority.TransferReport) { d.sent(zone.IDOf(name, r.Zone), r) },
+		Of:     func(origin dns.Name) authority.ACL { return d.transferTo(d.servedAs(name, origin)) },
+		Recall: func(origin dns.Name) { d.pipe.Recall(context.Background(), d.servedAs(name, origin)) },
+		Most:   conf.Server.TransfersMax, MostEach: max(1, conf.Server.TransfersMax/10),
+		Ended: func(r authority.TransferReport) { d.sent(d.servedAs(name, r.Zone), r) },
 	}
 	v := &view{name: name, server: authority.New(o), end: func() {}}
 	v.servers = v.server.NameServers(d.lookUp)
@@ -89,6 +90,16 @@ func (d *Daemon) newView(name string, conf *config.Config) *view {
 		Acked: func(s authority.NotifyState) { d.follower.Acked(zone.IDOf(name, s.Zone), s.Secondary.Addr, s.Acked) },
 	})
 	return v
+}
+
+// servedAs returns which zone of that name a view serves: its own, or that of
+// everybody else.
+func (d *Daemon) servedAs(view string, origin dns.Name) zone.ID {
+	id := zone.IDOf(view, origin)
+	if d.zones.get(id) == nil {
+		id.View = ""
+	}
+	return id
 }
 
 // NewWorker is that of [transport.Handler].

@@ -76,7 +76,7 @@ type TransferCounter struct {
 }
 
 // Count counts a transfer of a kind; err says why it has failed.
-func (c *TransferCounter) Count(kind string, records, octets int, err error) {
+func (c *TransferCounter) Count(kind string, records int, octets int64, err error) {
 	outcome := "done"
 	if err != nil {
 		outcome = "failed"

@@ -71,9 +71,12 @@ var configOptions = config.Options{CheckRule: func(text string) error {
 func serveOperations(a *app, d *daemon.Daemon, conf *config.Config, m *manners) operations {
 	return operations{
 		role: "authority", identity: conf.Server.NSID,
-		zones:  d.Zones,
-		dump:   func(name string) (control.Text, error) { return d.Dump(name) },
-		report: func(r *telemetry.Report) { reportAuthority(r, d.Stats()) },
+		zones: d.Zones,
+		dump:  func(name string) (control.Text, error) { return d.Dump(name) },
+		report: func(r *telemetry.Report) {
+			reportAuthority(r, d.Stats())
+			r.Changing = d.Changing()
+		},
 		reload: func(ctx context.Context, name string) ([]control.Reloaded, error) {
 			if name == "" {
 				m.reload(a.log)
