@@ -37,6 +37,7 @@ type commandLine struct {
 	Query     queryCmd     `cmd:"" group:"Look" help:"Ask one question, with dig's habits."`
 	Trace     traceCmd     `cmd:"" group:"Look" help:"Follow a name from the root to its answer, hop by hop."`
 	Zone      zoneCmd      `cmd:"" group:"Zone files" help:"Check, format and compare zone files."`
+	Config    configCmd    `cmd:"" group:"Serve" help:"Check a configuration file, or make one of another server's."`
 	Restore   restoreCmd   `cmd:"" group:"Serve" help:"Make a server's database of a backup."`
 	Version   versionCmd   `cmd:"" group:"About" help:"Say which onoma this is."`
 }
