@@ -48,6 +48,8 @@ const (
 	maxTries    = 9
 	// answerTime is how long one of the places of a secondary is held for an answer.
 	answerTime = 5 * time.Second
+	// newsWait is how long an answer keeps a message about a newer version waiting.
+	newsWait = 100 * time.Millisecond
 	// maxFlying is how many notices to one secondary may wait for an answer.
 	maxFlying = 64
 	// maxLate is how many messages to one secondary are remembered, so that an ID
@@ -79,15 +81,16 @@ type peer struct {
 
 // notice is a zone, and what one secondary knows of it.
 type notice struct {
-	state NotifyState
-	zone  *zone.Zone
-	peer  *peer
-	phase phase
-	id    uint16
-	mac   []byte // of the message that was sent
-	due   time.Time
-	again time.Time // when the next try is due
-	at    int       // in timers, -1: not there
+	state  NotifyState
+	zone   *zone.Zone
+	peer   *peer
+	phase  phase
+	id     uint16
+	mac    []byte // of the message that was sent
+	due    time.Time
+	sentAt time.Time
+	again  time.Time // when the next try is due
+	at     int       // in timers, -1: not there
 }
 
 type phase uint8
@@ -136,7 +139,13 @@ func (c *notices) publish(z *zone.Zone, to Secondary, now time.Time) {
 		c.stop(n)
 		c.queue(n)
 	case flying:
-		n.again = now // once it is answered, or is not
+		// Once it is answered; and where it is not it was lost, perhaps, which is no
+		// reason for the news to wait.
+		n.again = now
+		if late := n.sentAt.Add(newsWait); late.Before(n.due) {
+			n.due = late
+			heap.Fix(&c.timers, n.at)
+		}
 	}
 }
 
@@ -257,7 +266,7 @@ func (c *notices) send(n *notice, now time.Time) (msg []byte, ok bool) {
 		c.failed(n, err, now)
 		return nil, false
 	}
-	n.phase, n.due = flying, now.Add(min(wait, answerTime))
+	n.phase, n.sentAt, n.due = flying, now, now.Add(min(wait, answerTime))
 	n.peer.ids[n.id] = n
 	n.peer.flying++
 	c.counts.Sent++

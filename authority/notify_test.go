@@ -208,6 +208,27 @@ func TestNotifyOfNewerVersion(t *testing.T) {
 	}
 }
 
+// TestNotifyOfNewsIsSoon: what is new does not wait for the answer to a message
+// that was lost.
+func TestNotifyOfNewsIsSoon(t *testing.T) {
+	c, to := newTold(t), secondaryAt("192.0.2.1:53")
+	z := largeZone(t, 1, 1)
+	c.publish(z, to, c.now)
+	c.sent()
+	z.Publish(versionOf(t, 2))
+	c.publish(z, to, c.now)
+	if out := c.sends(); len(out) != 0 {
+		t.Fatal("a second message follows at once, before the first could be answered")
+	}
+	if d := c.pass(); d != newsWait {
+		t.Errorf("the next message is sent after %s, expected %s", d, newsWait)
+	}
+	c.sent()
+	if s := c.state(to); s.Sent != 2 {
+		t.Errorf("serial number %d was told of, expected 2", s.Sent)
+	}
+}
+
 func TestNotifyIsSigned(t *testing.T) {
 	c := newTold(t, transferKey)
 	to := oneSecondary
