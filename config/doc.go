@@ -27,3 +27,5 @@ import _ "embed"
 //
 //go:embed example.yaml
 var Example string
+
+//go:generate env REWRITE=1 go test -count=1 -run TestConfigurationPage .
