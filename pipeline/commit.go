@@ -26,7 +26,6 @@ func (p *Pipeline) Run(ctx context.Context) error {
 		select {
 		case <-p.queue.ready:
 			p.round(inner)
-			runtime.Gosched() // who has just been told may have the next change ready
 		case _, ok := <-others:
 			if !ok {
 				others = nil
@@ -37,6 +36,7 @@ func (p *Pipeline) Run(ctx context.Context) error {
 			end = nil
 			p.queue.close()
 		}
+		p.flush()
 		if end == nil && p.queue.close() {
 			break
 		}
@@ -334,18 +334,37 @@ func (g *group) finish(err error) {
 	}
 }
 
-// finish tells what has become of a batch.
+// finish ends a batch. The caller holds turn, and who is told does not see it: they
+// may add zones, or remove them.
 func (p *Pipeline) finish(o *outcome) {
 	p.stats.count(o.b.changes, o.receipts, o.err)
 	p.release(o.b)
 	p.queue.release(len(o.b.changes))
-	if o.err != nil {
-		o.b.done(nil, o.err)
-		return
+	p.untold = append(p.untold, *o)
+}
+
+// flush tells everybody what has happened since the last flush. It is called by the
+// goroutine of Run, so that all is told in order.
+func (p *Pipeline) flush() {
+	p.turn.Lock()
+	list := p.untold
+	p.untold = nil
+	p.turn.Unlock()
+	for i := range list {
+		o := &list[i]
+		p.say(o.receipts)
+		p.tell(o.receipts)
+		switch {
+		case o.b == nil: // another node's
+		case o.err != nil:
+			o.b.done(nil, o.err)
+		default:
+			o.b.done(o.receipts, nil)
+		}
 	}
-	p.say(o.receipts)
-	p.tell(o.receipts)
-	o.b.done(o.receipts, nil)
+	if len(list) > 0 {
+		runtime.Gosched() // who has just been told may have the next change ready
+	}
 }
 
 // say logs what authors should know.

@@ -110,6 +110,30 @@ func TestDamagedHistory(t *testing.T) {
 	}
 }
 
+// Without a checkpoint that can be read a zone is made from all of its history.
+func TestDamagedCheckpoint(t *testing.T) {
+	spec := ZoneSpec{ID: exampleID}
+	r := newRig(t, spec)
+	historyOf(t, r)
+	st, _ := r.lookup(exampleID)
+	must(t, r.writeCheckpoint(context.Background(), st))
+	r.must(add(exampleID, "late.example. 300 IN A 192.0.2.1"))
+	want := r.text(exampleID)
+	r.stop()
+	db, err := sql.Open("sqlite", filepath.Join(r.dir, "onoma.db"))
+	must(t, err)
+	res, err := db.Exec("UPDATE parts SET data = ?", []byte("nonsense"))
+	must(t, err)
+	if n, _ := res.RowsAffected(); n != 1 {
+		t.Fatalf("%d parts were damaged, expected 1", n)
+	}
+	must(t, db.Close())
+	r.start(spec)
+	if got := r.text(exampleID); got != want {
+		t.Errorf("there is\n%s, expected\n%s", got, want)
+	}
+}
+
 // Without room on the disk changes are refused, and service goes on; with room they
 // go on too.
 func TestDiskFull(t *testing.T) {

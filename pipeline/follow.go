@@ -74,7 +74,8 @@ func (p *Pipeline) putOne(ctx context.Context, st *state, v *store.Version) {
 	st.number, st.made = v.Number, v.At.UnixMicro()
 	st.grown(v.Octets)
 	p.mu.Unlock()
-	p.tell([]zone.Receipt{receiptOf(st.spec.ID, v)})
+	p.untold = append(p.untold, outcome{receipts: []zone.Receipt{receiptOf(st.spec.ID, v)}})
+	p.queue.signal() // where this is not the goroutine of Run
 	p.keeper.look(st)
 }
 

@@ -102,8 +102,8 @@ func (l *loading) feed(work chan<- store.Loaded) error {
 		case err != nil && z.Zone.ID == 0:
 			return err
 		case st == nil:
-		case err != nil:
-			l.p.fail(st, err)
+		case err != nil: // there are other ways to its content, which may be damaged no less
+			work <- store.Loaded{Zone: z.Zone, Large: true}
 		case z.Zone.Head > 0:
 			work <- z
 		}
@@ -121,6 +121,10 @@ func (l *loading) one(z store.Loaded) {
 		v, err = l.large(st, z.Zone)
 	} else {
 		v, err = l.small(st, &z)
+	}
+	if err != nil && z.Zone.Checkpoint > 0 && z.Zone.Oldest <= 1 {
+		l.p.o.Log.Warn("the checkpoint of a zone cannot be used, and the zone is made from its whole history", "zone", st.spec.ID.String(), "err", err)
+		v, err = l.whole(st, z.Zone)
 	}
 	if err != nil {
 		l.p.fail(st, err)
@@ -226,6 +230,20 @@ func (l *loading) content(st *state) (*zone.Version, uint64, error) {
 		}
 		return v, number, err
 	}
+}
+
+// whole makes a zone from nothing and all its deltas.
+func (l *loading) whole(st *state, row store.Zone) (*zone.Version, error) {
+	r, err := l.first(st)
+	if err != nil {
+		return nil, err
+	}
+	v, _, err := zone.ReadContent(r, st.z.Origin())
+	_ = r.Close()
+	if err != nil {
+		return nil, err
+	}
+	return l.forward(st, v, row, l.p.store.Versions(l.ctx, st.row, 2, row.Head))
 }
 
 // first opens the delta of version 1, which is as good as a checkpoint.

@@ -116,7 +116,7 @@ func (q *queue) len() int {
 // Enqueue hands in changes that are made together or not at all, and returns at
 // once. done is called once: by the goroutine that commits, when all is on the
 // disk and served, or has been refused; or by Enqueue itself where there is no
-// room. It must be quick.
+// room. It must be quick, and not wait for another change.
 func (p *Pipeline) Enqueue(changes []zone.Change, done func([]zone.Receipt, error)) {
 	b := &batch{changes: changes, done: done}
 	err := checkChanges(changes)

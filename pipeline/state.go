@@ -17,8 +17,9 @@ type Pipeline struct {
 	o     Options
 	store *store.Store
 
-	turn sync.Mutex // held by who changes what zones are
-	last uint64     // the commit up to which the zones are as in the database; turn
+	turn   sync.Mutex // held by who changes what zones are
+	last   uint64     // the commit up to which the zones are as in the database; turn
+	untold []outcome  // what has been done, and nobody has been told of yet; turn
 
 	mu        sync.RWMutex // taken after turn
 	zones     map[zone.ID]*state
@@ -153,7 +154,7 @@ func (p *Pipeline) IDs() []zone.ID {
 
 // Listen has f called with the receipt of each new version, in order for each
 // zone, once it is served; those of other nodes too. f is called by the goroutine
-// that commits, and must be quick.
+// that commits, and must be quick: it must not wait for a change.
 func (p *Pipeline) Listen(f func(zone.Receipt)) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
