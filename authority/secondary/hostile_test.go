@@ -156,7 +156,6 @@ func TestHostilePrimaries(t *testing.T) {
 		{name: "other type", axfr: changed(func(m *dns.Message) { m.Questions = []dns.Question{{Name: origin, Type: dns.TypeSOA, Class: 1}} }), want: "another question"},
 		{name: "no question", axfr: changed(func(m *dns.Message) { m.Questions = nil }), want: "0 questions"},
 		{name: "a query", axfr: changed(func(m *dns.Message) { m.Flags &^= dns.FlagQR }), want: "no answer"},
-		{name: "not authoritative", axfr: changed(func(m *dns.Message) { m.Flags &^= dns.FlagAA }), want: "not authoritative"},
 		{name: "TC", axfr: changed(func(m *dns.Message) { m.Flags |= dns.FlagTC }), want: "truncated"},
 		{name: "rcode", axfr: changed(func(m *dns.Message) { m.RCode = dns.RCodeServFail }), want: "SERVFAIL"},
 		{name: "extended rcode", axfr: changed(func(m *dns.Message) { m.RCode, m.EDNS = dns.RCodeBadVers, &dns.EDNS{} }), want: "answers"},
