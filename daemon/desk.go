@@ -24,7 +24,7 @@ func (d *Daemon) Desk() *control.ZoneDesk {
 		Log: d.history, Delta: d.pipe.Delta, At: d.at, Blame: d.blame, Refused: d.refused,
 		Submit: d.Submit, Rollback: d.rollback,
 		Propagation: d.propagation, Wait: d.follower.Wait,
-		Reload: d.reloadZone, Refresh: d.refresh, Retransfer: d.retransfer, Notify: d.notifyZone,
+		Reload: d.reloadZone, TakeFile: d.takeFile, Refresh: d.refresh, Retransfer: d.retransfer, Notify: d.notifyZone,
 		Backup: d.backup, CheckStore: d.store.Check, ReloadConfig: d.reloadConfig,
 	}
 }
@@ -253,7 +253,16 @@ func (d *Daemon) propagation(id zone.ID) (control.Propagation, error) {
 
 // reloadZone reads a zone's file again.
 func (d *Daemon) reloadZone(ctx context.Context, id zone.ID) (string, error) {
-	s, err := d.files.ReloadZone(ctx, id, false)
+	return d.readFile(ctx, id, false)
+}
+
+// takeFile lets a zone be what its file says, also where it is changed in other ways.
+func (d *Daemon) takeFile(ctx context.Context, id zone.ID) (string, error) {
+	return d.readFile(ctx, id, true)
+}
+
+func (d *Daemon) readFile(ctx context.Context, id zone.ID, take bool) (string, error) {
+	s, err := d.files.ReloadZone(ctx, id, take)
 	if err != nil {
 		return "", err
 	}

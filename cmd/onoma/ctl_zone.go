@@ -189,10 +189,18 @@ func (c *zoneAction) run(a *app, ctl *ctlCmd, what string) error {
 	})
 }
 
-type ctlZoneReloadCmd struct{ zoneAction }
+type ctlZoneReloadCmd struct {
+	zoneAction
+	TakeFile bool `help:"Read a file that is the first content of its zone only, too: it takes the place of all that the zone has become."`
+}
 
 // Run has the zones' files read again.
-func (c *ctlZoneReloadCmd) Run(a *app, ctl *ctlCmd) error { return c.run(a, ctl, "reload") }
+func (c *ctlZoneReloadCmd) Run(a *app, ctl *ctlCmd) error {
+	if c.TakeFile {
+		return c.run(a, ctl, "take-file")
+	}
+	return c.run(a, ctl, "reload")
+}
 
 type ctlZoneRefreshCmd struct{ zoneAction }
 

@@ -25,6 +25,7 @@ func (l *listening) open(a *app, h transport.Handler) (service, error) {
 	cfg := transport.Config{
 		Handler: h, Addrs: addrsOf(l.Listen, ""), Threads: l.Threads, Pin: l.Threads > 0, Log: a.log,
 		TLSAddrs: addrsOf(l.Listen, "tls"), TLSConfig: certs.config, ProxyFrom: l.ProxyFrom, NoTriage: !l.Triage, Vouch: l.vouch, DSCP: l.DSCP,
+		Inherited: l.given.Take,
 	}
 	o := opening{addrs: make(map[string][]netip.AddrPort)}
 	for _, open := range []func(*listening, transport.Config) error{o.xdp, o.sockets, o.quic, o.https} {

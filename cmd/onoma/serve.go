@@ -6,9 +6,12 @@ import (
 	"net/netip"
 	"os"
 	"os/signal"
+	"slices"
 	"strings"
 	"syscall"
+	"time"
 
+	"onoma/daemon/systemd"
 	"onoma/telemetry"
 	"onoma/transport"
 )
@@ -22,6 +25,8 @@ type listening struct {
 	floodFlags
 	telemetryFlags
 	socketFlags
+
+	given *systemd.Sockets `kong:"-"` // of the service manager
 }
 
 // service is a set of listeners of one kind.
@@ -42,9 +47,16 @@ func (l *listening) serve(a *app, h transport.Handler, ops operations) error {
 		return err
 	}
 	defer in.close()
+	l.given, err = systemd.Inherited()
+	if err != nil {
+		a.log.Warn("some sockets are not used", "error", err)
+	}
 	s, err := l.open(a, in.handler(h))
 	if err != nil {
 		return err
+	}
+	if left := l.given.Left(); len(left) > 0 {
+		a.log.Warn("sockets of the service manager that no address to listen on stands for are not answered", "sockets", left)
 	}
 	hangup := make(chan os.Signal, 1)
 	signal.Notify(hangup, syscall.SIGHUP)
@@ -56,16 +68,39 @@ func (l *listening) serve(a *app, h transport.Handler, ops operations) error {
 	if ops.serving != nil {
 		ops.serving()
 	}
+	manager := systemd.New(a.log)
+	status := "serving " + l.list(s.addrs)
+	manager.Ready(status)
+	go manager.Watch(a.ctx, isResponsive(h))
+	stopping := a.ctx.Done()
 	for {
 		select {
 		case err := <-served:
 			return err
+		case <-stopping:
+			stopping = nil
+			manager.Stopping()
 		case <-hangup:
+			manager.Reloading()
 			if s.reload != nil {
 				s.reload()
 			}
 			in.hangup()
+			manager.Ready(status)
 		}
+	}
+}
+
+// isResponsive returns what asks a worker of h a question, as nobody: a handler that is stuck does not return. What comes
+// of it does not matter.
+func isResponsive(h transport.Handler) func(context.Context) error {
+	w := h.NewWorker()
+	// A query for CLASS CH, which no server looks up elsewhere.
+	msg := append([]byte{0, 0, 0, 0, 0, 1, 0, 0, 0, 0, 0, 0}, "\x02id\x06server\x00\x00\x10\x00\x03"...)
+	return func(context.Context) error {
+		loopback := netip.AddrPortFrom(netip.AddrFrom4([4]byte{127, 0, 0, 1}), 1)
+		w.Answer(nil, &transport.Query{Msg: slices.Clone(msg), Client: loopback, Local: loopback, Proto: transport.TCP, Now: time.Now().UnixNano()})
+		return nil
 	}
 }
 

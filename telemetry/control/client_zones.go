@@ -122,7 +122,7 @@ func (z *ZoneClient) Rollback(ctx context.Context, req RollbackRequest) (r Recei
 	return r, err
 }
 
-// Do asks for one of "reload", "refresh", "retransfer" and "notify".
+// Do asks for one of "reload", "take-file", "refresh", "retransfer" and "notify".
 func (z *ZoneClient) Do(ctx context.Context, what string) (d Done, err error) {
 	err = z.post(ctx, "/"+what, struct{}{}, &d)
 	return d, err

@@ -44,6 +44,7 @@ func (s *Server) staffZones(d *ZoneDesk) {
 		{"POST " + routeZone + "/changes", d.change},
 		{"POST " + routeZone + "/rollback", d.rollback},
 		{"POST " + routeZone + "/reload", asked(d.Reload, "does not read that zone from a file")},
+		{"POST " + routeZone + "/take-file", asked(d.TakeFile, "does not read that zone from a file")},
 		{"POST " + routeZone + "/refresh", asked(d.Refresh, "has no secondary zones")},
 		{"POST " + routeZone + "/retransfer", asked(d.Retransfer, "has no secondary zones")},
 		{"POST " + routeZone + "/notify", asked(d.Notify, "does not send NOTIFY")},

@@ -43,6 +43,9 @@ type ZoneDesk struct {
 	// Reload reads the zone's file again; Refresh asks the zone's primaries whether they have a newer version; Retransfer
 	// fetches the whole zone from them; Notify tells the secondaries once more. Each returns what came of it in words.
 	Reload, Refresh, Retransfer, Notify func(context.Context, zone.ID) (string, error)
+	// TakeFile is Reload for a file that is otherwise the first content of the zone only: it takes the place of all that
+	// the zone has become.
+	TakeFile func(context.Context, zone.ID) (string, error)
 
 	// Backup writes the database to a new file on the server's machine, and returns its octets.
 	Backup func(ctx context.Context, path string) (int64, error)
