@@ -60,7 +60,7 @@ func (s *Server) Staff(d Desk) {
 }
 
 func cannot(what string) error {
-	return &Problem{Status: http.StatusNotImplemented, Message: "this server " + what}
+	return &Problem{Status: http.StatusNotImplemented, Code: "unsupported", Message: "this server " + what}
 }
 
 const maxTop = 256
