@@ -70,8 +70,17 @@ func (d *Daemon) renewViews(ctx context.Context, conf *config.Config) {
 			v.end()
 		}
 	}
-	for _, e := range d.zones.sorted() {
-		if z := d.pipe.Zone(e.id); z != nil && e.id.View == "" {
+	for _, e := range d.zones.all() {
+		if e.id.View != "" {
+			continue
+		}
+		z := d.pipe.Zone(e.id)
+		for _, v := range now.list {
+			if !v.others && v.name != "" && z != nil && v.server.Zone(e.id.Name) == z {
+				v.server.RemoveZone(e.id.Name)
+			}
+		}
+		if z != nil {
 			d.serve(e.id, z)
 		}
 	}
