@@ -73,6 +73,10 @@ bench: build ## Measure onoma beside other servers, write docs/performance.md (N
 flood: ## Flood the server in network namespaces, as root; write the table of docs/floods.md
 	ONOMA_FLOOD_SECONDS=10 ONOMA_FLOOD_REPORT=docs/floods.md $(GO) test -count=1 -v -timeout 20m ./test/flood
 
+.PHONY: crash
+crash: ## Kill onoma 300 times in the middle of changes, and hold it to what it acknowledged
+	ONOMA_CRASHES=300 $(GO) test -count=1 -v -timeout 30m -run TestKill ./test/crash
+
 .PHONY: bench-xdp
 bench-xdp: build ## Measure AF_XDP beside sockets and Knot on a veth pair, as root (NEWEST=DIR as for bench)
 	scripts/test-deps
