@@ -19,7 +19,7 @@ type Key struct{ Name, Secret string }
 
 // secondaries configure peers as secondaries of zones, whose transfers everybody on this machine may have.
 var secondaries = map[*Peer]func(dir string, zones []string, addr netip.AddrPort, from Primary) ([]string, error){
-	NSD: secondaryNSD, Knot: secondaryKnot, BIND: secondaryBIND,
+	NSD: secondaryNSD, Knot: secondaryKnot, BIND: secondaryBIND, PowerDNS: secondaryPowerDNS,
 }
 
 // StartSecondary runs the peer at addr (see [Peer.Addr]) as a secondary of zones until the test ends. It does not wait for
@@ -27,6 +27,9 @@ var secondaries = map[*Peer]func(dir string, zones []string, addr netip.AddrPort
 func (p *Peer) StartSecondary(t testing.TB, zones []string, addr netip.AddrPort, from Primary) *Server {
 	t.Helper()
 	Need(t, p.Binary)
+	if p == PowerDNS {
+		needSQLite(t)
+	}
 	dir := tempDir(t, p.Name)
 	args, err := secondaries[p](dir, zones, addr, from)
 	if err != nil {
@@ -98,6 +101,7 @@ func secondaryBIND(dir string, zones []string, addr netip.AddrPort, from Primary
 		"  listen-on-v6 { none; };",
 		"  recursion no; notify no; dnssec-validation no; empty-zones-enable no;",
 		"  check-names secondary ignore; allow-transfer { any; }; serial-query-rate 1000; transfers-in 100; transfers-per-ns 100;",
+		"  min-refresh-time 1; min-retry-time 1;", // else the SOA record does not count
 		"  pid-file none; session-keyfile none;",
 		"};",
 		"controls { };",
@@ -117,4 +121,19 @@ func secondaryBIND(dir string, zones []string, addr netip.AddrPort, from Primary
 	}
 	conf, err := writeFile(dir, "named.conf", lines...)
 	return []string{"-g", "-n", "1", "-c", conf}, err
+}
+
+// secondaryPowerDNS obeys NOTIFY from 127.0.0.1, through which a relay speaks, and asks for differences.
+func secondaryPowerDNS(dir string, zones []string, addr netip.AddrPort, from Primary) ([]string, error) {
+	var commands [][]string
+	if from.Key != nil {
+		commands = append(commands, []string{"import-tsig-key", from.Key.Name, "hmac-sha256", from.Key.Secret})
+	}
+	for _, z := range zones {
+		commands = append(commands, []string{"create-secondary-zone", z, from.Addr.String()}, []string{"set-meta", z, "IXFR", "1"})
+		if from.Key != nil {
+			commands = append(commands, []string{"activate-tsig-key", z, from.Key.Name, "secondary"})
+		}
+	}
+	return powerDNS(dir, addr, "secondary=yes", commands...)
 }

@@ -60,6 +60,7 @@ func start(t testing.TB, name, dir string, addr netip.AddrPort, binary string, a
 func (s *Server) run() error {
 	dieWithUs(s.cmd)
 	started := make(chan error)
+	done := s.done
 	go func() {
 		runtime.LockOSThread()
 		defer runtime.UnlockOSThread()
@@ -67,7 +68,7 @@ func (s *Server) run() error {
 		started <- err
 		if err == nil {
 			_ = s.cmd.Wait() // how it ended is told by its log
-			close(s.done)
+			close(done)
 		}
 	}()
 	return <-started
@@ -133,6 +134,28 @@ func (s *Server) Stop() {
 	case <-time.After(stopDeadline):
 		_ = s.cmd.Process.Kill()
 		<-s.done
+	}
+}
+
+// Restart ends the child, without a warning if kill is set, and starts it again as it was started.
+func (s *Server) Restart(t testing.TB, kill bool) {
+	t.Helper()
+	if kill {
+		_ = s.cmd.Process.Kill()
+		<-s.done
+	} else {
+		s.Stop()
+	}
+	log, err := os.OpenFile(s.log, os.O_APPEND|os.O_WRONLY, 0o600)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer log.Close()
+	next := exec.Command(s.cmd.Path, s.cmd.Args[1:]...)
+	next.Dir, next.Stdout, next.Stderr = s.Dir, log, log
+	s.cmd, s.done = next, make(chan struct{})
+	if err := s.run(); err != nil {
+		t.Fatalf("starting %s again: %v", s.Name, err)
 	}
 }
 
