@@ -102,14 +102,14 @@ func (p *Pipeline) writeSnapshot(st *state) error {
 	p.mu.Lock()
 	st.snapshot, st.unsaved = number, 0
 	p.mu.Unlock()
-	p.removeSnapshots(st, number)
+	p.removeSnapshots(st, path)
 	return nil
 }
 
-// removeSnapshots removes the files of a zone but that of the version keep.
-func (p *Pipeline) removeSnapshots(st *state, keep uint64) {
+// removeSnapshots removes the files of a zone but keep.
+func (p *Pipeline) removeSnapshots(st *state, keep string) {
 	for _, f := range p.snapshots(st.row) {
-		if f.number != keep {
+		if f.path != keep {
 			_ = os.Remove(f.path) // else at the next time
 		}
 	}

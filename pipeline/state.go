@@ -211,7 +211,7 @@ func (p *Pipeline) Remove(ctx context.Context, id zone.ID, forget bool) error {
 	if !forget {
 		return nil
 	}
-	p.removeSnapshots(st, 0)
+	p.removeSnapshots(st, "")
 	if err := p.store.RemoveZone(ctx, st.row); err != nil {
 		return fmt.Errorf("removing %s: %w", id, err)
 	}
