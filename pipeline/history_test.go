@@ -4,11 +4,13 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"testing"
 	"time"
 
 	"onoma/dns"
+	"onoma/pipeline/gate"
 	"onoma/zone"
 )
 
@@ -80,6 +82,42 @@ func TestRollback(t *testing.T) {
 			t.Errorf("%s: rolled back to\n%s, expected\n%s", policy, text, textOf(before))
 		}
 	}
+}
+
+// A rollback may take away more than a change may: it leads to what was served.
+func TestRollbackIsNotLimited(t *testing.T) {
+	r := newRig(t, ZoneSpec{ID: exampleID, Gate: &gate.Rules{RemoveNames: gate.Limit{Count: 1}}})
+	historyOf(t, r)
+	before := r.text(exampleID)
+	number, _, _ := r.Head(exampleID)
+	var names []string
+	for i := range 5 {
+		names = append(names, fmt.Sprintf("new%d.example.", i))
+		r.must(add(exampleID, names[i]+" 300 IN A 192.0.2.1"))
+	}
+	_, err := r.Submit(context.Background(), zone.Change{Zone: exampleID, By: author, Edit: func(e *zone.Editor) error {
+		for _, name := range names {
+			e.RemoveName(dns.MustName(name))
+		}
+		return nil
+	}})
+	if refusal := new(zone.Refusal); !errors.As(err, &refusal) || refusal.Rule != gate.RuleRemoval {
+		t.Errorf("a change that removes five names: %v, expected a refusal", err)
+	}
+	c, err := r.Rollback(context.Background(), exampleID, number, author)
+	if err != nil {
+		t.Fatal(err)
+	}
+	r.must(c)
+	if got := zoneWithoutSerial(r.text(exampleID)); got != zoneWithoutSerial(before) {
+		t.Errorf("rolled back to\n%s, expected\n%s", got, before)
+	}
+}
+
+// zoneWithoutSerial returns all lines of a zone but that of the SOA record.
+func zoneWithoutSerial(text string) string {
+	lines := strings.Split(text, "\n")
+	return strings.Join(slices.DeleteFunc(lines, func(l string) bool { return strings.Contains(l, "SOA") }), "\n")
 }
 
 func TestRetention(t *testing.T) {

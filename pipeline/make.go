@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"onoma/dns"
+	"onoma/pipeline/gate"
 	"onoma/store"
 	"onoma/zone"
 )
@@ -73,9 +74,20 @@ func (m maker) make(head *zone.Version, number uint64) (made, error) {
 	return out, err
 }
 
+// rules are those that the change must keep to. A rollback goes back to what was
+// served before, however much that takes away.
+func (m maker) rules() *gate.Rules {
+	rules := m.spec.rules()
+	if m.c.By.Door != zone.DoorRollback {
+		return rules
+	}
+	free := rules.Unlimited()
+	return &free
+}
+
 // isSlow reports whether it is known before the attempt that it takes long.
 func (m maker) isSlow(head *zone.Version) bool {
-	if m.spec.rules().IsSlow(m.c.By.Door) {
+	if m.rules().IsSlow(m.c.By.Door) {
 		return true
 	}
 	if m.c.Replace == nil {
@@ -144,7 +156,7 @@ func (m maker) check(head, next *zone.Version, out *made) error {
 	if head != nil && !zone.IsNewer(out.serial, head.Serial()) {
 		return m.refuse(m.spec.refuseSerial(head.Serial(), out.serial, m.at), &out.delta)
 	}
-	if r := m.spec.rules().Fast(m.spec.ID, head, next, out.delta); r != nil {
+	if r := m.rules().Fast(m.spec.ID, head, next, out.delta); r != nil {
 		return m.refuse(r, &out.delta)
 	}
 	return nil

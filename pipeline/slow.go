@@ -122,7 +122,7 @@ func (p *Pipeline) prepareAll(ctx context.Context, b *batch, from map[zone.ID]st
 
 // checkSlow asks the rules that may take long.
 func (m maker) checkSlow(head, next *zone.Version) error {
-	rules := m.spec.rules()
+	rules := m.rules()
 	if !rules.IsSlow(m.c.By.Door) {
 		return nil
 	}
