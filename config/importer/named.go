@@ -20,6 +20,7 @@ type bind struct {
 	busy       map[string]bool        // lists that are being read
 	catalogs   map[string]statement   // entries of catalog-zones, by their zones
 	inherited  []statement            // of the view at hand
+	open       bool                   // there is no allow-transfer among the options
 }
 
 func newBIND(r *reader, d *draft) *bind {

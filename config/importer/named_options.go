@@ -55,8 +55,14 @@ func (b *bind) options(all []statement) {
 		t.set("notify-ns", "true")
 	}
 	b.d.templates = append(b.d.templates, t)
-	if len(all) > 0 && !transfers {
-		b.d.note(all[0].at(), "there is no allow-transfer, which lets everybody have zones before BIND 9.20 and nobody since: nobody gets them here")
+	b.open = !transfers
+}
+
+// transfers tells, once, that whoever was let in by BIND's default is not here.
+func (b *bind) transfers(z *named, s statement) {
+	if b.open && z.get("transfer-to") == "" {
+		b.open = false
+		b.d.note(s.at(), "there is no allow-transfer, which lets everybody have zones before BIND 9.20 and nobody since: nobody gets this zone here, and others without it")
 	}
 }
 

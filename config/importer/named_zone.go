@@ -49,6 +49,7 @@ func (b *bind) zone(s statement, view string, to *[]named) {
 		return
 	}
 	b.zoneBlock(&z, s, contains(kind, "primary", "master", "native"))
+	b.transfers(&z, s)
 	b.d.addZone(s.at(), view, to, z)
 }
 
