@@ -116,6 +116,8 @@ func (d *decoder) checkZone(m *mapping, z *Zone) {
 	case z.File != "" && changes && z.FileMode != FileInitial:
 		fail("update", "file-mode: initial, which reads the file only as the first content of the zone, or one of the two",
 			"is changed both by its file and by UPDATE, and each would undo the other's changes")
+	case z.WriteBack && (z.File == "" || z.FileMode != FileInitial):
+		fail("write-back", "a file with file-mode: initial", "is written to a file that is not the server's to write")
 	case len(z.Primaries) > 0 && changes && !z.ForwardUpdates:
 		fail("update", "forward-updates: true, which sends them on to a primary, or no update",
 			"is a copy of its primaries' and cannot take UPDATE itself")

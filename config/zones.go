@@ -38,6 +38,8 @@ type Settings struct {
 	File string `yaml:"file" path:"zone"`
 	// FileMode says when the file is read: reload at the start and at each reload, watch as soon as it changes, too, and initial only as the first content of a zone that is then changed in other ways.
 	FileMode FileMode `yaml:"file-mode" default:"reload" oneof:"reload|watch|initial"`
+	// WriteBack writes the zone to its file, whose file-mode is initial, soon after it has changed in other ways.
+	WriteBack bool `yaml:"write-back" default:"false"`
 	// Serial says which serial number a new version gets: increment one more, date YYYYMMDDnn, unixtime seconds since 1970, keep what the change itself says.
 	Serial Serial `yaml:"serial" default:"increment" oneof:"increment|date|unixtime|keep"`
 

@@ -8,6 +8,7 @@ import (
 	"path/filepath"
 	"sync"
 	"sync/atomic"
+	"time"
 
 	"onoma/authority"
 	"onoma/authority/catalog"
@@ -34,6 +35,8 @@ type Options struct {
 	LookUp authority.LookUp
 	Getenv func(string) string // nil: os.Getenv
 	Log    *slog.Logger        // nil: nothing is logged
+
+	writeAfter time.Duration // from a change to a file being written back; 0: as package files has it
 }
 
 // Daemon serves the zones of a configuration. It is a transport.Handler.
@@ -107,7 +110,7 @@ func (d *Daemon) open(ctx context.Context) (err error) {
 		Transfers: conf.Server.TransfersInMax,
 		Ended:     func(r secondary.Report) { d.in.Count(r.Kind.String(), r.Records, r.Octets, r.Err) },
 	})
-	d.files = files.New(files.Options{Submit: d.pipe.Submit, Head: d.pipe.Head, Stamps: d.stamps, Keep: d.keepStamps, Log: d.log})
+	d.files = files.New(files.Options{Submit: d.pipe.Submit, Head: d.pipe.Head, Stamps: d.stamps, Keep: d.keepStamps, WriteAfter: d.o.writeAfter, Log: d.log})
 	d.catalogs = catalog.NewManager(catalog.Options{Host: host{d}, Keeper: keeper{d}, Taken: d.isConfigured, Log: d.log})
 	d.follower = propagation.New(propagation.Options{Targets: d.targets, Keys: d.keys.Find, Log: d.log})
 	d.setViews(conf)
@@ -168,6 +171,7 @@ func (d *Daemon) published(r zone.Receipt) {
 	if z == nil {
 		return
 	}
+	d.files.Published(r)
 	d.follower.Publish(r.Zone, r.Serial)
 	d.views.Load().published(r.Zone, z)
 	if e := d.zones.get(r.Zone); e != nil && e.plan.settings.Catalog.Consume != nil {

@@ -9,6 +9,7 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"onoma/config"
 	"onoma/dns"
@@ -39,7 +40,7 @@ func newRig(t *testing.T, text string, files ...string) *rig {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if r.Daemon, err = New(t.Context(), Options{Config: conf, Load: load}); err != nil {
+	if r.Daemon, err = New(t.Context(), Options{Config: conf, Load: load, writeAfter: time.Millisecond}); err != nil {
 		t.Fatal(err)
 	}
 	r.Start(context.WithoutCancel(t.Context()))
@@ -214,4 +215,27 @@ func TestOwnCatalogFollowsTheConfiguration(t *testing.T) {
 	if got := fmt.Sprint(list()); got != "[b.example.]" {
 		t.Errorf("after the reload the catalog lists %s", got)
 	}
+}
+
+func TestFileIsWrittenBack(t *testing.T) {
+	r := newRig(t, "zones:\n  a.example: {file: DIR/a, file-mode: initial, write-back: true}\n", "a")
+	c := zone.Change{Zone: zone.IDOf("", dns.MustName("a.example.")), By: zone.Author{Door: zone.DoorAPI}, Edit: func(e *zone.Editor) error {
+		_, err := e.Add(dns.MustRecord("new.a.example. 60 IN A 192.0.2.9"))
+		return err
+	}}
+	if _, err := r.Submit(t.Context(), c); err != nil {
+		t.Fatal(err)
+	}
+	text := ""
+	for range 1000 {
+		b, err := os.ReadFile(filepath.Join(r.dir, "a"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if text = string(b); strings.Contains(text, "192.0.2.9") {
+			return
+		}
+		time.Sleep(10 * time.Millisecond)
+	}
+	t.Errorf("the file still is\n%s", text)
 }

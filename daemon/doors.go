@@ -97,8 +97,8 @@ var fileModes = map[config.FileMode]files.Mode{
 func (d *Daemon) setFiles() error {
 	var list []files.Zone
 	for _, e := range d.zones.sorted() {
-		if k := e.kind(); e.file != "" && (k == fromFile || k == fromDoors) {
-			list = append(list, files.Zone{ID: e.id, Path: e.file, Mode: fileModes[e.plan.settings.FileMode]})
+		if k, s := e.kind(), e.plan.settings; e.file != "" && (k == fromFile || k == fromDoors) {
+			list = append(list, files.Zone{ID: e.id, Path: e.file, Mode: fileModes[s.FileMode], WriteBack: s.WriteBack})
 		}
 	}
 	return d.files.Configure(list)
