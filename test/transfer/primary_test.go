@@ -70,29 +70,25 @@ func awaitNextSecond() {
 
 // relay passes TCP on, and UDP but for what is lost.
 type relay struct {
-	addr netip.AddrPort
-	lost atomic.Int32
+	addr  netip.AddrPort
+	loses bool
+	lost  atomic.Int32
 }
 
 // newRelay listens at an address, and loses every second packet that comes there.
 func newRelay(t *testing.T, at, to netip.AddrPort) *relay {
 	t.Helper()
-	r := &relay{addr: at}
-	udp, err := net.ListenUDP("udp4", net.UDPAddrFromAddrPort(r.addr))
-	if err != nil {
-		t.Fatal(err)
-	}
+	r := &relay{addr: at, loses: true}
+	r.forward(t, to)
 	tcp, err := net.Listen("tcp4", r.addr.String())
 	if err != nil {
 		t.Fatal(err)
 	}
 	var wg sync.WaitGroup
 	t.Cleanup(func() {
-		udp.Close()
 		tcp.Close()
 		wg.Wait()
 	})
-	wg.Go(func() { r.packets(udp, to) })
 	wg.Go(func() {
 		for {
 			in, err := tcp.Accept()
@@ -109,6 +105,21 @@ func newRelay(t *testing.T, at, to netip.AddrPort) *relay {
 		}
 	})
 	return r
+}
+
+// forward passes UDP on.
+func (r *relay) forward(t *testing.T, to netip.AddrPort) {
+	t.Helper()
+	udp, err := net.ListenUDP("udp4", net.UDPAddrFromAddrPort(r.addr))
+	if err != nil {
+		t.Fatal(err)
+	}
+	var wg sync.WaitGroup
+	wg.Go(func() { r.packets(udp, to) })
+	t.Cleanup(func() {
+		udp.Close()
+		wg.Wait()
+	})
 }
 
 func pipe(from, to net.Conn) {
@@ -133,7 +144,7 @@ func (r *relay) packets(udp *net.UDPConn, to netip.AddrPort) {
 		if err != nil {
 			return
 		}
-		if i%2 == 0 {
+		if r.loses && i%2 == 0 {
 			r.lost.Add(1)
 			continue
 		}

@@ -6,9 +6,13 @@ import (
 	"net/netip"
 	"os"
 	"path/filepath"
+	"slices"
+	"strings"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
+	"github.com/miekg/dns"
 
 	"onoma/authority"
 	"onoma/authority/secondary"
@@ -93,4 +97,64 @@ func TestXoTPrimaries(t *testing.T) {
 			}
 		})
 	}
+}
+
+// TestXoTSecondaries: other servers fetch the zone and its differences from ours over TLS, and check our name.
+func TestXoTSecondaries(t *testing.T) {
+	for _, peer := range peers.SecureSecondaries {
+		t.Run(peer.Name, func(t *testing.T) {
+			t.Parallel()
+			peers.Need(t, peer.Binary)
+			addr, plain := peer.Addr(t), peers.Addr(t)
+			secure := netip.AddrPortFrom(plain.Addr(), plain.Port()^1)
+			_, certFile, keyFile := certificate(t, secure.Addr())
+			p := &primary{zone: newZone(1, 300, 14), file: filepath.Join(t.TempDir(), "zone")}
+			p.zone.write(t, p.file)
+			p.Server = peers.StartOnoma(t, plain, "authority", "--listen", plain.String(), "--listen", "tls://"+secure.String(),
+				"--tls-cert", certFile, "--tls-key", keyFile, "--zone", zoneName+"="+p.file, "--transfer-to", "127.0.0.0/8", "--notify", addr.String())
+			(&relay{addr: secure}).forward(t, plain) // Unbound asks for SOA records by UDP at the same port
+			s := peer.Start(t, zoneName, addr, peers.Primary{Addr: secure}, "primary.example", certFile)
+			for range 4 {
+				await(t, s, p.zone.serial)
+				want := records(t, plain, nil)
+				if diff := cmp.Diff(want, recordsOf(t, peer, s, want)); diff != "" {
+					t.Fatalf("version %d at ours and at %s (-onoma +%[2]s):\n%[3]s", p.zone.serial, s.Name, diff)
+				}
+				p.change(t)
+			}
+			await(t, s, p.zone.serial)
+			if n := strings.Count(p.Log(), "proto=tls"); n < 5 {
+				t.Errorf("%d transfers over TLS, expected 5 at least:\n%s", n, p.Log())
+			}
+		})
+	}
+}
+
+// recordsOf are those that a secondary has; one that gives no transfers has written them down.
+func recordsOf(t *testing.T, peer *peers.SecureSecondary, s *peers.Server, want []string) (lines []string) {
+	t.Helper()
+	if peer.ZoneFile == "" {
+		return records(t, s.Addr, nil)
+	}
+	deadline := time.Now().Add(5 * time.Second)
+	for ; time.Now().Before(deadline); time.Sleep(20 * time.Millisecond) { // it writes behind answering
+		text, err := os.ReadFile(filepath.Join(s.Dir, peer.ZoneFile))
+		if err != nil {
+			continue
+		}
+		lines = nil
+		parser := dns.NewZoneParser(strings.NewReader(string(text)), zoneName, "zone")
+		for rr, ok := parser.Next(); ok; rr, ok = parser.Next() {
+			line := canonical(rr)
+			if at := strings.Index(line, `\#`); at >= 0 { // Unbound writes hexadecimal digits in upper case
+				line = line[:at] + strings.ToLower(line[at:])
+			}
+			lines = append(lines, line)
+		}
+		slices.Sort(lines)
+		if slices.Equal(lines, want) {
+			break
+		}
+	}
+	return lines
 }
