@@ -3,7 +3,6 @@ package pipeline
 import (
 	"context"
 	"errors"
-	"fmt"
 	"runtime"
 	"slices"
 	"time"
@@ -94,8 +93,11 @@ type step struct {
 }
 
 // mostTries is how often a commit is tried whose outcome is not known, or that was
-// too far behind.
-const mostTries = 6
+// too far behind: for 3 seconds, as clients of UPDATE wait for little longer.
+const (
+	mostTries  = 6
+	mostPaused = time.Second
+)
 
 // run commits the group and tells everybody.
 func (g *group) run() {
@@ -108,10 +110,26 @@ func (g *group) run() {
 		g.p.catchUp(g.ctx)
 	}
 	if err != nil {
-		g.p.o.Log.Error("changes could not be written to the database, and nothing of them has happened", "changes", len(g.rows), "err", err)
+		g.p.complain(len(g.rows), g.begun, err)
 	}
 	g.p.stats.group(len(g.rows), g.p.o.Clock().Sub(g.begun))
 	g.finish(err)
+}
+
+// complaints are what has gone wrong with commits, of which one a second is logged.
+type complaints struct {
+	last    time.Time
+	changes int // since then
+}
+
+// complain says that changes could not be written. The caller holds turn.
+func (p *Pipeline) complain(changes int, now time.Time, err error) {
+	c := &p.complaints
+	if c.changes += changes; !c.last.IsZero() && now.Sub(c.last) < time.Second {
+		return
+	}
+	p.o.Log.Error("changes could not be written to the database, and nothing of them has happened", "changes", c.changes, "err", err)
+	c.last, c.changes = now, 0
 }
 
 // commit writes the group to the database, on top of what others have written.
@@ -145,7 +163,7 @@ func (g *group) commit() error {
 
 // pause waits a little longer at each try.
 func pause(ctx context.Context, try int) {
-	t := time.NewTimer(10 * time.Millisecond << (2 * try))
+	t := time.NewTimer(min(10*time.Millisecond<<(2*try), mostPaused))
 	defer t.Stop()
 	select {
 	case <-t.C:
@@ -328,7 +346,7 @@ func (g *group) finish(err error) {
 			g.p.slow(g.ctx, o.b)
 			continue
 		case o.err == nil && err != nil:
-			o.receipts, o.err = nil, fmt.Errorf("committing: %w", err)
+			o.receipts, o.err = nil, err
 		}
 		g.p.finish(o)
 	}

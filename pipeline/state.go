@@ -21,6 +21,8 @@ type Pipeline struct {
 	last   uint64     // the commit up to which the zones are as in the database; turn
 	untold []outcome  // what has been done, and nobody has been told of yet; turn
 
+	complaints complaints // turn
+
 	mu        sync.RWMutex // taken after turn
 	zones     map[zone.ID]*state
 	rows      map[int64]*state
