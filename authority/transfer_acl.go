@@ -65,7 +65,7 @@ func (w *Who) parse(part string) (kind int, err error) {
 	}
 	if name, ok := strings.CutPrefix(part, "tls:"); ok {
 		if w.TLS = strings.ToLower(strings.TrimSuffix(name, ".")); w.TLS == "" {
-			return 1, errors.New("expected a name behind tls:")
+			return 1, errors.New("tls: is to be followed by a name")
 		}
 		return 1, nil
 	}

@@ -138,116 +138,123 @@ func bomb(c *conversation) []byte {
 	return msg
 }
 
+// lie is what a hostile primary sends, and what is to be said of it.
+type lie struct {
+	name   string
+	ixfr   script // nil: refused
+	axfr   script // nil: refused
+	signed bool
+	want   string
+}
+
+var (
+	out   = record("elsewhere.example. 300 IN A 192.0.2.1")
+	chaos = dns.Record{Name: other.Name, Type: other.Type, Class: dns.ClassCH, TTL: other.TTL, Data: other.Data}
+)
+
+var lies = []lie{
+	{name: "wrong ID", axfr: changed(func(m *dns.Message) { m.ID++ }), want: "ID"},
+	{name: "other question", axfr: changed(func(m *dns.Message) { m.Questions = []dns.Question{{Name: out.Name, Type: dns.TypeAXFR, Class: 1}} }), want: "another question"},
+	{name: "other type", axfr: changed(func(m *dns.Message) { m.Questions = []dns.Question{{Name: origin, Type: dns.TypeSOA, Class: 1}} }), want: "another question"},
+	{name: "no question", axfr: changed(func(m *dns.Message) { m.Questions = nil }), want: "0 questions"},
+	{name: "a query", axfr: changed(func(m *dns.Message) { m.Flags &^= dns.FlagQR }), want: "no answer"},
+	{name: "TC", axfr: changed(func(m *dns.Message) { m.Flags |= dns.FlagTC }), want: "truncated"},
+	{name: "rcode", axfr: changed(func(m *dns.Message) { m.RCode = dns.RCodeServFail }), want: "SERVFAIL"},
+	{name: "extended rcode", axfr: changed(func(m *dns.Message) { m.RCode, m.EDNS = dns.RCodeBadVers, &dns.EDNS{} }), want: "answers"},
+	{name: "rcode in the middle", axfr: func(c *conversation) {
+		c.send(nil, soa(2), apexNS)
+		refusing(c)
+	}, want: "REFUSED"},
+	{name: "nothing", axfr: func(*conversation) {}, want: "without an answer"},
+	{name: "empty message", axfr: records(), want: "without records"},
+	{name: "SOA only", axfr: records(soa(2)), want: "ends in the middle"},
+	{name: "SOA twice only", axfr: records(soa(2), soa(2)), want: "nothing but a SOA"},
+	{name: "no SOA first", axfr: records(apexNS, soa(2), soa(2)), want: "expected the SOA record"},
+	{name: "SOA mismatch at the end", axfr: records(soa(2), apexNS, soa(3)), want: "is not the first one"},
+	{name: "records behind the end", axfr: records(soa(2), apexNS, soa(2), other), want: "behind the end"},
+	{name: "SOA below the apex", axfr: records(soa(2), apexNS, record("a.secondary.example. 1 IN SOA a. b. 1 2 3 4 5"), soa(2)), want: "SOA record below the apex"},
+	{name: "out of zone", axfr: records(soa(2), apexNS, out, soa(2)), want: "not in the zone"},
+	{name: "wrong class", axfr: records(soa(2), apexNS, chaos, soa(2)), want: "class CH"},
+	{name: "cut off", axfr: records(soa(2), apexNS, other), want: "ends in the middle"},
+	{name: "cut off in a message", axfr: func(c *conversation) {
+		c.send(nil, soa(2), apexNS)
+		_, _ = c.Write([]byte{1, 0, 1, 2, 3})
+	}, want: "EOF"},
+	{name: "garbage", axfr: func(c *conversation) { c.raw([]byte(strings.Repeat("\xC0", 500))) }, want: "ID"},
+	{name: "counts that lie", axfr: func(c *conversation) {
+		m := &dns.Message{ID: c.query.ID, Flags: dns.FlagQR | dns.FlagAA, Questions: c.query.Questions, Answer: []dns.Record{soa(2)}}
+		msg, _ := m.Append(nil)
+		binary.BigEndian.PutUint16(msg[6:], 65535)
+		c.raw(msg)
+	}, want: "ends within a field"},
+	{name: "a pointer to itself", axfr: func(c *conversation) {
+		m := &dns.Message{ID: c.query.ID, Flags: dns.FlagQR | dns.FlagAA, Questions: c.query.Questions}
+		msg, _ := m.Append(nil)
+		at := len(msg)
+		msg = append(msg, 0xC0|byte(at>>8), byte(at), 0, 1, 0, 1, 0, 0, 0, 0, 0, 4, 1, 2, 3, 4)
+		binary.BigEndian.PutUint16(msg[6:], 1)
+		c.raw(msg)
+	}, want: "name"},
+	{name: "endless", axfr: func(c *conversation) {
+		var many []dns.Record
+		for i := range 400 {
+			many = append(many, record("e%d.secondary.example. 1 IN A 192.0.2.1", i))
+		}
+		for ok := c.send(nil, soa(2), apexNS); ok; ok = c.send(nil, many...) {
+		}
+	}, want: "more than"},
+	{name: "compression bombs", axfr: func(c *conversation) {
+		for msg := bomb(c); c.raw(msg); {
+			break
+		}
+	}, want: "ends in the middle"},
+	{name: "silence", axfr: func(c *conversation) {
+		c.send(nil, soa(2))
+		time.Sleep(600 * time.Millisecond)
+	}, want: "no message for too long"},
+	{name: "a drop a time", axfr: func(c *conversation) {
+		c.n = 1
+		for ok := c.send(func(m *dns.Message) { m.Questions = c.query.Questions }, soa(2), apexNS); ok; ok = c.send(nil, other) {
+			time.Sleep(20 * time.Millisecond)
+		}
+	}, want: "not finished after"},
+
+	{name: "no TSIG at all", signed: true, axfr: func(c *conversation) {
+		c.sig = nil
+		c.send(nil, soa(2), apexNS, soa(2))
+	}, want: "no TSIG"},
+	{name: "wrong TSIG in the middle", signed: true, axfr: func(c *conversation) {
+		c.send(nil, soa(2), apexNS)
+		c.sig, _ = dns.NewTSIGStream(dns.TSIGKey{Name: tsigKey.Name, Algorithm: tsigKey.Algorithm, Secret: []byte("another secret")}, nil)
+		c.send(nil, other, soa(2))
+	}, want: "BADSIG"},
+	{name: "no TSIG for more than 99 messages", signed: true, axfr: func(c *conversation) {
+		c.send(nil, soa(2), apexNS)
+		c.sig = nil
+		for range 101 {
+			c.send(nil, other)
+		}
+	}, want: "no TSIG"},
+	{name: "no TSIG at the end", signed: true, axfr: func(c *conversation) {
+		c.send(nil, soa(2), apexNS)
+		c.sig = nil
+		c.send(nil, soa(2))
+	}, want: "no TSIG"},
+
+	{name: "IXFR removes what is not there", ixfr: records(soa(2), soa(1), other, soa(2), soa(2)), want: "REFUSED"},
+	{name: "IXFR from another version", ixfr: records(soa(2), soa(7), n1, soa(2), soa(2)), want: "REFUSED"},
+	{name: "IXFR that does not chain", ixfr: records(soa(3), soa(1), n1, soa(2), soa(5), soa(3), soa(3)), want: "REFUSED"},
+	{name: "IXFR backwards", ixfr: records(soa(3), soa(1), n1, soa(0), soa(0), soa(3), soa(3)), want: "REFUSED"},
+	{name: "IXFR with another last SOA", ixfr: records(soa(3), soa(1), n1, soa(3), record("secondary.example. 300 IN SOA a. b. 3 3600 600 86400 300")), want: "REFUSED"},
+	{name: "IXFR cut off", ixfr: records(soa(3), soa(1), n1, soa(3), other), want: "REFUSED"},
+	{name: "IXFR with the SOA alone", ixfr: records(soa(3)), want: "REFUSED"},
+	{name: "IXFR out of zone", ixfr: records(soa(2), soa(1), soa(2), out, soa(2)), want: "REFUSED"},
+}
+
 // TestHostilePrimaries: whatever a primary sends, the last good version stays, the
 // reason is told, and it takes bounded time and memory.
 func TestHostilePrimaries(t *testing.T) {
-	out := record("elsewhere.example. 300 IN A 192.0.2.1")
-	chaos := other
-	chaos.Class = dns.ClassCH
-	for _, tc := range []struct {
-		name   string
-		ixfr   script // nil: refused
-		axfr   script
-		signed bool
-		want   string
-	}{
-		{name: "wrong ID", axfr: changed(func(m *dns.Message) { m.ID++ }), want: "ID"},
-		{name: "other question", axfr: changed(func(m *dns.Message) { m.Questions = []dns.Question{{Name: out.Name, Type: dns.TypeAXFR, Class: 1}} }), want: "another question"},
-		{name: "other type", axfr: changed(func(m *dns.Message) { m.Questions = []dns.Question{{Name: origin, Type: dns.TypeSOA, Class: 1}} }), want: "another question"},
-		{name: "no question", axfr: changed(func(m *dns.Message) { m.Questions = nil }), want: "0 questions"},
-		{name: "a query", axfr: changed(func(m *dns.Message) { m.Flags &^= dns.FlagQR }), want: "no answer"},
-		{name: "TC", axfr: changed(func(m *dns.Message) { m.Flags |= dns.FlagTC }), want: "truncated"},
-		{name: "rcode", axfr: changed(func(m *dns.Message) { m.RCode = dns.RCodeServFail }), want: "SERVFAIL"},
-		{name: "extended rcode", axfr: changed(func(m *dns.Message) { m.RCode, m.EDNS = dns.RCodeBadVers, &dns.EDNS{} }), want: "answers"},
-		{name: "rcode in the middle", axfr: func(c *conversation) {
-			c.send(nil, soa(2), apexNS)
-			refusing(c)
-		}, want: "REFUSED"},
-		{name: "nothing", axfr: func(*conversation) {}, want: "without an answer"},
-		{name: "empty message", axfr: records(), want: "without records"},
-		{name: "SOA only", axfr: records(soa(2)), want: "ends in the middle"},
-		{name: "SOA twice only", axfr: records(soa(2), soa(2)), want: "nothing but a SOA"},
-		{name: "no SOA first", axfr: records(apexNS, soa(2), soa(2)), want: "expected the SOA record"},
-		{name: "SOA mismatch at the end", axfr: records(soa(2), apexNS, soa(3)), want: "is not the first one"},
-		{name: "records behind the end", axfr: records(soa(2), apexNS, soa(2), other), want: "behind the end"},
-		{name: "SOA below the apex", axfr: records(soa(2), apexNS, record("a.secondary.example. 1 IN SOA a. b. 1 2 3 4 5"), soa(2)), want: "SOA record below the apex"},
-		{name: "out of zone", axfr: records(soa(2), apexNS, out, soa(2)), want: "not in the zone"},
-		{name: "wrong class", axfr: records(soa(2), apexNS, chaos, soa(2)), want: "class CH"},
-		{name: "cut off", axfr: records(soa(2), apexNS, other), want: "ends in the middle"},
-		{name: "cut off in a message", axfr: func(c *conversation) {
-			c.send(nil, soa(2), apexNS)
-			_, _ = c.Write([]byte{1, 0, 1, 2, 3})
-		}, want: "EOF"},
-		{name: "garbage", axfr: func(c *conversation) { c.raw([]byte(strings.Repeat("\xC0", 500))) }, want: "ID"},
-		{name: "counts that lie", axfr: func(c *conversation) {
-			m := &dns.Message{ID: c.query.ID, Flags: dns.FlagQR | dns.FlagAA, Questions: c.query.Questions, Answer: []dns.Record{soa(2)}}
-			msg, _ := m.Append(nil)
-			binary.BigEndian.PutUint16(msg[6:], 65535)
-			c.raw(msg)
-		}, want: "ends within a field"},
-		{name: "a pointer to itself", axfr: func(c *conversation) {
-			m := &dns.Message{ID: c.query.ID, Flags: dns.FlagQR | dns.FlagAA, Questions: c.query.Questions}
-			msg, _ := m.Append(nil)
-			at := len(msg)
-			msg = append(msg, 0xC0|byte(at>>8), byte(at), 0, 1, 0, 1, 0, 0, 0, 0, 0, 4, 1, 2, 3, 4)
-			binary.BigEndian.PutUint16(msg[6:], 1)
-			c.raw(msg)
-		}, want: "name"},
-		{name: "endless", axfr: func(c *conversation) {
-			var many []dns.Record
-			for i := range 400 {
-				many = append(many, record("e%d.secondary.example. 1 IN A 192.0.2.1", i))
-			}
-			for ok := c.send(nil, soa(2), apexNS); ok; ok = c.send(nil, many...) {
-			}
-		}, want: "more than"},
-		{name: "compression bombs", axfr: func(c *conversation) {
-			for msg := bomb(c); c.raw(msg); {
-				break
-			}
-		}, want: "ends in the middle"},
-		{name: "silence", axfr: func(c *conversation) {
-			c.send(nil, soa(2))
-			time.Sleep(600 * time.Millisecond)
-		}, want: "no message for too long"},
-		{name: "a drop a time", axfr: func(c *conversation) {
-			c.n = 1
-			for ok := c.send(func(m *dns.Message) { m.Questions = c.query.Questions }, soa(2), apexNS); ok; ok = c.send(nil, other) {
-				time.Sleep(20 * time.Millisecond)
-			}
-		}, want: "not finished after"},
-
-		{name: "no TSIG at all", signed: true, axfr: func(c *conversation) {
-			c.sig = nil
-			c.send(nil, soa(2), apexNS, soa(2))
-		}, want: "no TSIG"},
-		{name: "wrong TSIG in the middle", signed: true, axfr: func(c *conversation) {
-			c.send(nil, soa(2), apexNS)
-			c.sig, _ = dns.NewTSIGStream(dns.TSIGKey{Name: tsigKey.Name, Algorithm: tsigKey.Algorithm, Secret: []byte("another secret")}, nil)
-			c.send(nil, other, soa(2))
-		}, want: "BADSIG"},
-		{name: "no TSIG for more than 99 messages", signed: true, axfr: func(c *conversation) {
-			c.send(nil, soa(2), apexNS)
-			c.sig = nil
-			for range 101 {
-				c.send(nil, other)
-			}
-		}, want: "no TSIG"},
-		{name: "no TSIG at the end", signed: true, axfr: func(c *conversation) {
-			c.send(nil, soa(2), apexNS)
-			c.sig = nil
-			c.send(nil, soa(2))
-		}, want: "no TSIG"},
-
-		{name: "IXFR removes what is not there", ixfr: records(soa(2), soa(1), other, soa(2), soa(2)), want: "REFUSED"},
-		{name: "IXFR from another version", ixfr: records(soa(2), soa(7), n1, soa(2), soa(2)), want: "REFUSED"},
-		{name: "IXFR that does not chain", ixfr: records(soa(3), soa(1), n1, soa(2), soa(5), soa(3), soa(3)), want: "REFUSED"},
-		{name: "IXFR backwards", ixfr: records(soa(3), soa(1), n1, soa(0), soa(0), soa(3), soa(3)), want: "REFUSED"},
-		{name: "IXFR with another last SOA", ixfr: records(soa(3), soa(1), n1, soa(3), record("secondary.example. 300 IN SOA a. b. 3 3600 600 86400 300")), want: "REFUSED"},
-		{name: "IXFR cut off", ixfr: records(soa(3), soa(1), n1, soa(3), other), want: "REFUSED"},
-		{name: "IXFR with the SOA alone", ixfr: records(soa(3)), want: "REFUSED"},
-		{name: "IXFR out of zone", ixfr: records(soa(2), soa(1), soa(2), out, soa(2)), want: "REFUSED"},
-	} {
+	for _, tc := range lies {
 		t.Run(tc.name, func(t *testing.T) {
 			t.Parallel()
 			if tc.ixfr == nil {
