@@ -15,7 +15,8 @@ import (
 // Secondary is a server that is told by NOTIFY of new versions (RFC 1996).
 type Secondary struct {
 	Addr netip.AddrPort
-	Key  dns.Name // to sign with; the zero Name: none
+	Key  dns.Name   // to sign with; the zero Name: none
+	From netip.Addr // to send from; the zero Addr: as NotifyOptions have it
 }
 
 // String returns it as --notify has it.
@@ -104,7 +105,7 @@ const (
 
 // packet is a message to send.
 type packet struct {
-	to  netip.AddrPort
+	to  Secondary
 	msg []byte
 }
 
@@ -200,7 +201,7 @@ func (c *notices) next(now time.Time) (out []packet, wake time.Time) {
 				continue
 			}
 			if msg, ok := c.send(n, now); ok {
-				out = append(out, packet{p.to.Addr, msg})
+				out = append(out, packet{p.to, msg})
 			}
 		}
 	}

@@ -2,6 +2,7 @@ package authority
 
 import (
 	"context"
+	"net"
 	"net/netip"
 	"testing"
 
@@ -47,5 +48,28 @@ ns.sub 60 A 192.0.2.3
 	}
 	if asked != 1 {
 		t.Errorf("asked %d times, expected once", asked)
+	}
+}
+
+// TestNotifyComesFromWhereItShould: a secondary tells its primary by the address.
+func TestNotifyComesFromWhereItShould(t *testing.T) {
+	sink, err := net.ListenUDP("udp4", &net.UDPAddr{IP: net.IPv4(127, 0, 0, 1)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer sink.Close()
+	to := Secondary{Addr: sink.LocalAddr().(*net.UDPAddr).AddrPort(), From: netip.MustParseAddr("127.77.1.2")}
+	n := NewNotifier(NotifyOptions{Of: func(dns.Name) []Secondary { return []Secondary{to} }})
+	ctx, cancel := context.WithCancel(t.Context())
+	ended := make(chan error, 1)
+	go func() { ended <- n.Run(ctx) }()
+	n.Publish(largeZone(t, 1, 1))
+	_, from, err := sink.ReadFromUDPAddrPort(make([]byte, 4096))
+	if err != nil || from.Addr() != to.From {
+		t.Errorf("the message comes from %s (%v), expected %s", from, err, to.From)
+	}
+	cancel()
+	if err := <-ended; err != nil {
+		t.Error(err)
 	}
 }

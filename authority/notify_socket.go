@@ -24,7 +24,7 @@ type NotifyOptions struct {
 	Of func(origin dns.Name) []Secondary
 	// Servers, if it is there, returns the name servers of a version that are told
 	// of it, too. It may take its time: a few goroutines call it.
-	Servers func(context.Context, *zone.Version) []netip.AddrPort
+	Servers func(context.Context, *zone.Version) []Secondary
 	// From are the local addresses to send from, one of each family at most.
 	From []netip.Addr
 	// Keys are those that To and Of may name.
@@ -115,10 +115,10 @@ func (n *Notifier) Run(ctx context.Context) error {
 		return err
 	}
 	var wg sync.WaitGroup
+	s := sockets{four: four, six: six, by: make(map[netip.Addr]*net.UDPConn), read: func(c *net.UDPConn) { wg.Go(func() { n.read(c) }) }}
 	for _, c := range []*net.UDPConn{four, six} {
 		if c != nil {
-			wg.Go(func() { n.read(c) })
-			defer c.Close()
+			s.read(c)
 		}
 	}
 	if n.options.Servers != nil {
@@ -126,14 +126,54 @@ func (n *Notifier) Run(ctx context.Context) error {
 			wg.Go(func() { n.findServers(ctx) })
 		}
 	}
-	n.write(ctx, four, six)
-	for _, c := range []*net.UDPConn{four, six} {
+	n.write(ctx, &s)
+	s.close()
+	wg.Wait()
+	return nil
+}
+
+// sockets are those that notices are sent by.
+type sockets struct {
+	four, six *net.UDPConn // a machine may lack one of them: nil
+	by        map[netip.Addr]*net.UDPConn
+	read      func(*net.UDPConn)
+}
+
+// to returns the socket for a secondary, nil where there is none.
+func (s *sockets) to(p Secondary) *net.UDPConn {
+	switch {
+	case p.From.IsValid():
+		return s.from(p.From)
+	case p.Addr.Addr().Is6():
+		return s.six
+	}
+	return s.four
+}
+
+// from returns the socket of a local address. One that cannot be had now, perhaps
+// because its interface is down, is tried again with the next message.
+func (s *sockets) from(a netip.Addr) *net.UDPConn {
+	if c := s.by[a]; c != nil {
+		return c
+	}
+	c, err := net.ListenUDP("udp", net.UDPAddrFromAddrPort(netip.AddrPortFrom(a, 0)))
+	if err != nil {
+		return nil
+	}
+	s.by[a] = c
+	s.read(c)
+	return c
+}
+
+func (s *sockets) close() {
+	for _, c := range s.by {
+		c.Close()
+	}
+	for _, c := range []*net.UDPConn{s.four, s.six} {
 		if c != nil {
 			c.Close()
 		}
 	}
-	wg.Wait()
-	return nil
 }
 
 // open makes a socket for each family; a machine may lack one of them.
@@ -159,7 +199,7 @@ func (n *Notifier) open() (four, six *net.UDPConn, err error) {
 }
 
 // write sends what is due, again and again.
-func (n *Notifier) write(ctx context.Context, four, six *net.UDPConn) {
+func (n *Notifier) write(ctx context.Context, s *sockets) {
 	timer := time.NewTimer(time.Hour)
 	defer timer.Stop()
 	for ctx.Err() == nil {
@@ -167,12 +207,8 @@ func (n *Notifier) write(ctx context.Context, four, six *net.UDPConn) {
 		packets, due := n.core.next(time.Now())
 		n.mu.Unlock()
 		for _, p := range packets {
-			c := four
-			if p.to.Addr().Is6() {
-				c = six
-			}
-			if c != nil {
-				_, _ = c.WriteToUDPAddrPort(p.msg, p.to) // what is lost is sent again
+			if c := s.to(p.to); c != nil {
+				_, _ = c.WriteToUDPAddrPort(p.msg, p.to.Addr) // what is lost is sent again
 			}
 		}
 		wait := time.Hour
@@ -236,12 +272,12 @@ func (n *Notifier) findServers(ctx context.Context) {
 }
 
 // tell has addresses told that are not known anyway.
-func (n *Notifier) tell(z *zone.Zone, servers []netip.AddrPort) {
+func (n *Notifier) tell(z *zone.Zone, servers []Secondary) {
 	n.mu.Lock()
 	now, known := time.Now(), n.known(z)
-	for _, addr := range servers {
-		if !slices.ContainsFunc(known, func(to Secondary) bool { return to.Addr == addr }) {
-			n.core.publish(z, Secondary{Addr: addr}, now)
+	for _, s := range servers {
+		if !slices.ContainsFunc(known, func(to Secondary) bool { return to.Addr == s.Addr }) {
+			n.core.publish(z, s, now)
 		}
 	}
 	n.mu.Unlock()

@@ -280,9 +280,9 @@ func TestNotifyOfManyZones(t *testing.T) {
 		out := c.sends()
 		each := make(map[netip.AddrPort]int)
 		for _, p := range out {
-			each[p.to]++
-			counts[p.to]++
-			if p.to == up.Addr {
+			each[p.to.Addr]++
+			counts[p.to.Addr]++
+			if p.to.Addr == up.Addr {
 				c.acknowledge(p)
 			}
 		}
@@ -307,7 +307,7 @@ func TestNotifyOfManyZones(t *testing.T) {
 // acknowledge has the notice of a packet answered.
 func (c *told) acknowledge(p packet) {
 	id, _ := dns.ParseHeader(p.msg)
-	n := c.peers[Secondary{Addr: p.to}].ids[id.ID]
+	n := c.peers[p.to].ids[id.ID]
 	c.land(n)
 	c.stop(n)
 	n.state.IsAcked = true

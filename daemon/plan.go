@@ -58,7 +58,7 @@ func (p *planner) plan(s *config.Settings) (*plan, error) {
 	}
 	for _, r := range s.Notify {
 		for _, a := range r.Address {
-			out.notify = append(out.notify, authority.Secondary{Addr: r.NotifyAddress(a), Key: r.Key})
+			out.notify = append(out.notify, authority.Secondary{Addr: r.NotifyAddress(a), Key: r.Key, From: fromOf(s.NotifyFrom, a.Addr())})
 		}
 	}
 	if out.policy, err = policyOf(s.Update); err != nil {

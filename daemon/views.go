@@ -81,11 +81,15 @@ func (d *Daemon) newView(name string, conf *config.Config) *view {
 	v.notifier = authority.NewNotifier(authority.NotifyOptions{
 		Keys: d.keys,
 		Of:   func(origin dns.Name) []authority.Secondary { return d.notifies(zone.IDOf(name, origin)) },
-		Servers: func(ctx context.Context, z *zone.Version) []netip.AddrPort {
-			if e := d.zones.get(zone.IDOf(name, z.Origin())); e == nil || !e.plan.settings.NotifyNS {
+		Servers: func(ctx context.Context, z *zone.Version) (told []authority.Secondary) {
+			e := d.zones.get(zone.IDOf(name, z.Origin()))
+			if e == nil || !e.plan.settings.NotifyNS {
 				return nil
 			}
-			return v.servers(ctx, z)
+			for _, addr := range v.servers(ctx, z) {
+				told = append(told, authority.Secondary{Addr: addr, From: fromOf(e.plan.settings.NotifyFrom, addr.Addr())})
+			}
+			return told
 		},
 		Acked: func(s authority.NotifyState) { d.follower.Acked(zone.IDOf(name, s.Zone), s.Secondary.Addr, s.Acked) },
 	})

@@ -49,7 +49,13 @@ func (f *transferFlags) notify(a *app, server *authority.Server) (stop func()) {
 		o.To = append(o.To, s.Secondary)
 	}
 	if f.NotifyNS {
-		o.Servers = server.NameServers(hostAddresses)
+		servers := server.NameServers(hostAddresses)
+		o.Servers = func(ctx context.Context, v *zone.Version) (told []authority.Secondary) {
+			for _, addr := range servers(ctx, v) {
+				told = append(told, authority.Secondary{Addr: addr})
+			}
+			return told
+		}
 	}
 	f.notifier = authority.NewNotifier(o)
 	ctx, cancel := context.WithCancel(a.ctx)

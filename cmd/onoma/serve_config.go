@@ -70,7 +70,7 @@ var configOptions = config.Options{CheckRule: func(text string) error {
 // serveOperations are those of a server with a configuration.
 func serveOperations(a *app, d *daemon.Daemon, conf *config.Config, m *manners) operations {
 	return operations{
-		role: "authority", identity: conf.Server.NSID,
+		role: "authority", identity: conf.Dnstap.Identity,
 		zones: d.Zones,
 		dump:  func(name string) (control.Text, error) { return d.Dump(name) },
 		report: func(r *telemetry.Report) {
