@@ -158,7 +158,8 @@ func (d *Daemon) produce(ctx context.Context, id zone.ID, wishes []catalog.Wish)
 		if err != nil {
 			return err
 		}
-		if _, err := d.pipe.Submit(ctx, c); err != nil {
+		// Another node may have made it meanwhile.
+		if _, err := d.pipe.Submit(ctx, c); err != nil && !errors.Is(err, zone.ErrConflict) {
 			return err
 		}
 	}

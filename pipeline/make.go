@@ -59,6 +59,8 @@ func (m maker) make(head *zone.Version, number uint64) (made, error) {
 	switch {
 	case m.c.Base != 0 && m.c.Base != number:
 		return made{}, fmt.Errorf("changing %s: %w: it was made for version %d, and there is version %d", m.spec.ID, zone.ErrConflict, m.c.Base, number)
+	case m.c.First && number != 0:
+		return made{}, fmt.Errorf("changing %s: %w: it was to be the first version, and there is version %d", m.spec.ID, zone.ErrConflict, number)
 	case m.c.Replace == nil && head == nil:
 		return made{}, fmt.Errorf("changing %s: %w", m.spec.ID, zone.ErrNoVersion)
 	case m.c.Replace == nil:

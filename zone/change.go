@@ -67,6 +67,9 @@ type Change struct {
 	// ErrConflict.
 	Base uint64
 
+	// First refuses the change with ErrConflict where the zone has a version already.
+	First bool
+
 	// KeepSerial leaves the serial number as the change has it, which is newer than
 	// the one before, as that of a transfer is. Else the zone's serial policy counts.
 	KeepSerial bool

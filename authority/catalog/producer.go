@@ -47,7 +47,7 @@ func (p *Producer) Create(by zone.Author) (zone.Change, error) {
 	if err != nil {
 		return zone.Change{}, err
 	}
-	return zone.Change{Zone: p.Catalog, By: doored(by), Replace: v}, nil
+	return zone.Change{Zone: p.Catalog, By: doored(by), Replace: v, First: true}, nil
 }
 
 // Empty returns a catalog without members. Its SOA and NS records are for the

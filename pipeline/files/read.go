@@ -119,7 +119,8 @@ func (d *Door) read(ctx context.Context, e *entry, why cause) (submit func() int
 	if v == nil {
 		return nil
 	}
-	return func() int { return d.submit(ctx, e, z, v, state) }
+	first := z.Mode == Initial && why != causeTake
+	return func() int { return d.submit(ctx, e, z, v, first, state) }
 }
 
 // initial looks at a file that has been the first content of its zone. It is not read:
@@ -222,14 +223,19 @@ func (d *Door) failed(e *entry, z Zone, s State, what string) {
 		"problems", shown, "more", len(s.Problems)-len(shown)+s.Dropped)
 }
 
-// submit hands a version to the pipeline and notes what becomes of it.
-func (d *Door) submit(ctx context.Context, e *entry, z Zone, v *zone.Version, s State) (octets int) {
+// submit hands a version to the pipeline and notes what becomes of it. first says
+// that it is only for a zone that has none.
+func (d *Door) submit(ctx context.Context, e *entry, z Zone, v *zone.Version, first bool, s State) (octets int) {
 	source := v.Source()
 	receipts, err := d.o.Submit(ctx, zone.Change{
-		Zone: z.ID, Replace: v, By: zone.Author{Door: zone.DoorFile, Name: "file:" + z.Path},
+		Zone: z.ID, Replace: v, First: first, By: zone.Author{Door: zone.DoorFile, Name: "file:" + z.Path},
 	})
 	refusal := (*zone.Refusal)(nil)
 	switch {
+	case first && errors.Is(err, zone.ErrConflict): // another node was faster
+		number, head, _ := d.o.Head(z.ID)
+		d.initial(ctx, e, z, number, head)
+		return 0
 	case errors.As(err, &refusal):
 		s.Status, e.tried = Refused, source
 		s.problem(refusal.Rule + ": " + refusal.Reason)
