@@ -2,6 +2,7 @@ package daemon
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
 	"os"
@@ -45,6 +46,7 @@ type Daemon struct {
 	log *slog.Logger
 
 	store       *store.Store
+	node        *node // nil: nobody else uses the database
 	pipe        *pipeline.Pipeline
 	keys        *authority.Keys
 	updates     *update.Handler
@@ -87,7 +89,7 @@ func New(ctx context.Context, o Options) (*Daemon, error) {
 		return nil, err
 	}
 	if err := d.load(ctx); err != nil {
-		_ = d.store.Close() // the first error says more
+		_ = errors.Join(d.store.Close(), d.node.close()) // the first error says more
 		return nil, err
 	}
 	return d, nil
@@ -102,13 +104,18 @@ func (d *Daemon) open(ctx context.Context) (err error) {
 	if d.store, err = store.Open(ctx, storeURL(conf), store.Options{Log: d.log}); err != nil {
 		return err
 	}
+	if d.store.IsShared() {
+		if d.node, err = openNode(conf.Data); err != nil {
+			return errors.Join(err, d.store.Close())
+		}
+	}
 	d.pipe = pipeline.New(pipeline.Options{Store: d.store, DataDir: conf.Data, Log: d.log})
 	d.pipe.Listen(d.published)
 	d.updates = update.New(update.Options{Pipeline: d.pipe, Log: d.log})
 	d.secondaries = secondary.New(secondary.Options{
 		Zones: d.pipe, Keys: d.keys, DialQUIC: dialQUIC, Save: d.saveTimers, Log: d.log,
-		Transfers: conf.Server.TransfersInMax,
-		Ended:     func(r secondary.Report) { d.in.Count(r.Kind.String(), r.Records, r.Octets, r.Err) },
+		Transfers: conf.Server.TransfersInMax, Turn: d.turn(),
+		Ended: func(r secondary.Report) { d.in.Count(r.Kind.String(), r.Records, r.Octets, r.Err) },
 	})
 	d.files = files.New(files.Options{Submit: d.pipe.Submit, Head: d.pipe.Head, Stamps: d.stamps, Keep: d.keepStamps, WriteAfter: d.o.writeAfter, Log: d.log})
 	d.catalogs = catalog.NewManager(catalog.Options{Host: host{d}, Keeper: keeper{d}, Taken: d.isConfigured, Log: d.log})
@@ -155,7 +162,7 @@ func (d *Daemon) Serving() {
 func (d *Daemon) Close() error {
 	d.end()
 	d.work.Wait()
-	return d.store.Close()
+	return errors.Join(d.store.Close(), d.node.close())
 }
 
 // failed tells of a part that has ended before it was told to.

@@ -75,15 +75,23 @@ func (d *Daemon) states(ctx context.Context, what string) (map[zone.ID][]byte, e
 	return out, err
 }
 
+// stampState is each node's own: their files are not the same.
+func (d *Daemon) stampState() string {
+	if d.node == nil {
+		return stampState
+	}
+	return stampState + "/" + d.node.name
+}
+
 func (d *Daemon) stamps(ctx context.Context) (map[zone.ID][]byte, error) {
-	return d.states(ctx, stampState)
+	return d.states(ctx, d.stampState())
 }
 
 func (d *Daemon) keepStamps(ctx context.Context, stamps map[zone.ID][]byte) error {
 	states := make([]store.ZoneState, 0, len(stamps))
 	for id, data := range stamps {
 		if row, ok := d.pipe.Row(id); ok {
-			states = append(states, store.ZoneState{Zone: row, What: stampState, Data: data})
+			states = append(states, store.ZoneState{Zone: row, What: d.stampState(), Data: data})
 		}
 	}
 	return d.store.SetState(ctx, states)

@@ -121,6 +121,10 @@ func (s *Store) Close() error {
 	return nil
 }
 
+// Lock takes the sole right to a directory that is kept beside a database, by a file in it. It fails with ErrInUse
+// where another process has it, and ends with the process at the latest.
+func Lock(path string) (io.Closer, error) { return lockFile(path) }
+
 // IsShared says whether other nodes may use the database, too.
 func (s *Store) IsShared() bool { return s.dialect == &postgres }
 

@@ -35,6 +35,10 @@ type Options struct {
 	// Save keeps what the zones' timers say, a batch at a time, so that a restart
 	// need not ask for what is fresh ([ZoneConfig].Saved). nil: nothing is kept.
 	Save func(context.Context, []Saved) error
+	// Turn, if it is there, is asked before each transfer, where several servers
+	// keep the same zones in one database: who has the turn fetches the zone and
+	// calls done, the others look again a little later.
+	Turn func(ctx context.Context, id zone.ID) (done func(), ok bool)
 	// Ended, if it is there, is told of each transfer that has ended.
 	Ended func(Report)
 	Log   *slog.Logger

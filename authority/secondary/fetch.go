@@ -46,6 +46,15 @@ type fetching struct {
 
 // fetch asks for a zone, or for what has changed in it, and has it served.
 func (s *Secondary) fetch(ctx context.Context, a action) result {
+	if s.options.Turn != nil {
+		done, ok := s.options.Turn(ctx, a.id)
+		if !ok {
+			r := result{elsewhere: true}
+			s.head(a.id, &r)
+			return r
+		}
+		defer done()
+	}
 	f := &fetching{s: s, a: a, x: exchange{s: s, primary: a.primary}}
 	began := s.options.Clock()
 	f.a.limits = a.limits.filled()
@@ -195,7 +204,7 @@ func (f *fetching) submit(ctx context.Context) result {
 	}
 	var bad error
 	change := zone.Change{
-		Zone: f.a.id, Base: f.number, KeepSerial: true,
+		Zone: f.a.id, Base: f.number, First: f.number == 0, KeepSerial: true,
 		By: zone.Author{Door: zone.DoorTransfer, Name: "primary:" + f.a.primary.Addr.String()},
 	}
 	if f.whole != nil {

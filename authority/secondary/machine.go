@@ -67,13 +67,14 @@ type action struct {
 
 // result is what has become of an action.
 type result struct {
-	err     error
-	isDown  bool // err is that the primary cannot be reached at all
-	stopped bool // it was given up because the server ends
-	refused bool // err is that the version with serial must not be served
-	local   bool // err is this server's, not the primary's
-	whole   bool // the difference is of no use: ask for the whole zone
-	overrun bool // the zone has got another version meanwhile; have, ours and times are its
+	err       error
+	isDown    bool // err is that the primary cannot be reached at all
+	stopped   bool // it was given up because the server ends
+	refused   bool // err is that the version with serial must not be served
+	local     bool // err is this server's, not the primary's
+	whole     bool // the difference is of no use: ask for the whole zone
+	elsewhere bool // another server is fetching the zone; have, ours and times are its
+	overrun   bool // the zone has got another version meanwhile; have, ours and times are its
 
 	serial uint32 // of the primary's version
 	done   bool   // of a transfer: that version is served now

@@ -115,6 +115,7 @@ func (c *machine) done(a action, r result, now time.Time) {
 
 // checked compares the serial number of a primary with ours.
 func (c *machine) checked(m *member, r *result, now time.Time) {
+	m.took(r)
 	switch {
 	case m.isRefused && r.serial == m.refused:
 		c.useless(m, fmt.Errorf("version %d was refused: %w", r.serial, m.why), now)
@@ -152,12 +153,20 @@ func (c *machine) isOlder(m *member, serial uint32, now time.Time) {
 	c.useless(m, fmt.Errorf("it has version %d, which is not newer than %d here", serial, m.serial), now)
 }
 
-// transferred takes the end of a transfer.
-func (c *machine) transferred(m *member, r *result, now time.Time) {
+// took notes which version is here, which may have come by another server.
+func (m *member) took(r *result) {
 	if r.have {
 		m.have, m.serial, m.times = true, r.ours, r.times
 	}
+}
+
+// transferred takes the end of a transfer.
+func (c *machine) transferred(m *member, r *result, now time.Time) {
+	m.took(r)
 	switch {
+	case r.elsewhere:
+		m.next, m.again, m.overruns = now.Add(calm), false, 0
+		c.arm(m)
 	case r.done:
 		m.force, m.back, m.fruitless, m.overruns = false, false, 0, 0
 		c.succeeded(m, r, true, now)

@@ -271,7 +271,9 @@ func (s *Secondary) do(ctx context.Context, a action) (r result) {
 		}
 	}()
 	if a.task == taskCheck {
-		return s.check(ctx, a)
+		r = s.check(ctx, a)
+		s.head(a.id, &r)
+		return r
 	}
 	return s.fetch(ctx, a)
 }
