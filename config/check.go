@@ -4,6 +4,7 @@ import (
 	"net/netip"
 	"path/filepath"
 	"reflect"
+	"slices"
 	"strings"
 
 	"onoma/dns"
@@ -100,16 +101,26 @@ func (d *decoder) checkView(m *mapping, v *View) {
 	if !m.has("match") && !m.has("to") {
 		d.fail(m.node, "match or to; match: any for everybody", "view %s does not say for whom it is", shorten(v.Name))
 	}
+	d.withoutTLS(m, "match", v.Match, "view "+shorten(v.Name))
 	for i := range v.Zones {
 		v.Zones[i].View = v.Name
 	}
 }
 
 // checkZone tells of settings that contradict one another.
+// withoutTLS refuses lists that speak of certificates where nobody looks at them:
+// those would let in everybody who has the rest.
+func (d *decoder) withoutTLS(m *mapping, key string, list Access, what string) {
+	if slices.ContainsFunc(list, func(w Who) bool { return w.TLS != "" }) {
+		d.fail(m.at(key), "addresses and keys there", "%s: %s cannot go by certificates (tls:NAME)", what, key)
+	}
+}
+
 func (d *decoder) checkZone(m *mapping, z *Zone) {
 	name := z.Name.String()
 	fail := func(key, want, what string) { d.fail(m.at(key), want, "zone %s %s", name, what) }
 	changes := len(z.Update) > 0
+	d.withoutTLS(m, "allow-notify", z.AllowNotify, "zone "+name)
 	switch {
 	case z.File != "" && len(z.Primaries) > 0:
 		fail("file", "one of them", "has both a file and primaries")

@@ -117,6 +117,8 @@ type TLS struct {
 	Certificates []Certificate `yaml:"certificates"`
 	// ACME has a certification authority certify this server's names.
 	ACME ACME `yaml:"acme"`
+	// ClientCA is a file of whose certificates of clients are believed (PEM); access lists may name those by tls:NAME. Without it nobody is asked for one.
+	ClientCA string `yaml:"client-ca" path:"file" restart:"true"`
 	// SelfSigned makes up a certificate that nobody vouches for: for labs and tests.
 	SelfSigned bool `yaml:"self-signed" default:"false" restart:"true"`
 }

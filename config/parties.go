@@ -88,11 +88,12 @@ const (
 // or to unnamed ones of which only an address was given.
 type Servers []*Remote
 
-// Who is a client by its address, by the key that it signs with, or by both:
-// then both must match.
+// Who is a client by its address, by the key that it signs with, by the name in
+// the certificate that it shows, or by several of these: then all must match.
 type Who struct {
 	Prefix netip.Prefix // the zero Prefix: any address
 	Key    dns.Name     // the zero Name: signed or not
+	TLS    string       // in lower case; "": with or without a certificate
 }
 
 // Access is a list of clients, with all other lists that it names put in their

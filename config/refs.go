@@ -1,6 +1,7 @@
 package config
 
 import (
+	"errors"
 	"fmt"
 	"maps"
 	"net/netip"
@@ -113,7 +114,7 @@ func (d *decoder) access(n *yaml.Node) Access {
 	return out
 }
 
-const wantWho = "an address, a prefix, key:NAME, PREFIX+key:NAME, any, none, or the name of an access list"
+const wantWho = "an address, a prefix, key:NAME, tls:NAME, PREFIX+key:NAME, any, none, or the name of an access list"
 
 // who reads one entry of a list of clients.
 func (d *decoder) who(n *yaml.Node) Access {
@@ -157,29 +158,51 @@ func (d *decoder) listed(n *yaml.Node, l *list) Access {
 	return l.who
 }
 
-// parseWho reads PREFIX, key:NAME or PREFIX+key:NAME.
+// parseWho reads PREFIX, key:NAME, tls:NAME, or several of these with + between.
 func parseWho(s string) (w Who, err error) {
-	address, key, both := strings.Cut(s, "+")
-	if strings.HasPrefix(s, "key:") {
-		address, key, both = "", s, false
-	}
-	if address != "" {
-		if w.Prefix, err = parsePrefix(address); err != nil {
-			if !strings.ContainsAny(address, ".:/") {
-				err = fmt.Errorf("no such access list")
+	for i, rest := 0, s; ; i++ {
+		part, next, more := cutWho(rest)
+		key, isKey := strings.CutPrefix(part, "key:")
+		name, isTLS := strings.CutPrefix(part, "tls:")
+		switch {
+		case isKey && key != "" && w.Key.IsZero():
+			if w.Key, err = dns.ParseName(key); err != nil {
+				return w, err
 			}
-			return w, err
+		case isTLS && strings.Trim(name, ".") != "" && w.TLS == "":
+			w.TLS = strings.ToLower(strings.TrimSuffix(name, "."))
+		case i > 0 || part == "" || isKey || isTLS:
+			return w, errors.New("not a client")
+		default:
+			if w.Prefix, err = parsePrefix(part); err != nil {
+				if !strings.ContainsAny(part, ".:/") {
+					err = errors.New("no such access list")
+				}
+				return w, err
+			}
+		}
+		if !more {
+			return w, nil
+		}
+		rest = next
+	}
+}
+
+// cutWho returns the first part of s. A plus sign may be in a key's name, too.
+func cutWho(s string) (part, rest string, more bool) {
+	end := len(s)
+	for _, next := range []string{"+key:", "+tls:"} {
+		if i := strings.Index(s, next); i >= 0 {
+			end = min(end, i)
 		}
 	}
-	if !both && address != "" {
-		return w, nil
+	if end == len(s) {
+		if part, rest, more = strings.Cut(s, "+"); more && !strings.HasPrefix(s, "key:") {
+			return part, rest, true
+		}
+		return s, "", false
 	}
-	name, ok := strings.CutPrefix(key, "key:")
-	if !ok || name == "" || both && address == "" {
-		return w, fmt.Errorf("not a client")
-	}
-	w.Key, err = dns.ParseName(name)
-	return w, err
+	return s[:end], s[end+1:], true
 }
 
 const wantServer = "the name of a server, or ADDR, ADDR:PORT, each perhaps with +key:NAME behind"

@@ -68,7 +68,7 @@ type Settings struct {
 	NotifyNS bool `yaml:"notify-ns" default:"false"`
 	// NotifyFrom is the local address to send NOTIFY from, one for IPv4 and one for IPv6.
 	NotifyFrom []netip.Addr `yaml:"notify-from"`
-	// TransferTo are those who get the whole zone (RFC 5936, RFC 1995).
+	// TransferTo are those who get the whole zone (RFC 5936, RFC 1995): addresses, prefixes, key:NAME, tls:NAME of the certificate that they show (tls.client-ca), several of these with + between, and names of access lists.
 	TransferTo Access `yaml:"transfer-to"`
 	// TransferFrom is the local address to fetch the zone from, one for IPv4 and one for IPv6.
 	TransferFrom []netip.Addr `yaml:"transfer-from"`

@@ -179,7 +179,7 @@ func aclOf(list config.Access) authority.ACL {
 	}
 	acl := make(authority.ACL, len(list))
 	for i, w := range list {
-		acl[i] = authority.Who{Prefix: w.Prefix, Key: w.Key}
+		acl[i] = authority.Who{Prefix: w.Prefix, Key: w.Key, TLS: w.TLS}
 	}
 	return acl
 }

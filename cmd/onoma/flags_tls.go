@@ -3,10 +3,12 @@ package main
 import (
 	"context"
 	"crypto/tls"
+	"crypto/x509"
 	"errors"
 	"fmt"
 	"log/slog"
 	"net/netip"
+	"os"
 
 	"onoma/transport/certs"
 )
@@ -16,6 +18,7 @@ type tlsFlags struct {
 	TLSCert       []string `name:"tls-cert" placeholder:"FILE" help:"Certificate for tls://, https:// and quic:// (PEM, with its chain); the flag again for other names. Changed files are read again by themselves."`
 	TLSKey        []string `name:"tls-key" placeholder:"FILE" help:"The key of the certificate; as many as there are certificates, in their order."`
 	TLSSelfSigned bool     `name:"tls-self-signed" help:"Make up a certificate that nobody vouches for: for labs and tests."`
+	TLSClientCA   string   `name:"tls-client-ca" placeholder:"FILE" help:"Believe clients' certificates that these sign (PEM), so that --transfer-to tls:NAME means something; without it nobody is asked for one."`
 	ACMEDomain    []string `name:"acme-domain" placeholder:"NAME" help:"Have a CA certify this name of the server (ACME), and renew that in time; the flag again for more. The CA's proof comes over port 443 to https://, else to tls://."`
 	ACMEEmail     string   `name:"acme-email" placeholder:"ADDRESS" help:"Where the CA may write to."`
 	ACMECA        string   `name:"acme-ca" placeholder:"URL" help:"The CA's directory; Let's Encrypt's without it."`
@@ -49,6 +52,25 @@ type certificates struct {
 
 // certificates finds the certificates that the flags speak of, for a server on these addresses.
 func (f *tlsFlags) certificates(log *slog.Logger, addrs []netip.Addr) (certificates, error) {
+	c, err := f.own(log, addrs)
+	if err != nil || f.TLSClientCA == "" {
+		return c, err
+	}
+	text, err := os.ReadFile(f.TLSClientCA)
+	if err != nil {
+		return c, fmt.Errorf("reading whose certificates of clients are believed: %w", err)
+	}
+	pool := x509.NewCertPool()
+	if !pool.AppendCertsFromPEM(text) {
+		return c, fmt.Errorf("%s: there is no certificate in it, expected PEM", f.TLSClientCA)
+	}
+	// RFC 9103 §9.3.3: who shows none may still ask questions.
+	c.config.ClientCAs, c.config.ClientAuth = pool, tls.VerifyClientCertIfGiven
+	return c, nil
+}
+
+// own finds the server's certificates.
+func (f *tlsFlags) own(log *slog.Logger, addrs []netip.Addr) (certificates, error) {
 	ways := 0
 	for _, given := range []bool{len(f.TLSCert) > 0, f.TLSSelfSigned, len(f.ACMEDomain) > 0} {
 		if given {

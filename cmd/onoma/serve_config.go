@@ -106,7 +106,7 @@ func listeningOf(conf *config.Config) (*listening, error) {
 		l.TLSCert, l.TLSKey = append(l.TLSCert, c.Cert), append(l.TLSKey, c.Key)
 	}
 	acme := conf.TLS.ACME
-	l.TLSSelfSigned = conf.TLS.SelfSigned
+	l.TLSSelfSigned, l.TLSClientCA = conf.TLS.SelfSigned, conf.TLS.ClientCA
 	l.ACMEDomain, l.ACMEEmail, l.ACMECA, l.ACMERoots, l.ACMEDir = acme.Domains, acme.Email, acme.CA, acme.Roots, acme.Dir
 	l.ProxyFrom, l.Triage, l.DSCP = conf.Server.ProxyFrom, conf.Server.Triage, conf.Server.DSCP
 	if conf.Metrics.IsValid() {
