@@ -23,12 +23,12 @@ const apex = "@"
 func newContent(zone string, random *rand.Rand) content {
 	c := content{apex: {zone + " 60 NS ns." + zone, "ns." + zone + " 60 A 127.0.0.1"}}
 	for i := range 40 {
-		c[group(i)] = draw(zone, group(i), random)
+		c[groupName(i)] = draw(zone, groupName(i), random)
 	}
 	return c
 }
 
-func group(i int) string { return fmt.Sprintf("h%d", i) }
+func groupName(i int) string { return fmt.Sprintf("h%d", i) }
 
 // draw makes up the records of a group.
 func draw(zone, g string, random *rand.Rand) []string {
@@ -71,7 +71,7 @@ type change struct {
 func (c content) next(zone string, random *rand.Rand) change {
 	out := change{before: c, after: maps.Clone(c)}
 	for range 1 + random.IntN(4) {
-		g := group(random.IntN(60))
+		g := groupName(random.IntN(60))
 		if len(c[g]) > 0 && random.IntN(3) == 0 {
 			delete(out.after, g)
 		} else {

@@ -75,7 +75,7 @@ func knotServer(dir string, addr netip.AddrPort) []string {
 func consumerKnot(dir, catalog, group string, addr netip.AddrPort, from Primary) ([]string, error) {
 	conf, err := writeFile(dir, "knot.conf", append(knotServer(dir, addr),
 		"remote:", "  - id: primary", fmt.Sprintf("    address: \"%s@%d\"", from.Addr.Addr(), from.Addr.Port()),
-		"acl:", "  - id: notify", "    address: 127.0.0.0/8", "    action: notify",
+		"acl:", "  - id: notify", "    address: 127.0.0.0/8", "    action: [notify, transfer]",
 		"template:",
 		"  - id: plain", "    master: primary", "    acl: notify", fmt.Sprintf("    storage: %q", dir), "    file: \"plain-%s.zone\"",
 		"  - id: "+group, "    master: primary", "    acl: notify", fmt.Sprintf("    storage: %q", dir), "    file: \"group-%s.zone\"",
@@ -96,7 +96,7 @@ func producerKnot(dir, catalog string, members []Member, addr netip.AddrPort) ([
 			return nil, err
 		}
 		lines = append(lines, fmt.Sprintf("  - domain: %q", m.Zone), fmt.Sprintf("    file: %q", file),
-			"    catalog-role: member", fmt.Sprintf("    catalog-zone: %q", catalog))
+			"    acl: transfer", "    catalog-role: member", fmt.Sprintf("    catalog-zone: %q", catalog))
 		if m.Group != "" {
 			lines = append(lines, "    catalog-group: "+m.Group)
 		}
@@ -163,7 +163,7 @@ func consumerPowerDNS(dir, catalog, _ string, addr netip.AddrPort, from Primary)
 func producerPowerDNS(dir, catalog string, members []Member, addr netip.AddrPort) ([]string, error) {
 	commands := [][]string{{"create-zone", catalog}, {"set-kind", catalog, "producer"}}
 	for _, m := range members {
-		commands = append(commands, []string{"create-zone", m.Zone}, []string{"set-kind", m.Zone, "primary"}, []string{"set-catalog", m.Zone, catalog})
+		commands = append(commands, []string{"create-zone", m.Zone, "ns.example.net"}, []string{"set-kind", m.Zone, "primary"}, []string{"set-catalog", m.Zone, catalog})
 		if m.Group != "" {
 			commands = append(commands, []string{"set-option", m.Zone, "producer", "group", m.Group})
 		}
