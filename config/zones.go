@@ -47,6 +47,8 @@ type Settings struct {
 	Primaries Servers `yaml:"primaries"`
 	// IXFR asks primaries for the difference first (RFC 1995).
 	IXFR bool `yaml:"ixfr" default:"true"`
+	// Backwards says what is done where all primaries that answer have an older version than this server: ignore keeps the newer one, accept fetches theirs.
+	Backwards string `yaml:"backwards" default:"ignore" oneof:"ignore|accept"`
 	// AllowNotify are those whose NOTIFY is obeyed besides the primaries.
 	AllowNotify Access `yaml:"allow-notify"`
 	// RefreshMin is the shortest time between two looks at the primaries, whatever the SOA record says.

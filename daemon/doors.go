@@ -37,8 +37,12 @@ func (d *Daemon) closeDoors(id zone.ID) {
 // secondaryConfig returns what authority/secondary is to know of a zone.
 func (e *entry) secondaryConfig(saved []byte) secondary.ZoneConfig {
 	s := e.plan.settings
+	backwards := secondary.Ignore
+	if s.Backwards == "accept" {
+		backwards = secondary.Accept
+	}
 	return secondary.ZoneConfig{
-		ID: e.id, Primaries: e.plan.primaries, AllowNotify: e.plan.allowNotify, Saved: saved,
+		ID: e.id, Primaries: e.plan.primaries, AllowNotify: e.plan.allowNotify, Saved: saved, Backwards: backwards,
 		Timers: secondary.Timers{
 			MinRefresh: s.RefreshMin, MaxRefresh: s.RefreshMax, MinRetry: s.RetryMin, MaxRetry: s.RetryMax,
 			MinExpire: s.ExpireMin, MaxExpire: s.ExpireMax,

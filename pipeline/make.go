@@ -155,7 +155,7 @@ func (m maker) finish(head *zone.Version, e *zone.Editor) (made, error) {
 
 // check asks the rules that are quick.
 func (m maker) check(head, next *zone.Version, out *made) error {
-	if head != nil && !zone.IsNewer(out.serial, head.Serial()) {
+	if head != nil && !zone.IsNewer(out.serial, head.Serial()) && !m.mayGoBack() {
 		return m.refuse(m.spec.refuseSerial(head.Serial(), out.serial, m.at), &out.delta)
 	}
 	if r := m.rules().Fast(m.spec.ID, head, next, out.delta); r != nil {
@@ -163,6 +163,10 @@ func (m maker) check(head, next *zone.Version, out *made) error {
 	}
 	return nil
 }
+
+// mayGoBack reports whether the serial number may be an older one: the whole zone
+// comes from elsewhere, knowing what is here.
+func (m maker) mayGoBack() bool { return m.c.KeepSerial && m.c.Replace != nil && m.c.Base != 0 }
 
 // code brings the delta into the form for the database: within the version's row,
 // or staged where it is large, which takes long.

@@ -285,6 +285,26 @@ func TestSerialPolicies(t *testing.T) {
 	}
 }
 
+// A zone goes back to an older serial number only where all of it comes from
+// elsewhere, and who brings it knows what is here.
+func TestSerialGoesBackWithTheWholeZone(t *testing.T) {
+	r := newRig(t, ZoneSpec{ID: exampleID})
+	r.must(replace(version(t, "example.", 9)))
+	back := replace(version(t, "example.", 4))
+	back.KeepSerial = true
+	if _, err := r.submit(back); err == nil {
+		t.Error("an older zone was taken that was not made for the version here")
+	}
+	back.Base = 1
+	if got := r.must(back); got.Serial != 4 || got.Version != 2 {
+		t.Errorf("%+v, expected version 2 with serial 4", got)
+	}
+	r.restart(ZoneSpec{ID: exampleID})
+	if _, v, _ := r.Head(exampleID); v.Serial() != 4 {
+		t.Errorf("after a restart the serial number is %d, expected 4", v.Serial())
+	}
+}
+
 func readFile(t testing.TB, path string) string {
 	t.Helper()
 	b, err := os.ReadFile(path)

@@ -70,8 +70,9 @@ type Change struct {
 	// First refuses the change with ErrConflict where the zone has a version already.
 	First bool
 
-	// KeepSerial leaves the serial number as the change has it, which is newer than
-	// the one before, as that of a transfer is. Else the zone's serial policy counts.
+	// KeepSerial leaves the serial number as the change has it, as that of a transfer
+	// is. It must be newer than the one before, but where Replace and Base say that
+	// the whole zone is meant to go back. Else the zone's serial policy counts.
 	KeepSerial bool
 }
 
