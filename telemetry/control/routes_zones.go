@@ -254,6 +254,12 @@ func (d *ZoneDesk) blame(r *http.Request, id zone.ID) (any, error) {
 	}
 	blamed, err := d.Blame(r.Context(), id, records[0].Name)
 	if err == nil && len(blamed) == 0 {
+		// Who writes www.example.com for zone example.com means no www.example.com.example.com.
+		if whole, bad := dns.ParseName(r.FormValue("name") + "."); bad == nil && whole.IsSubdomainOf(id.Name) {
+			blamed, err = d.Blame(r.Context(), id, whole)
+		}
+	}
+	if err == nil && len(blamed) == 0 {
 		err = &Problem{Status: http.StatusNotFound, Code: "none", Message: fmt.Sprintf("zone %s has no records at %s", id, records[0].Name)}
 	}
 	return blamed, err
