@@ -62,6 +62,7 @@ type Daemon struct {
 
 	reloading sync.Mutex // held by who changes what is below, and which zones there are
 	conf      atomic.Pointer[config.Config]
+	isServing bool
 	planner   *planner
 
 	ctx  context.Context // of what runs
@@ -141,16 +142,20 @@ func (d *Daemon) Start(ctx context.Context) {
 	} {
 		d.work.Go(func() { d.failed(what, run(d.ctx)) })
 	}
-	for _, v := range d.views.Load().list {
-		d.notify(d.ctx, v)
-	}
 	d.files.Reload(d.ctx)
 	d.produceAll(d.ctx)
 	d.work.Go(func() { d.failed("watching files", d.files.Run(d.ctx)) })
 }
 
-// Serving tells secondaries of all zones, for clients are answered now.
+// Serving tells secondaries of all zones, for clients are answered now. None is told before: it would come at once, find nobody,
+// and come again only when its timers say so.
 func (d *Daemon) Serving() {
+	d.reloading.Lock()
+	defer d.reloading.Unlock()
+	d.isServing = true
+	for _, v := range d.views.Load().list {
+		d.notify(d.ctx, v)
+	}
 	for _, e := range d.zones.sorted() {
 		if z := d.pipe.Zone(e.id); z != nil && z.Current() != nil {
 			d.views.Load().published(e.id, z)

@@ -62,7 +62,9 @@ func (d *Daemon) Reload(ctx context.Context) (r Reloaded, err error) {
 func (d *Daemon) renewViews(ctx context.Context, conf *config.Config) {
 	before := d.views.Load()
 	for _, v := range d.setViews(conf) {
-		d.notify(d.ctx, v)
+		if d.isServing {
+			d.notify(d.ctx, v)
+		}
 	}
 	now := d.views.Load()
 	for name, v := range before.named {
