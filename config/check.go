@@ -80,6 +80,9 @@ func (d *decoder) checkRemote(m *mapping, r *Remote) {
 	if (t.Cert == "") != (t.Key == "") || t.Mode == TLSMutual && t.Cert == "" {
 		d.fail(m.at("tls"), "cert and key", "server %s: half of our own certificate is missing", shorten(r.Name))
 	}
+	if r.Transport != TransportTCP && t.Mode != TLSOpportunistic && t.Name == "" && t.CA == "" && len(t.Pin) == 0 {
+		d.fail(m.node, "tls with name, ca or pin, or mode: opportunistic", "nothing says what the certificate of server %s has to be like", shorten(r.Name))
+	}
 }
 
 func (d *decoder) checkTLS(m *mapping, t *TLS) {

@@ -60,13 +60,13 @@ const (
 
 // RemoteTLS is the profile of RFC 9103 §9 that another server is spoken to with.
 type RemoteTLS struct {
-	// Mode is opportunistic (any certificate), strict (the certificate is checked), or mutual (we show one, too).
+	// Mode is opportunistic (any certificate), strict (the certificate is checked by name, ca or pin), or mutual (so it is, and we show one, too).
 	Mode TLSMode `yaml:"mode" default:"strict" oneof:"opportunistic|strict|mutual"`
-	// Name is the name that its certificate has to have.
+	// Name is the name that its certificate has to have; its address without it, where ca is given.
 	Name string `yaml:"name"`
 	// CA is a file of whom to trust (PEM); whom the system trusts without it.
 	CA string `yaml:"ca" path:"file"`
-	// Pin are SHA-256 hashes of public keys in Base64 (RFC 7858 §4.2); a certificate with one of them is trusted whoever issued it.
+	// Pin are SHA-256 hashes of public keys in Base64 (RFC 7858 §4.2); its certificate has to have one of them, and nothing else of it counts without name and ca.
 	Pin []string `yaml:"pin"`
 	// Cert is the certificate that we show (PEM, with its chain).
 	Cert string `yaml:"cert" path:"file"`

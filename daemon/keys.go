@@ -2,10 +2,8 @@ package daemon
 
 import (
 	"context"
-	"crypto/sha256"
 	"crypto/tls"
 	"crypto/x509"
-	"encoding/base64"
 	"fmt"
 	"os"
 	"slices"
@@ -70,6 +68,13 @@ func (p *planner) tlsOf(r *config.Remote) (*tls.Config, error) {
 // tlsConfig returns what of the other server's certificate has to be right.
 func tlsConfig(t *config.RemoteTLS) (*tls.Config, error) {
 	var trust secondary.Trust
+	if t.Cert != "" {
+		own, err := tls.LoadX509KeyPair(t.Cert, t.Key)
+		if err != nil {
+			return nil, fmt.Errorf("reading the certificate that is shown: %w", err)
+		}
+		trust.Certificate = &own
+	}
 	if t.Mode == config.TLSOpportunistic {
 		return trust.Config(), nil
 	}
@@ -85,18 +90,11 @@ func tlsConfig(t *config.RemoteTLS) (*tls.Config, error) {
 		}
 	}
 	for _, text := range t.Pin {
-		pin, err := base64.StdEncoding.DecodeString(text)
-		if err != nil || len(pin) != sha256.Size {
-			return nil, fmt.Errorf("pin %q: expected the SHA-256 hash of a public key in Base64", text)
-		}
-		trust.Pins = append(trust.Pins, [sha256.Size]byte(pin))
-	}
-	if t.Mode == config.TLSMutual {
-		own, err := tls.LoadX509KeyPair(t.Cert, t.Key)
+		pin, err := secondary.ParsePin(text)
 		if err != nil {
-			return nil, fmt.Errorf("reading the certificate that is shown: %w", err)
+			return nil, err
 		}
-		trust.Certificate = &own
+		trust.Pins = append(trust.Pins, pin)
 	}
 	return trust.Config(), nil
 }

@@ -86,31 +86,27 @@ func (b *bind) remoteTLS(profile string, addr netip.Addr, port, key string) stri
 	if key != "" {
 		r.set("key", quote(key))
 	}
-	mode, settings := "opportunistic", ""
+	mode, settings, cert, certKey := "opportunistic", "", "", ""
 	for _, s := range b.tls[profile] {
 		path := quote(b.path(s.word(1)))
 		switch s.word(0) {
 		case "ca-file":
-			mode, settings = strictest(mode, "strict"), settings+", ca: "+path
+			mode, settings = "strict", settings+", ca: "+path
 		case "remote-hostname":
-			mode, settings = strictest(mode, "strict"), settings+", name: "+quote(s.word(1))
+			mode, settings = "strict", settings+", name: "+quote(s.word(1))
 		case "cert-file":
-			mode, settings = "mutual", settings+", cert: "+path
+			cert = path
 		case "key-file":
-			settings += ", key: " + path
+			certKey = path
 		}
 	}
-	if mode == "mutual" && !strings.Contains(settings, ", key: ") {
-		mode, settings = "strict", ""
+	if cert != "" && certKey != "" {
+		settings += ", cert: " + cert + ", key: " + certKey
+		if mode == "strict" {
+			mode = "mutual"
+		}
 	}
 	r.set("tls", fmt.Sprintf("{mode: %s%s}", mode, settings))
 	b.d.servers = append(b.d.servers, r)
 	return name
-}
-
-func strictest(mode, other string) string {
-	if mode == "mutual" {
-		return mode
-	}
-	return other
 }
