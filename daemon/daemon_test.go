@@ -13,6 +13,7 @@ import (
 
 	"onoma/config"
 	"onoma/dns"
+	"onoma/telemetry/control"
 	"onoma/transport"
 	"onoma/zone"
 )
@@ -190,6 +191,37 @@ func TestZonesBelongToTheirDoors(t *testing.T) {
 		}
 	}
 	r.expect("new.open.example.", "192.0.2.9")
+}
+
+// TestRefusalIsOver has a zone whose refused version is followed by a good one.
+func TestRefusalIsOver(t *testing.T) {
+	r := newRig(t, "zones:\n  open.example: {file: DIR/a, file-mode: initial}\n", "a")
+	id := zone.IDOf("", dns.MustName("open.example."))
+	add := func(record string) error {
+		_, err := r.Submit(t.Context(), zone.Change{Zone: id, By: zone.Author{Door: zone.DoorAPI}, Edit: func(e *zone.Editor) error {
+			_, err := e.Add(dns.MustRecord(record))
+			return err
+		}})
+		return err
+	}
+	expect := func(want control.State) {
+		t.Helper()
+		d, err := r.detail(t.Context(), id)
+		if err != nil || d.State != want || (d.Refusal != nil) != (want == control.Refused) {
+			t.Errorf("state %q, refusal %v, %v, expected %q", d.State, d.Refusal, err, want)
+		}
+	}
+	if err := add("www.open.example. 60 IN CNAME ns.open.example."); err == nil {
+		t.Fatal("an alias with other records was taken")
+	}
+	expect(control.Refused)
+	if err := add("new.open.example. 60 IN A 192.0.2.9"); err != nil {
+		t.Fatal(err)
+	}
+	expect(control.Served)
+	if _, err := r.refused(t.Context(), id); err != nil {
+		t.Errorf("what was refused is gone: %v", err)
+	}
 }
 
 func TestOwnCatalogFollowsTheConfiguration(t *testing.T) {

@@ -7,6 +7,7 @@ import (
 	"iter"
 	"os"
 	"strings"
+	"time"
 
 	"onoma/authority/secondary"
 	"onoma/dns"
@@ -74,13 +75,26 @@ func (d *Daemon) stateOf(e *entry) (control.State, string) {
 	case !served:
 		return control.Loading, ""
 	}
-	if r, ok := d.pipe.Refused(e.id); ok {
+	if r, ok := d.standing(e.id); ok {
 		return control.Refused, r.Refusal.Reason
 	}
 	if hasFile && len(f.Problems) > 0 {
 		return control.Refused, strings.Join(f.Problems, "\n")
 	}
 	return control.Served, ""
+}
+
+// standing returns the version of a zone that was refused last, unless one came after
+// it, or the file that it was read from is good again.
+func (d *Daemon) standing(id zone.ID) (pipeline.Refused, bool) {
+	r, ok := d.pipe.Refused(id)
+	if !ok || !d.pipe.Made(id).Before(r.At.Truncate(time.Microsecond)) {
+		return pipeline.Refused{}, false
+	}
+	if f, hasFile := d.files.State(id); hasFile && r.By.Door == zone.DoorFile && len(f.Problems) == 0 {
+		return pipeline.Refused{}, false
+	}
+	return r, true
 }
 
 // detail says all about a zone.
@@ -104,7 +118,7 @@ func (d *Daemon) detail(ctx context.Context, id zone.ID) (control.ZoneDetail, er
 		}
 		out.History = &control.HistorySize{Versions: versions, Octets: octets, Oldest: oldest}
 	}
-	if r, ok := d.pipe.Refused(id); ok {
+	if r, ok := d.standing(id); ok {
 		out.Refusal = refusalOf(&r)
 	}
 	return out, nil

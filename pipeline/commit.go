@@ -388,7 +388,8 @@ func (p *Pipeline) flush() {
 // say logs what authors should know.
 func (p *Pipeline) say(receipts []zone.Receipt) {
 	for i := range receipts {
-		if r := &receipts[i]; r.Note != "" {
+		// The file's door knows better whether somebody has touched the number, and says so.
+		if r := &receipts[i]; r.Note != "" && r.By.Door != zone.DoorFile {
 			p.o.Log.Info("zone changed, but not just as it was asked", "zone", r.Zone.String(), "version", r.Version, "serial", r.Serial, "by", r.By.Name, "note", r.Note)
 		}
 	}

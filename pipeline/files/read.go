@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"os"
 	"runtime"
 	"runtime/debug"
 	"slices"
@@ -167,7 +168,12 @@ func (d *Door) load(e *entry, z Zone) (*zone.Version, State) {
 		l.Progress = func(read, size int64) { d.o.Progress(z.ID, read, size, false) }
 		defer d.o.Progress(z.ID, 0, 0, true)
 	}
-	v, findings, err := l.LoadFile(z.Path, z.ID.Name)
+	var v *zone.Version
+	var findings []zone.Finding
+	err := checkRegular(z.Path)
+	if err == nil {
+		v, findings, err = l.LoadFile(z.Path, z.ID.Name)
+	}
 	mistakes := zonefile.Errors(nil)
 	switch {
 	case errors.As(err, &mistakes):
@@ -192,6 +198,30 @@ func (d *Door) load(e *entry, z Zone) (*zone.Version, State) {
 		return nil, s
 	}
 	return v, s
+}
+
+// checkRegular returns what is wrong with a path that no text can be read from to its
+// end: opening a pipe waits for a writer, a device may never end, and whoever waits
+// for such a file keeps all others waiting.
+func checkRegular(path string) error {
+	info, err := os.Stat(path)
+	if err == nil && !info.Mode().IsRegular() {
+		return fmt.Errorf("%s is %s, expected a zone file", path, kindOf(info.Mode()))
+	}
+	return nil // what else is wrong shows when it is opened
+}
+
+// kindOf says what is there that is no regular file.
+func kindOf(m fs.FileMode) string {
+	switch {
+	case m.IsDir():
+		return "a directory"
+	case m&fs.ModeNamedPipe != 0:
+		return "a pipe"
+	case m&fs.ModeSocket != 0:
+		return "a socket"
+	}
+	return "a device"
 }
 
 // losesRecords reports whether a finding is about records that are in the file and
@@ -252,15 +282,18 @@ func (d *Door) submit(ctx context.Context, e *entry, z Zone, v *zone.Version, fi
 	}
 	r := receipts[0]
 	s.Status, s.Version, s.Serial, s.Changed = Good, r.Version, r.Serial, r.Changed
-	if v.Serial() != r.Serial && r.Changed && v.Serial() != e.stamp.serial { // somebody has written another number, in vain
+	if v.Serial() != r.Serial && v.Serial() != e.stamp.serial { // somebody has written another number, in vain
 		s.note(fmt.Sprintf("%s: the serial number %d is not newer than the one that was served: %d is served instead; there is no need to change it by hand",
 			z.Path, v.Serial(), r.Serial))
 	}
 	e.tried = nil
-	d.stamped(e, stamp{version: r.Version, served: r.Serial, serial: v.Serial(), source: source}) // none of a pipe or a device: that is read each time
+	d.stamped(e, stamp{version: r.Version, served: r.Serial, serial: v.Serial(), source: source})
 	d.keep(ctx, e, z.ID)
 	d.set(e, s)
-	d.o.Log.Info("zone file taken", "zone", z.ID, "file", z.Path, "version", r.Version, "serial", r.Serial, "changed", r.Changed,
-		"removed", r.Removed, "added", r.Added, "notes", s.Notes[:min(len(s.Notes), maxLogged)])
+	attrs := []any{"zone", z.ID, "file", z.Path, "version", r.Version, "serial", r.Serial, "changed", r.Changed, "removed", r.Removed, "added", r.Added}
+	if len(s.Notes) > 0 {
+		attrs = append(attrs, "notes", s.Notes[:min(len(s.Notes), maxLogged)])
+	}
+	d.o.Log.Info("zone file taken", attrs...)
 	return v.Stats().Bytes
 }

@@ -8,6 +8,8 @@ import (
 	"testing"
 	"time"
 
+	"golang.org/x/sys/unix"
+
 	"onoma/zone"
 )
 
@@ -199,3 +201,34 @@ func TestWriteBack(t *testing.T) {
 }
 
 func isEqual(a, b *zone.Version) bool { d := zone.Diff(a, b); return d.IsEmpty() }
+
+// TestNoFile has something in the place of a zone file that cannot be read to its end.
+// It must not keep the watcher from other files, nor from a good file that follows.
+func TestNoFile(t *testing.T) {
+	f := watching(t, good(1, "a A 192.0.2.1\n"))
+	kinds := []struct {
+		what string
+		make func(path string) error
+	}{
+		{"a pipe", func(path string) error { return unix.Mkfifo(path, 0o600) }},
+		{"a directory", func(path string) error { return os.Mkdir(path, 0o700) }},
+		{"a device", func(path string) error { return os.Symlink("/dev/zero", path) }},
+	}
+	for _, k := range kinds {
+		if err := k.make(f.path("new")); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.Remove(f.path("z")); err != nil {
+			t.Fatal(err)
+		}
+		f.rename("new", "z")
+		f.until(k.what+" is refused", func() bool {
+			s, _ := f.door.State(id)
+			return s.Status == Broken && len(s.Problems) > 0 && strings.Contains(s.Problems[0], k.what+", expected a zone file")
+		})
+	}
+	f.write("new", good(1, "b A 192.0.2.1\n"))
+	_ = os.Remove(f.path("z"))
+	f.rename("new", "z")
+	f.untilText("b.example")
+}
