@@ -117,7 +117,7 @@ func (l *loading) one(z store.Loaded) {
 	st.set(z.Zone)
 	var v *zone.Version
 	var err error
-	if z.Large {
+	if z.Large || isStaged(&z) {
 		v, err = l.large(st, z.Zone)
 	} else {
 		v, err = l.small(st, &z)
@@ -131,6 +131,12 @@ func (l *loading) one(z store.Loaded) {
 		return
 	}
 	st.z.Publish(v)
+}
+
+// isStaged reports whether all content of a zone is in a delta that is too large
+// for the row of its version.
+func isStaged(z *store.Loaded) bool {
+	return z.Zone.Checkpoint == 0 && len(z.Deltas) > 0 && z.Deltas[0].Staged != 0
 }
 
 // small builds a zone from its content and the deltas after it.

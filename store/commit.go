@@ -98,6 +98,20 @@ func prepared(vs []Version, commit uint64, heads []head) ([]head, error) {
 	return heads, nil
 }
 
+// weigh adds to the zones of a commit what its staged deltas have, once that is known.
+func weigh(heads []head, vs []Version) {
+	for i := range vs {
+		if vs[i].Staged == 0 {
+			continue
+		}
+		for j := range heads {
+			if heads[j].zone == vs[i].Zone {
+				heads[j].octets += vs[i].Octets
+			}
+		}
+	}
+}
+
 // complete fills in what the store knows of a version, and makes its texts such that both databases take them.
 func (v *Version) complete(commit uint64) error {
 	if len(v.Delta) > MaxInline {
@@ -107,9 +121,7 @@ func (v *Version) complete(commit uint64) error {
 		return fmt.Errorf("%w: zone %d: version %d", ErrOverlap, v.Zone, v.Number)
 	}
 	v.Commit = commit
-	if v.Staged == 0 {
-		v.Parts, v.Octets = 0, int64(len(v.Delta))
-	}
+	v.Parts, v.Octets = 0, int64(len(v.Delta)) // of what was staged, its stream says how much it is
 	v.Door, v.Author, v.Comment = plain(v.Door), plain(v.Author), plain(v.Comment)
 	return nil
 }

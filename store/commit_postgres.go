@@ -103,6 +103,7 @@ func (t *sharedTurn) insert(ctx context.Context, n uint64, vs []Version, heads [
 	if err := t.takeStreams(ctx, vs); err != nil {
 		return err
 	}
+	weigh(heads, vs)
 	var b pgx.Batch
 	moved := make([]int64, len(heads))
 	for i := range heads {

@@ -139,16 +139,17 @@ func (c *embeddedCommitter) missed(ctx context.Context, last, _ uint64) ([]Versi
 }
 
 func (c *embeddedCommitter) insert(_ context.Context, n uint64, vs []Version, heads []head) error {
-	for i := range heads {
-		if err := c.move(n, &heads[i]); err != nil {
-			return err
-		}
-	}
 	for i := range vs {
 		if vs[i].Staged != 0 {
 			if err := c.takeStream(&vs[i]); err != nil {
 				return err
 			}
+		}
+	}
+	weigh(heads, vs)
+	for i := range heads {
+		if err := c.move(n, &heads[i]); err != nil {
+			return err
 		}
 	}
 	for i := 0; i < len(vs); {

@@ -60,7 +60,7 @@ func (t tx) zonePage(ctx context.Context, after int64) ([]sizedZone, error) {
 	err := t.each(ctx, func(r *sql.Rows) error {
 		var z sizedZone
 		err := z.zone.scan(r, &z.octets)
-		z.octets += z.zone.Pending
+		z.octets += max(0, z.zone.Pending)
 		out = append(out, z)
 		return err
 	}, "SELECT "+zoneColumns+", COALESCE(t.octets, 0) FROM zones z LEFT JOIN streams t ON t.id = z.stream WHERE z.id > ? ORDER BY z.id LIMIT ?", after, groupZones)
