@@ -109,11 +109,6 @@ func codeWant(k kind, limit uint64) string {
 	return b.String()
 }
 
-// AlgorithmName returns the mnemonic of a DNSSEC algorithm, or its number.
-func AlgorithmName(algo uint8) string {
-	return string(appendMnemonic(nil, algorithm, uint16(algo)))
-}
-
 // ParseTTL reads a TTL: seconds, or numbers each with a unit, of w, d, h, m and
 // s, as BIND has them. It fails beyond 2^31-1 (RFC 2181 §8).
 func ParseTTL[T octets](s T) (uint32, bool) {

@@ -34,45 +34,22 @@ const (
 	deltaFlush = 32 << 10
 )
 
-// DeltaWriter writes a delta in its binary form. Its owner calls Remove for all
-// that goes, then Add, then Close.
-type DeltaWriter struct {
+// contentWriter writes a delta from nothing, a piece at a time.
+type contentWriter struct {
 	w      io.Writer
 	origin dns.Name
 	buf    []byte
 	sum    uint32
 	last   dns.Name
 	err    error
-
-	Removed, Added int   // records so far
-	Octets         int64 // written, without what is still gathered
-}
-
-// NewDeltaWriter returns a DeltaWriter for a zone and its class.
-func NewDeltaWriter(w io.Writer, origin dns.Name, class dns.Class) *DeltaWriter {
-	d := &DeltaWriter{w: w, origin: origin}
-	d.buf = appendDeltaHead(make([]byte, 0, 512), class)
-	return d
 }
 
 func appendDeltaHead(dst []byte, class dns.Class) []byte {
 	return le.AppendUint16(append(dst, deltaFormat), uint16(class))
 }
 
-// Remove writes a record that goes. It is called before any Add.
-func (d *DeltaWriter) Remove(r dns.Record) error {
-	d.Removed++
-	return d.write(opRemoved, r)
-}
-
-// Add writes a record that comes.
-func (d *DeltaWriter) Add(r dns.Record) error {
-	d.Added++
-	return d.write(opAdded, r)
-}
-
-func (d *DeltaWriter) write(op byte, r dns.Record) error {
-	d.buf = appendDeltaRecord(d.buf, op, r, d.origin, d.last)
+func (d *contentWriter) add(r dns.Record) error {
+	d.buf = appendDeltaRecord(d.buf, opAdded, r, d.origin, d.last)
 	d.last = r.Name
 	if len(d.buf) >= deltaFlush {
 		d.flush()
@@ -80,7 +57,7 @@ func (d *DeltaWriter) write(op byte, r dns.Record) error {
 	return d.err
 }
 
-func (d *DeltaWriter) flush() {
+func (d *contentWriter) flush() {
 	if d.err != nil {
 		return
 	}
@@ -88,15 +65,13 @@ func (d *DeltaWriter) flush() {
 	d.put()
 }
 
-func (d *DeltaWriter) put() {
-	var n int
-	n, d.err = d.w.Write(d.buf)
-	d.Octets += int64(n)
+func (d *contentWriter) put() {
+	_, d.err = d.w.Write(d.buf)
 	d.buf = d.buf[:0]
 }
 
-// Close writes the end. The Writer below is its owner's to close.
-func (d *DeltaWriter) Close() error {
+// end writes what is still gathered, and the end.
+func (d *contentWriter) end() error {
 	d.buf = append(d.buf, opEnd)
 	d.flush()
 	if d.err == nil {
@@ -141,14 +116,18 @@ func AppendDelta(dst []byte, origin dns.Name, class dns.Class, d Delta) []byte {
 // WriteContent writes all of v as a delta from nothing, and returns how many
 // records that were.
 func (v *Version) WriteContent(w io.Writer) (records int, err error) {
-	d := NewDeltaWriter(w, v.origin, v.class)
+	d := contentWriter{w: w, origin: v.origin, buf: appendDeltaHead(make([]byte, 0, 512), v.class)}
 	for r := range v.Records() {
-		if err := d.Add(r); err != nil {
-			return d.Added, fmt.Errorf("writing the content of %s: %w", v.origin, err)
+		if err = d.add(r); err != nil {
+			break
 		}
+		records++
 	}
-	if err := d.Close(); err != nil {
-		return d.Added, fmt.Errorf("writing the content of %s: %w", v.origin, err)
+	if err == nil {
+		err = d.end()
 	}
-	return d.Added, nil
+	if err != nil {
+		return records, fmt.Errorf("writing the content of %s: %w", v.origin, err)
+	}
+	return records, nil
 }

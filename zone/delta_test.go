@@ -276,7 +276,7 @@ func FuzzDelta(f *testing.F) {
 	})
 }
 
-func TestDeltaWriterFails(t *testing.T) {
+func TestWriteContentFails(t *testing.T) {
 	v := deltaZone(t, "a.example. 300 IN A 192.0.2.1")
 	r, w := io.Pipe()
 	_ = r.Close()

@@ -82,9 +82,6 @@ func LoadSnapshot(path string, origin dns.Name) (*Version, error) {
 // Source returns the files that the version was read from.
 func (s *Snapshot) Source() *Source { return &s.head.source }
 
-// Serial returns the serial number of the version.
-func (s *Snapshot) Serial() uint32 { return s.head.serial }
-
 // Close closes the file.
 func (s *Snapshot) Close() error { return s.closer.Close() }
 
