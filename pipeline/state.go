@@ -235,25 +235,6 @@ func (p *Pipeline) drop(id zone.ID) *state {
 	return st
 }
 
-// Withdraw has a zone not be served, as one that has expired (RFC 1035 §3.3.13),
-// until Restore or its next version. It can be changed all the same.
-func (p *Pipeline) Withdraw(id zone.ID) error {
-	st, err := p.lookup(id)
-	if err == nil {
-		st.z.Withdraw()
-	}
-	return err
-}
-
-// Restore serves a withdrawn zone again.
-func (p *Pipeline) Restore(id zone.ID) error {
-	st, err := p.lookup(id)
-	if err == nil {
-		st.z.Resume()
-	}
-	return err
-}
-
 // Made returns when the newest version of a zone was made, the zero Time where
 // there is none.
 func (p *Pipeline) Made(id zone.ID) time.Time {

@@ -36,9 +36,6 @@ func (m *Manager) Reloading() {
 // Stopping says that the server ends.
 func (m *Manager) Stopping() { m.tell(daemon.SdNotifyStopping) }
 
-// Status says in one line how the server is, for people.
-func (m *Manager) Status(text string) { m.tell(statusLine(text)) }
-
 // statusLine words a status. The protocol has one assignment a line.
 func statusLine(text string) string {
 	if text == "" {
