@@ -223,6 +223,11 @@ func TestErrorsAreOfOneChange(t *testing.T) {
 	if _, err := r.submit(c); !errors.Is(err, zone.ErrConflict) {
 		t.Errorf("a change for an old version: %v, expected ErrConflict", err)
 	}
+	c = replace(version(t, "example.", 20))
+	c.First = true
+	if _, err := r.submit(c); !errors.Is(err, zone.ErrConflict) {
+		t.Errorf("a first version of a zone that has some: %v, expected ErrConflict", err)
+	}
 	if _, err := r.submit(add(zone.IDOf("", dns.MustName("else.")), "x.else. 1 IN A 192.0.2.1")); !errors.Is(err, zone.ErrUnknown) {
 		t.Errorf("a change of no zone: %v, expected ErrUnknown", err)
 	}

@@ -478,3 +478,30 @@ func TestReconfigure(t *testing.T) {
 	d.expect(taskCheck, 3, at(2))
 	d.expectNothing()
 }
+
+// Where another server fetches the zone, it is looked at again a little later, when
+// what that one has fetched is here.
+func TestFetchedElsewhere(t *testing.T) {
+	d := newDrive(t, wide)
+	m := d.add(1)
+	d.expect(taskAXFR, 1, result{elsewhere: true})
+	d.expectNothing()
+	d.pass(calm)
+	d.expect(taskAXFR, 1, result{elsewhere: true, have: true, ours: 5, times: standard})
+	d.pass(calm)
+	d.expect(taskCheck, 1, at(5))
+	d.expectNothing()
+	if m.serial != 5 || m.why != nil || m.tries != 0 {
+		t.Errorf("serial %d, %d tries, %v", m.serial, m.tries, m.why)
+	}
+	d.notify(1, 6)
+	d.expect(taskIXFR, 1, result{elsewhere: true, have: true, ours: 5, times: standard})
+	d.pass(calm)
+	r := at(6) // the other one is done
+	r.have, r.ours, r.times = true, 6, standard
+	d.expect(taskCheck, 1, r)
+	d.expectNothing()
+	if m.serial != 6 || m.next.Before(d.now.Add(calm)) {
+		t.Errorf("serial %d, next look at %v", m.serial, m.next)
+	}
+}

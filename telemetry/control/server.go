@@ -109,7 +109,7 @@ func (s *Server) Serve(ctx context.Context) error {
 	stop := context.AfterFunc(ctx, func() { h.Close() })
 	defer stop()
 	err := h.Serve(netutil.LimitListener(callers{s.listener}, maxConns))
-	if errors.Is(err, http.ErrServerClosed) {
+	if errors.Is(err, http.ErrServerClosed) || ctx.Err() != nil {
 		return nil
 	}
 	return fmt.Errorf("serving the control socket: %w", err)

@@ -106,7 +106,9 @@ type door func(ctx context.Context, a *account, i int) error
 
 // byUpdate is RFC 2136.
 func byUpdate(n *node) door {
-	return func(_ context.Context, a *account, i int) error { return n.update(300*time.Millisecond, a.zone, a.pair(i)...) }
+	return func(_ context.Context, a *account, i int) error {
+		return n.update(300*time.Millisecond, a.zone, a.pair(i)...)
+	}
 }
 
 // byControl is the control socket.

@@ -27,6 +27,8 @@ type node struct {
 	cmd    *exec.Cmd
 	ended  chan struct{} // closed when cmd has ended
 	kills  int
+
+	written int
 }
 
 // newNode makes a node that is not started. In its configuration DIR stands for
@@ -57,10 +59,16 @@ func (n *node) configure(t testing.TB, configuration string) {
 	n.write(t, "onoma.yaml", strings.NewReplacer("DIR", n.dir, "ADDR", n.addr.String()).Replace(configuration))
 }
 
-// write replaces a file as editors do.
+// write replaces a file as editors do, and dates it a while back: what was written
+// just before it was read is read again at the next look.
 func (n *node) write(t testing.TB, name, text string) {
 	t.Helper()
 	if err := os.WriteFile(n.path(name+"~"), []byte(text), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	n.written++
+	when := time.Now().Add(-time.Hour + time.Duration(n.written)*time.Second)
+	if err := os.Chtimes(n.path(name+"~"), when, when); err != nil {
 		t.Fatal(err)
 	}
 	if err := os.Rename(n.path(name+"~"), n.path(name)); err != nil {
@@ -261,8 +269,7 @@ func within(t testing.TB, d time.Duration, what string, so func() error) {
 			return
 		}
 		if time.Now().After(deadline) {
-			t.Errorf("%s: not within %v: %v", what, d, err)
-			return
+			t.Fatalf("%s: not within %v: %v", what, d, err)
 		}
 		time.Sleep(10 * time.Millisecond)
 	}
