@@ -1,6 +1,8 @@
 package authority
 
 import (
+	"fmt"
+	"log/slog"
 	"math"
 	"net/netip"
 	"time"
@@ -51,6 +53,24 @@ type TransferReport struct {
 	Waited   time.Duration // before the first message
 	Took     time.Duration
 	Err      error // nil: the client was sent all of it
+}
+
+// Log logs the transfer of a zone, which may have a longer name than Zone where
+// there are views.
+func (r *TransferReport) Log(log *slog.Logger, zone fmt.Stringer) {
+	args := []any{"zone", zone, "client", r.Client, "proto", r.Proto, "kind", r.Kind, "serial", r.To}
+	if r.Kind == Incremental {
+		args = append(args, "from", r.From)
+	}
+	if !r.Key.IsZero() {
+		args = append(args, "key", r.Key)
+	}
+	args = append(args, "messages", r.Messages, "records", r.Records, "octets", r.Octets, "took", r.Took)
+	if r.Err != nil {
+		log.Warn("zone transfer broken off", append(args, "error", r.Err)...)
+		return
+	}
+	log.Info("zone transferred", args...)
 }
 
 // TransferKind is what a client was sent.

@@ -51,18 +51,8 @@ func (d *Daemon) targets(ctx context.Context, id zone.ID) ([]propagation.Target,
 // sent is told of each transfer to others that has ended.
 func (d *Daemon) sent(id zone.ID, r authority.TransferReport) {
 	d.out.Count(r.Kind.String(), r.Records, int64(r.Octets), r.Err)
-	args := []any{"zone", id, "client", r.Client, "proto", r.Proto, "kind", r.Kind, "serial", r.To}
-	if r.Kind == authority.Incremental {
-		args = append(args, "from", r.From)
+	if r.Err == nil {
+		d.follower.Transferred(id, r.Client.Addr())
 	}
-	if !r.Key.IsZero() {
-		args = append(args, "key", r.Key)
-	}
-	args = append(args, "messages", r.Messages, "records", r.Records, "octets", r.Octets, "took", r.Took)
-	if r.Err != nil {
-		d.log.Warn("zone transfer broken off", append(args, "error", r.Err)...)
-		return
-	}
-	d.follower.Transferred(id, r.Client.Addr())
-	d.log.Info("zone transferred", args...)
+	r.Log(d.log, id)
 }

@@ -106,15 +106,11 @@ func (d *Daemon) ReloadAll(ctx context.Context, name string) ([]control.Reloaded
 	return done, errors.Join(err)
 }
 
-// maxReason is how much of what is wrong with a zone goes to who asked for it to be read; the log has all.
-const maxReason = 4096
-
 func (d *Daemon) reloaded(s *files.State) control.Reloaded {
 	out := control.Reloaded{Zone: s.Zone.String()}
 	if _, v, ok := d.pipe.Head(s.Zone); ok && v != nil {
 		out.Serial = v.Serial()
 	}
-	reason := strings.Join(s.Problems, "\n")
-	out.Error = reason[:min(len(reason), maxReason)]
+	out.Fail(strings.Join(s.Problems, "\n"))
 	return out
 }

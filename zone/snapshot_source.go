@@ -3,6 +3,7 @@ package zone
 import (
 	"os"
 	"path/filepath"
+	"slices"
 	"time"
 
 	"onoma/dns/zonefile"
@@ -47,6 +48,15 @@ func sourceOf(r *zonefile.Reader, begun time.Time) *Source {
 // IsCurrent reports whether the files are those that a version would be read
 // from now, given the path of its master file: none has changed since.
 func (s *Source) IsCurrent(path string) bool {
+	tooYoung := func(f SourceFile) bool { return f.ModTime > s.Read-int64(timeGrain) }
+	return s.LooksCurrent(path) && !slices.ContainsFunc(s.Files, tooYoung)
+}
+
+// LooksCurrent reports whether the files have the sizes and times that they had, and
+// path is the first. Unlike [Source.IsCurrent] it takes a file that was read within the
+// grain of the file system's clock for unchanged: it says whether a person has to be
+// told, not whether something has to be read.
+func (s *Source) LooksCurrent(path string) bool {
 	if s == nil || len(s.Files) == 0 {
 		return false
 	}
@@ -56,9 +66,6 @@ func (s *Source) IsCurrent(path string) bool {
 	for _, f := range s.Files {
 		info, err := os.Stat(f.Path)
 		if err != nil || !info.Mode().IsRegular() || info.Size() != f.Size || info.ModTime().UnixNano() != f.ModTime {
-			return false
-		}
-		if f.ModTime > s.Read-int64(timeGrain) {
 			return false
 		}
 	}

@@ -52,7 +52,7 @@ func (f *transferFlags) apply(log *slog.Logger, o *authority.Options) error {
 	o.Keys = f.keys
 	o.Transfers = authority.TransferOptions{
 		Allow: f.TransferTo, Most: f.TransfersMax, MostEach: max(1, f.TransfersMax/10),
-		Ended: func(r authority.TransferReport) { logTransfer(log, r) },
+		Ended: func(r authority.TransferReport) { r.Log(log, r.Zone) },
 	}
 	return nil
 }
@@ -110,20 +110,4 @@ func (f *transferFlags) keep(z *zone.Zone) {
 	if f.IXFRHistory > 0 && len(f.TransferTo) > 0 {
 		z.Keep(zone.NewHistory(zone.HistoryLimits{Steps: f.IXFRHistory}))
 	}
-}
-
-func logTransfer(log *slog.Logger, r authority.TransferReport) {
-	args := []any{"zone", r.Zone, "client", r.Client, "proto", r.Proto, "kind", r.Kind, "serial", r.To}
-	if r.Kind == authority.Incremental {
-		args = append(args, "from", r.From)
-	}
-	if !r.Key.IsZero() {
-		args = append(args, "key", r.Key)
-	}
-	args = append(args, "messages", r.Messages, "records", r.Records, "octets", r.Octets, "took", r.Took)
-	if r.Err != nil {
-		log.Warn("zone transfer broken off", append(args, "error", r.Err)...)
-		return
-	}
-	log.Info("zone transferred", args...)
 }

@@ -82,9 +82,6 @@ func (k *keeper) reread(a *app, files []zoneFile, all bool) []control.Reloaded {
 	return done
 }
 
-// maxReason is how much of what is wrong with a zone goes to who asked for it to be read; the log has all.
-const maxReason = 4096
-
 // publish serves what came of reading f again.
 func (k *keeper) publish(a *app, f zoneFile, r *loaded) control.Reloaded {
 	z := k.zones[f.name.Fold()]
@@ -93,7 +90,8 @@ func (k *keeper) publish(a *app, f zoneFile, r *loaded) control.Reloaded {
 		if reason == "" {
 			reason = r.err.Error()
 		}
-		out := control.Reloaded{Zone: f.name.String(), Error: reason[:min(len(reason), maxReason)]}
+		out := control.Reloaded{Zone: f.name.String()}
+		out.Fail(reason)
 		if z == nil {
 			a.log.Error("new zone not served, reload when its file is right", "zone", f.name)
 			return out

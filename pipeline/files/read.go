@@ -113,7 +113,7 @@ func (d *Door) read(ctx context.Context, e *entry, why cause) (submit func() int
 		}
 		d.set(e, state)
 		return nil
-	case (why == causePoll || why == causeChange && state.Status == Refused) && isSame(e.tried, z.Path):
+	case (why == causePoll || why == causeChange && state.Status == Refused) && e.tried.LooksCurrent(z.Path):
 		return nil // known to be no good
 	}
 	v, state := d.load(e, z)
@@ -137,12 +137,12 @@ func (d *Door) initial(ctx context.Context, e *entry, z Zone, number uint64, hea
 		d.stamped(e, stamp{version: number, served: s.Serial, serial: s.Serial, source: now})
 		d.keep(ctx, e, z.ID)
 		s.note("the file is not read: the zone had content before")
-	case isSame(e.stamp.source, z.Path):
+	case e.stamp.source.LooksCurrent(z.Path):
 	default:
 		s.Status = Conflict
 		s.problem(fmt.Sprintf("%s has changed since it became version %d of the zone, which is changed in other ways now; it is not read; "+
 			"to let it take the place of version %d: onoma ctl zone reload %s --take-file", z.Path, e.stamp.version, number, z.ID))
-		if !isSame(e.tried, z.Path) {
+		if !e.tried.LooksCurrent(z.Path) {
 			d.o.Log.Error("zone file in conflict with the zone", "zone", z.ID, "file", z.Path, "problem", s.Problems[0])
 		}
 		e.tried = now

@@ -120,23 +120,3 @@ func look(path string, now int64) (*zone.Source, error) {
 	}
 	return &zone.Source{Read: now, Files: []zone.SourceFile{{Path: abs, Size: info.Size(), ModTime: info.ModTime().UnixNano()}}}, nil
 }
-
-// isSame reports whether the files have the sizes and times that s says, and path is
-// the first. Unlike [zone.Source.IsCurrent] it takes a file that was read within the
-// grain of the file system's clock for unchanged: it says whether a person has to be
-// told, not whether something has to be read.
-func isSame(s *zone.Source, path string) bool {
-	if s == nil || len(s.Files) == 0 {
-		return false
-	}
-	if abs, err := filepath.Abs(path); err != nil || abs != s.Files[0].Path {
-		return false
-	}
-	for _, f := range s.Files {
-		info, err := os.Stat(f.Path)
-		if err != nil || info.Size() != f.Size || info.ModTime().UnixNano() != f.ModTime {
-			return false
-		}
-	}
-	return true
-}

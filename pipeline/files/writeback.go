@@ -81,7 +81,7 @@ func (d *Door) writeBack(ctx context.Context, e *entry) {
 	_, err := os.Stat(z.Path)
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
-	case e.stamp.source == nil || !isSame(e.stamp.source, z.Path):
+	case !e.stamp.source.LooksCurrent(z.Path):
 		d.initial(ctx, e, z, number, v)
 		return
 	}

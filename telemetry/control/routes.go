@@ -45,6 +45,12 @@ type Reloaded struct {
 	Error  string `json:"error,omitempty"` // why the version before stays in service
 }
 
+// maxReason is how much of what is wrong with a zone goes to who asked for it to be read; the log has all.
+const maxReason = 4096
+
+// Fail says why the version before stays in service; an empty reason says nothing.
+func (r *Reloaded) Fail(reason string) { r.Error = reason[:min(len(reason), maxReason)] }
+
 // Staff adds the standard routes.
 func (s *Server) Staff(d Desk) {
 	s.Route("GET "+routeReport, func(*http.Request) (any, error) { return d.Report(), nil })
