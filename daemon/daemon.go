@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"os"
 	"path/filepath"
+	"runtime/debug"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -120,7 +121,7 @@ func (d *Daemon) open(ctx context.Context) (err error) {
 	})
 	d.files = files.New(files.Options{Submit: d.pipe.Submit, Head: d.pipe.Head, Stamps: d.stamps, Keep: d.keepStamps, WriteAfter: d.o.writeAfter, Log: d.log})
 	d.catalogs = catalog.NewManager(catalog.Options{Host: host{d}, Keeper: keeper{d}, Taken: d.isConfigured, Log: d.log})
-	d.follower = propagation.New(propagation.Options{Targets: d.targets, Keys: d.keys.Find, Log: d.log})
+	d.follower = propagation.New(propagation.Options{Targets: d.targets, Alone: d.isAlone, Keys: d.keys.Find, Log: d.log})
 	d.setViews(conf)
 	return nil
 }
@@ -156,11 +157,12 @@ func (d *Daemon) Serving() {
 	for _, v := range d.views.Load().list {
 		d.notify(d.ctx, v)
 	}
-	for _, e := range d.zones.sorted() {
+	for _, e := range d.zones.all() {
 		if z := d.pipe.Zone(e.id); z != nil && z.Current() != nil {
-			d.views.Load().published(e.id, z)
+			d.tell(e.id, z)
 		}
 	}
+	d.work.Go(debug.FreeOSMemory) // reading zones takes more than to keep them
 }
 
 // Close ends what Start began, and closes the database.
@@ -185,7 +187,7 @@ func (d *Daemon) published(r zone.Receipt) {
 	}
 	d.files.Published(r)
 	d.follower.Publish(r.Zone, r.Serial)
-	d.views.Load().published(r.Zone, z)
+	d.tell(r.Zone, z)
 	if e := d.zones.get(r.Zone); e != nil && e.plan.settings.Catalog.Consume != nil {
 		d.catalogs.Update(r.Zone, z.Current())
 	}

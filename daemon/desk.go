@@ -316,7 +316,7 @@ func (d *Daemon) notifyZone(_ context.Context, id zone.ID) (string, error) {
 	if z == nil {
 		return "", fmt.Errorf("zone %s: %w", id, zone.ErrUnknown)
 	}
-	d.views.Load().published(id, z)
+	d.tell(id, z)
 	return "its secondaries are told", nil
 }
 

@@ -18,10 +18,10 @@ import (
 	"onoma/zone"
 )
 
-// Zones yields what metrics tell of each zone.
+// Zones yields what metrics tell of each zone, in no order.
 func (d *Daemon) Zones() iter.Seq[telemetry.Zone] {
 	return func(yield func(telemetry.Zone) bool) {
-		for _, e := range d.zones.sorted() {
+		for _, e := range d.zones.all() {
 			line := telemetry.Zone{Name: e.id.String()}
 			if z := d.pipe.Zone(e.id); z != nil && z.Current() != nil {
 				v := z.Current()

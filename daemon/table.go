@@ -51,6 +51,9 @@ func (e *entry) kind() kind { return kindOf(e.plan.settings, e.file) }
 // isMember reports whether a catalog has brought the zone.
 func (e *entry) isMember() bool { return e.catalog != zone.ID{} }
 
+// isAlone reports whether nobody is told of the zone, and nobody asked for it.
+func (e *entry) isAlone() bool { return len(e.plan.notify) == 0 && !e.plan.settings.NotifyNS }
+
 // table is the zones that are served.
 type table struct {
 	mu      sync.RWMutex

@@ -122,9 +122,10 @@ func (d *Daemon) notify(ctx context.Context, v *view) {
 	d.work.Go(func() { d.failed("NOTIFY", v.notifier.Run(ctx)) })
 }
 
-// published has the secondaries of a zone told.
-func (vs *views) published(id zone.ID, z *zone.Zone) {
-	if v := vs.named[id.View]; v != nil {
+// tell has the secondaries of a zone told, where it has any.
+func (d *Daemon) tell(id zone.ID, z *zone.Zone) {
+	e, v := d.zones.get(id), d.views.Load().named[id.View]
+	if e != nil && v != nil && !e.isAlone() {
 		v.notifier.Publish(z)
 	}
 }
@@ -157,4 +158,10 @@ func (d *Daemon) endService(id zone.ID) {
 		}
 		v.notifier.Forget(id.Name)
 	}
+}
+
+// isAlone reports whether a zone has no secondaries.
+func (d *Daemon) isAlone(id zone.ID) bool {
+	e := d.zones.get(id)
+	return e == nil || e.isAlone()
 }

@@ -16,6 +16,7 @@ type core struct {
 	most, each      int
 	recheck, spread time.Duration
 	random          func(n int64) int64 // 0 to n-1
+	alone           func(zone.ID) bool  // it has no secondaries; nil: that is not known
 	begun           time.Time           // moments are counted from it
 
 	zones   map[zone.ID]*followed
@@ -133,7 +134,7 @@ type answer struct {
 
 func newCore(o Options, begun time.Time, random func(int64) int64) *core {
 	return &core{
-		most: o.Most, each: o.MostEach, recheck: o.Recheck, spread: o.Spread, random: random, begun: begun,
+		most: o.Most, each: o.MostEach, recheck: o.Recheck, spread: o.Spread, random: random, alone: o.Alone, begun: begun,
 		zones: make(map[zone.ID]*followed), servers: make(map[Target]*server), lagging: make(map[*followed]struct{}),
 	}
 }
@@ -151,9 +152,21 @@ func (c *core) follow(id zone.ID) *followed {
 func (c *core) load(id zone.ID, serial uint32, at, now time.Time) {
 	z := c.follow(id)
 	z.current, z.has = publication{serial, c.moment(at)}, true
+	if c.isAlone(z, now) {
+		return
+	}
 	if z.found == 0 && !z.isSeeking {
 		c.seekAt(z, c.moment(now)+moment(c.random(int64(c.spread))))
 	}
+}
+
+// isAlone reports whether z has no secondaries and had none, and then notes that.
+func (c *core) isAlone(z *followed, now time.Time) bool {
+	if c.alone == nil || len(z.pairs) > 0 || z.isSeeking || z.seeker != nil || !c.alone(z.id) {
+		return false
+	}
+	z.found = c.moment(now)
+	return true
 }
 
 // noticeTime is how long secondaries are given for what makes us ask them, NOTIFY and transfer, before they are asked without.
@@ -167,6 +180,10 @@ func (c *core) publish(id zone.ID, serial uint32, now time.Time) {
 	}
 	if !z.has || z.current.serial != serial {
 		z.current, z.has = publication{serial, m}, true
+	}
+	if c.isAlone(z, now) {
+		c.settle(z, now)
+		return
 	}
 	c.lagging[z] = struct{}{}
 	for _, p := range z.pairs {

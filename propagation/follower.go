@@ -82,9 +82,9 @@ func (f *Follower) Forget(id zone.ID) {
 
 // Retarget has the secondaries of all zones looked for again, soon: what Options.Targets returns may have changed.
 func (f *Follower) Retarget() {
-	f.do(func(time.Time) {
+	f.do(func(now time.Time) {
 		for _, z := range f.core.zones {
-			if z.found != 0 {
+			if z.found != 0 && !f.core.isAlone(z, now) {
 				f.core.seek(z)
 			}
 		}

@@ -31,6 +31,9 @@ type Options struct {
 	// Targets returns the secondaries of a zone. It may take its time, for a few goroutines call it: after each Publish, and
 	// for a zone whose secondaries are all asked again. An error leaves those that were known.
 	Targets func(context.Context, zone.ID) ([]Target, error)
+	// Alone reports at once that a zone has no secondaries, so that many such zones cost no search for them. It must not call
+	// the Follower. It may be nil.
+	Alone func(zone.ID) bool
 	// Keys are those that targets may name; nil: none.
 	Keys dns.Keyring
 	// From are the local addresses to ask from, one of each family at most.

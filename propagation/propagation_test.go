@@ -569,3 +569,37 @@ func TestMemoryOfIdleZones(t *testing.T) {
 		t.Errorf("%d questions within a minute, the next at %s: expected idle zones to be left alone", len(out), wake)
 	}
 }
+
+// TestAlone: zones without secondaries are in sync at once, and nobody looks for secondaries of theirs until they may have some.
+func TestAlone(t *testing.T) {
+	alone, looked := true, make(chan zone.ID, 10)
+	id := zone.IDOf("", dns.MustName("alone.example."))
+	f := New(Options{
+		Alone:   func(zone.ID) bool { return alone },
+		Targets: func(_ context.Context, id zone.ID) ([]Target, error) { looked <- id; return nil, nil },
+	})
+	f.Load(id, 1, time.Now())
+	f.Publish(id, 2)
+	f.Retarget()
+	if _, wake := f.core.next(time.Now()); len(f.core.find) > 0 || !wake.IsZero() {
+		t.Errorf("secondaries of %d zones are looked for, and something is due at %v; expected nothing to do", len(f.core.find), wake)
+	}
+	if serial, ok := f.InSync(id); serial != 2 || !ok {
+		t.Errorf("InSync = %d, %v; expected 2, true", serial, ok)
+	}
+	if err := f.Wait(t.Context(), id, 2); err != nil {
+		t.Error(err)
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	ended := make(chan error)
+	go func() { ended <- f.Run(ctx) }()
+	alone = false
+	f.Retarget()
+	if got := <-looked; got != id {
+		t.Errorf("secondaries of %s are looked for, expected those of %s", got, id)
+	}
+	cancel()
+	if err := <-ended; err != nil {
+		t.Error(err)
+	}
+}

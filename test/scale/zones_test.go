@@ -56,13 +56,14 @@ func newRig(t *testing.T, n, refresh int) *rig {
 	t.Cleanup(func() { os.RemoveAll(dir) })
 	r := &rig{t: t, dir: dir, n: n, refresh: refresh, listed: make(map[string]bool), binary: binary(t, dir), metrics: peers.Addr(t)}
 	from, to := peers.Addr(t), peers.Addr(t)
-	list := catz + " catalog\n"
+	var list strings.Builder
+	list.WriteString(catz + " catalog\n")
 	for i := range n {
 		r.write(fileOf(i), r.text(i, 1))
-		list += nameOf(i) + " " + fileOf(i) + "\n"
+		list.WriteString(nameOf(i) + " " + fileOf(i) + "\n")
 		r.listed[nameOf(i)] = true
 	}
-	r.write("list", list)
+	r.write("list", list.String())
 	r.list()
 	r.primary = newServer(t, "primary", dir, r.binary, from, "authority", "--listen", from.String(), "--zones", filepath.Join(dir, "list"),
 		"--transfer-to", "127.0.0.0/8", "--notify", to.String(), "--control", filepath.Join(dir, "primary.ctl"))
