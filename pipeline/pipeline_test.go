@@ -260,6 +260,39 @@ func TestTogetherOrNotAtAll(t *testing.T) {
 	}
 }
 
+// TestRefusedLeavesNothingToItsGroup: what is committed together with changes that
+// come to nothing does not stand on them.
+func TestRefusedLeavesNothingToItsGroup(t *testing.T) {
+	otherID := zone.IDOf("", dns.MustName("other."))
+	r := newRig(t, ZoneSpec{ID: exampleID}, ZoneSpec{ID: otherID})
+	r.must(replace(version(t, "example.", 1)))
+	r.must(replace(version(t, "other.", 1)))
+	no := errors.New("no")
+	var told sync.WaitGroup
+	told.Add(2)
+	r.turn.Lock() // both wait for the same round
+	r.Enqueue([]zone.Change{
+		add(exampleID, "a.example. 300 IN A 192.0.2.1"),
+		{Zone: otherID, By: author, Edit: func(*zone.Editor) error { return no }},
+	}, func(_ []zone.Receipt, err error) {
+		defer told.Done()
+		if !errors.Is(err, no) {
+			t.Errorf("%v, expected that of the edit", err)
+		}
+	})
+	r.Enqueue([]zone.Change{add(exampleID, "b.example. 300 IN A 192.0.2.1")}, func(got []zone.Receipt, err error) {
+		defer told.Done()
+		if err != nil || got[0].Version != 2 || got[0].Serial != 2 {
+			t.Errorf("%+v, %v, expected version 2", got, err)
+		}
+	})
+	r.turn.Unlock()
+	told.Wait()
+	if text := r.text(exampleID); strings.Contains(text, "a.example.") || !strings.Contains(text, "b.example.") {
+		t.Errorf("expected the second change alone:\n%s", text)
+	}
+}
+
 func TestSerialPolicies(t *testing.T) {
 	day := time.Date(2026, 11, 21, 10, 0, 0, 0, time.UTC)
 	for _, c := range []struct {

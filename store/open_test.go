@@ -147,6 +147,23 @@ func TestOneProcessAFile(t *testing.T) {
 	}
 }
 
+// TestCommitsAreSynced: what is acknowledged survives a loss of power, which no test
+// can cause, only with these settings of the connection that commits.
+func TestCommitsAreSynced(t *testing.T) {
+	s := open(t, sqliteURL(t))
+	var mode string
+	var sync int
+	if err := s.writer.QueryRowContext(t.Context(), "PRAGMA journal_mode").Scan(&mode); err != nil {
+		t.Fatal(err)
+	}
+	if err := s.writer.QueryRowContext(t.Context(), "PRAGMA synchronous").Scan(&sync); err != nil {
+		t.Fatal(err)
+	}
+	if mode != "wal" || sync != 2 {
+		t.Errorf("journal_mode %s, synchronous %d, expected wal and 2 (FULL)", mode, sync)
+	}
+}
+
 func TestEndOfContext(t *testing.T) {
 	onEach(t, func(t *testing.T, url string) {
 		s := open(t, url)
