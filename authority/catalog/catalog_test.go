@@ -3,7 +3,6 @@ package catalog
 import (
 	"errors"
 	"fmt"
-	"io"
 	"slices"
 	"strings"
 	"testing"
@@ -20,23 +19,9 @@ import (
 func version(t testing.TB, origin, text string) *zone.Version {
 	t.Helper()
 	o := dns.MustName(origin)
-	b := zone.NewBuilder(o)
-	r := zonefile.NewReader(strings.NewReader(text), zonefile.Options{Origin: o, DefaultTTL: 0})
-	for {
-		rec, err := r.Next()
-		if err == io.EOF {
-			break
-		}
-		if err != nil {
-			t.Fatal(err)
-		}
-		if err := b.Add(rec); err != nil {
-			t.Fatal(err)
-		}
-	}
-	v, findings := b.Build()
-	if v == nil {
-		t.Fatalf("zone %s: %v", origin, findings)
+	v, findings, err := zone.Load(zonefile.NewReader(strings.NewReader(text), zonefile.Options{Origin: o}), o)
+	if err != nil || v == nil {
+		t.Fatalf("zone %s: %v, %v", origin, findings, err)
 	}
 	return v
 }

@@ -126,22 +126,9 @@ func (s *server) listen(t testing.TB) netip.AddrPort {
 
 func load(t testing.TB, origin dns.Name, text string) *zone.Zone {
 	t.Helper()
-	b := zone.NewBuilder(origin)
-	r := zonefile.NewReader(strings.NewReader(text), zonefile.Options{Origin: origin})
-	for rec, err := r.Next(); ; rec, err = r.Next() {
-		if err != nil {
-			if err.Error() == "EOF" {
-				break
-			}
-			t.Fatal(err)
-		}
-		if err := b.Add(rec); err != nil {
-			t.Fatal(err)
-		}
-	}
-	v, findings := b.Build()
-	if v == nil {
-		t.Fatal(findings)
+	v, findings, err := zone.Load(zonefile.NewReader(strings.NewReader(text), zonefile.Options{Origin: origin}), origin)
+	if err != nil || v == nil {
+		t.Fatal(err, findings)
 	}
 	z := zone.New(origin)
 	z.Publish(v)
