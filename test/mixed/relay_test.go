@@ -14,10 +14,11 @@ import (
 	"onoma/test/peers"
 )
 
-// relay passes packets and connections on to a server, and loses some of the packets, both ways.
+// relay passes packets and connections on to a server, and, once it is told to, loses some of the packets, both ways.
 type relay struct {
 	addr, to     netip.AddrPort
 	lose         float64
+	isLossy      atomic.Bool // before, nothing gets lost
 	lost, passed atomic.Int64
 
 	udp *net.UDPConn
@@ -49,7 +50,7 @@ func startRelay(t *testing.T, to netip.AddrPort, lose float64) *relay {
 }
 
 func (r *relay) loses() bool {
-	if rand.Float64() < r.lose {
+	if r.isLossy.Load() && rand.Float64() < r.lose {
 		r.lost.Add(1)
 		return true
 	}
