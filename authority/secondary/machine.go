@@ -2,6 +2,7 @@ package secondary
 
 import (
 	"net/netip"
+	"slices"
 	"time"
 
 	"onoma/dns"
@@ -20,7 +21,8 @@ type machine struct {
 	ready   [2][2][]*peer // that zones wait for, by class and urgency; whose turn is next, first
 	resting rests
 	timers  timers
-	counts  [2]int // under way, by class
+	last    *ZoneConfig // of the zone that came last: see share
+	counts  [2]int      // under way, by class
 	dirty   []*member
 	out     []action
 }
@@ -101,7 +103,8 @@ func timesOf(v *zone.Version) times {
 
 // member is one zone.
 type member struct {
-	cfg    ZoneConfig
+	id     zone.ID
+	cfg    *ZoneConfig // without what is of this zone alone
 	have   bool
 	serial uint32
 	times  times
@@ -156,11 +159,10 @@ func (c *machine) add(cfg ZoneConfig, have bool, serial uint32, t times, now tim
 		c.configure(old, cfg, now)
 		return
 	}
-	m := &member{cfg: cfg, have: have, serial: serial, times: t, older: -1, at: -1}
+	m := &member{id: cfg.ID, cfg: c.share(cfg), have: have, serial: serial, times: t, older: -1, at: -1}
 	c.zones[cfg.ID] = m
 	c.use(cfg.Primaries, 1)
 	s, known := readSaved(cfg.Saved)
-	m.cfg.Saved = nil
 	if known {
 		m.checked, m.expires, m.next, m.tries = s.checked, s.expires, s.next, s.tries
 	}
@@ -178,6 +180,18 @@ func (c *machine) add(cfg ZoneConfig, have bool, serial uint32, t times, now tim
 	c.arm(m)
 }
 
+// share returns what zones have in common, without what is of one alone: a hundred
+// thousand with the same settings tend to come one after the other, and keep them
+// once.
+func (c *machine) share(cfg ZoneConfig) *ZoneConfig {
+	cfg.ID, cfg.Saved = zone.ID{}, nil
+	if had := c.last; had == nil || had.Backwards != cfg.Backwards || had.Timers != cfg.Timers || had.Limits != cfg.Limits ||
+		!slices.Equal(had.Primaries, cfg.Primaries) || !slices.Equal(had.AllowNotify, cfg.AllowNotify) {
+		c.last = &cfg
+	}
+	return c.last
+}
+
 // configure gives a zone other settings. Where it has other primaries, these are
 // asked at once.
 func (c *machine) configure(m *member, cfg ZoneConfig, now time.Time) {
@@ -187,8 +201,7 @@ func (c *machine) configure(m *member, cfg ZoneConfig, now time.Time) {
 	}
 	c.use(cfg.Primaries, 1)
 	c.use(m.cfg.Primaries, -1)
-	cfg.Saved = nil
-	m.cfg = cfg
+	m.cfg = c.share(cfg)
 	if !others {
 		return
 	}
@@ -331,7 +344,7 @@ func (c *machine) step(now time.Time) (out []action, wake time.Time) {
 func (c *machine) ring(m *member, now time.Time) {
 	if m.have && !m.withdrawn && !m.expires.After(now) {
 		m.withdrawn = true
-		c.out = append(c.out, action{task: taskWithdraw, m: m, id: m.cfg.ID})
+		c.out = append(c.out, action{task: taskWithdraw, m: m, id: m.id})
 		c.note(m)
 	}
 	if m.phase == Waiting && !m.next.After(now) {
@@ -347,7 +360,7 @@ func (c *machine) saves(most int) []Saved {
 	for _, m := range c.dirty[:n] {
 		m.changed = false
 		if !m.removed {
-			out = append(out, Saved{Zone: m.cfg.ID, Data: m.save()})
+			out = append(out, Saved{Zone: m.id, Data: m.save()})
 		}
 	}
 	clear(c.dirty[:n])

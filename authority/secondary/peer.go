@@ -147,7 +147,7 @@ func (c *machine) begin(p *peer, class, urgency int, now time.Time) bool {
 		m.phase = Transferring
 	}
 	c.out = append(c.out, action{
-		task: m.task, m: m, ticket: m.ticket, id: m.cfg.ID,
+		task: m.task, m: m, ticket: m.ticket, id: m.id,
 		primary: p.primary, limits: m.cfg.Limits,
 	})
 	return true

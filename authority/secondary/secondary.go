@@ -155,7 +155,7 @@ func (s *Secondary) State(id zone.ID) (State, bool) {
 
 func (m *member) state() State {
 	st := State{
-		Zone: m.cfg.ID, Phase: m.phase, HasZone: m.have, Serial: m.serial, Expired: m.withdrawn,
+		Zone: m.id, Phase: m.phase, HasZone: m.have, Serial: m.serial, Expired: m.withdrawn,
 		Primaries: m.cfg.Primaries, LastCheck: m.checked, NextCheck: m.next, Expires: m.expires, Tries: m.tries,
 	}
 	if m.asked < len(m.cfg.Primaries) {

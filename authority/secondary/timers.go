@@ -117,7 +117,7 @@ func (c *machine) succeeded(m *member, r *result, fresh bool, now time.Time) {
 	}
 	if m.withdrawn && m.expires.After(now) {
 		m.withdrawn = false
-		c.out = append(c.out, action{task: taskResume, m: m, id: m.cfg.ID})
+		c.out = append(c.out, action{task: taskResume, m: m, id: m.id})
 	}
 	c.note(m)
 }
