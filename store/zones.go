@@ -54,9 +54,19 @@ func (s *Store) AddZone(ctx context.Context, view, name string) (Zone, error) {
 // Those that are there already are returned as they are.
 func (s *Store) AddZones(ctx context.Context, add []Zone) ([]Zone, error) {
 	out := make([]Zone, len(add))
-	err := s.write(ctx, func(t tx) error {
-		err := t.insert(ctx, len(add), 3, "INSERT INTO zones (view, name, kind)", "ON CONFLICT (view, name) DO NOTHING",
-			func(args []any, i int) []any { return append(args, add[i].View, add[i].Name, add[i].Kind) })
+	err := s.read().findZones(ctx, add, out)
+	var fresh []Zone
+	for i := range out {
+		if out[i].ID == 0 {
+			fresh = append(fresh, add[i])
+		}
+	}
+	if err != nil || len(fresh) == 0 { // at a start mostly all of them are there
+		return out, s.fail("adding zones", err)
+	}
+	err = s.write(ctx, func(t tx) error {
+		err := t.insert(ctx, len(fresh), 3, "INSERT INTO zones (view, name, kind)", "ON CONFLICT (view, name) DO NOTHING",
+			func(args []any, i int) []any { return append(args, fresh[i].View, fresh[i].Name, fresh[i].Kind) })
 		if err != nil {
 			return err
 		}
