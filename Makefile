@@ -77,6 +77,10 @@ flood: ## Flood the server in network namespaces, as root; write the table of do
 crash: ## Kill onoma 300 times in the middle of changes, and hold it to what it acknowledged
 	ONOMA_CRASHES=300 $(GO) test -count=1 -v -timeout 30m -run TestKill ./test/crash
 
+.PHONY: nodes
+nodes: ## Kill one of two nodes that share a PostgreSQL, 100 times
+	ONOMA_NODES=100 $(GO) test -count=1 -v -timeout 30m -run TestTwoNodes ./test/nodes
+
 .PHONY: mixed
 mixed: ## Change zones 1000 times through all doors, with NSD, Knot, BIND and PowerDNS on both sides and restarts in between
 	ONOMA_MIXED=1000 $(GO) test -tags $(TAGS) -count=1 -v -timeout 20m -run TestMixedDoors ./test/mixed

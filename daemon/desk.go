@@ -113,10 +113,12 @@ func (d *Daemon) detail(ctx context.Context, id zone.ID) (control.ZoneDetail, er
 	}
 	if row, ok := d.pipe.Row(id); ok {
 		versions, octets, oldest, err := d.store.HistorySize(ctx, row)
-		if err != nil {
-			return out, err
+		switch {
+		case err == nil:
+			out.History = &control.HistorySize{Versions: versions, Octets: octets, Oldest: oldest}
+		case out.Reason == "": // else that says why
+			out.Reason = err.Error()
 		}
-		out.History = &control.HistorySize{Versions: versions, Octets: octets, Oldest: oldest}
 	}
 	if r, ok := d.standing(id); ok {
 		out.Refusal = refusalOf(&r)
