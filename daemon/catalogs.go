@@ -129,7 +129,7 @@ func stateOf(part uint8) string { return fmt.Sprintf("%s%02x", catalogState, par
 // configuration.
 func (d *Daemon) produceAll(ctx context.Context) {
 	wishes := make(map[zone.ID][]catalog.Wish)
-	entries := d.zones.sorted()
+	entries := d.zones.sorted(func(e *entry) bool { return e.kind() == fromMembers || !e.plan.settings.MemberOf.IsZero() })
 	for _, e := range entries {
 		if m := e.plan.settings.MemberOf; !m.IsZero() {
 			id := zone.IDOf(e.id.View, m)

@@ -33,7 +33,7 @@ func (d *Daemon) Desk() *control.ZoneDesk {
 // list yields the zones.
 func (d *Daemon) list() iter.Seq[control.ZoneLine] {
 	return func(yield func(control.ZoneLine) bool) {
-		for _, e := range d.zones.sorted() {
+		for _, e := range d.zones.sorted(nil) {
 			if !yield(d.line(e)) {
 				return
 			}

@@ -108,8 +108,8 @@ var fileModes = map[config.FileMode]files.Mode{
 // setFiles tells the file door which zones have files.
 func (d *Daemon) setFiles() error {
 	var list []files.Zone
-	for _, e := range d.zones.sorted() {
-		if k, s := e.kind(), e.plan.settings; e.file != "" && (k == fromFile || k == fromDoors) {
+	for _, e := range d.zones.sorted(func(e *entry) bool { return e.file != "" }) {
+		if k, s := e.kind(), e.plan.settings; k == fromFile || k == fromDoors {
 			list = append(list, files.Zone{ID: e.id, Path: e.file, Mode: fileModes[s.FileMode], WriteBack: s.WriteBack})
 		}
 	}

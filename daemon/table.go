@@ -96,9 +96,12 @@ func (t *table) all() []*entry {
 	return out
 }
 
-// sorted returns the entries in the order of their views and names.
-func (t *table) sorted() []*entry {
+// sorted returns the entries that are wanted, nil meaning all, in the order of their views and names.
+func (t *table) sorted(wanted func(*entry) bool) []*entry {
 	out := t.all()
+	if wanted != nil {
+		out = slices.DeleteFunc(out, func(e *entry) bool { return !wanted(e) })
+	}
 	slices.SortFunc(out, func(a, b *entry) int {
 		return cmp.Or(cmp.Compare(a.id.View, b.id.View), a.id.Name.Compare(b.id.Name))
 	})
