@@ -141,6 +141,8 @@ func (d *decoder) checkZone(m *mapping, z *Zone) {
 		fail("catalog", "neither file nor primaries nor update", "is made up by the server, as a catalog")
 	case z.Group != "" && z.MemberOf.IsZero():
 		fail("group", "member-of", "has a group and no catalog")
+	case !z.NewOwner.IsZero() && z.MemberOf.IsZero():
+		fail("new-owner", "member-of", "has a new owner and no catalog")
 	}
 	d.checkTimes(m, z)
 }

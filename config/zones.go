@@ -93,6 +93,8 @@ type Settings struct {
 	MemberOf dns.Name `yaml:"member-of"`
 	// Group is the group that it has there.
 	Group string `yaml:"group"`
+	// NewOwner is the catalog zone of another server that may take the zone over from that catalog (RFC 9432 §4.3.1).
+	NewOwner dns.Name `yaml:"new-owner"`
 }
 
 // FileMode says when a zone file is read.

@@ -133,7 +133,7 @@ func (d *Daemon) produceAll(ctx context.Context) {
 	for _, e := range entries {
 		if m := e.plan.settings.MemberOf; !m.IsZero() {
 			id := zone.IDOf(e.id.View, m)
-			w := catalog.Wish{Zone: e.id.Name}
+			w := catalog.Wish{Zone: e.id.Name, NewOwner: e.plan.settings.NewOwner}
 			if e.group != "" {
 				w.Groups = []string{e.group}
 			}

@@ -247,6 +247,10 @@ func TestOwnCatalogFollowsTheConfiguration(t *testing.T) {
 	if got := fmt.Sprint(list()); got != "[b.example.]" {
 		t.Errorf("after the reload the catalog lists %s", got)
 	}
+	r.reload(strings.Replace(members, "group: gold", "new-owner: other.example", 1))
+	if got := fmt.Sprint(list()); got != "[a.example. other.example.]" {
+		t.Errorf("with a new owner the catalog has %s", got)
+	}
 }
 
 func TestFileIsWrittenBack(t *testing.T) {

@@ -2,7 +2,6 @@ package catalog
 
 import (
 	"fmt"
-	"iter"
 	"slices"
 	"strings"
 
@@ -69,19 +68,6 @@ func Read(v *zone.Version) ([]Member, []zone.Finding, error) {
 		return nil, nil, err
 	}
 	return members, r.odd, nil
-}
-
-// Properties yields the records below a catalog's apex that RFC 9432 gives no
-// meaning to: custom properties (§4.4), and what else consumers ignore (§3).
-func Properties(v *zone.Version) iter.Seq[dns.Record] {
-	r := newReader(v)
-	return func(yield func(dns.Record) bool) {
-		for rec := range v.Records() {
-			if !r.hasMeaning(rec) && !yield(rec) {
-				return
-			}
-		}
-	}
 }
 
 // reader reads one version of a catalog.
@@ -223,22 +209,4 @@ func (r *reader) groups(name dns.Name) (groups []string) {
 func (r *reader) duplicate(m Member, other string) {
 	node, _ := under(r.zones, m.Label)
 	r.fault(node, dns.TypePTR, "duplicate-member", fmt.Sprintf("the zone %s is listed under the label %q, too", m.Zone, other), "keep one of them")
-}
-
-// hasMeaning reports whether a record is one of those that are read.
-func (r *reader) hasMeaning(rec dns.Record) bool {
-	origin := r.v.Origin()
-	depth := rec.Name.NumLabels() - origin.NumLabels()
-	if depth == 0 {
-		return rec.Type == dns.TypeSOA || rec.Type == dns.TypeNS
-	}
-	first := strings.ToLower(rec.Name.FirstLabel())
-	if depth == 1 {
-		return first == "version" && rec.Type == dns.TypeTXT
-	}
-	if !rec.Name.IsSubdomainOf(r.zones) {
-		return false
-	}
-	return depth == 2 && rec.Type == dns.TypePTR ||
-		depth == 3 && (first == "group" && rec.Type == dns.TypeTXT || first == "coo" && rec.Type == dns.TypePTR)
 }
