@@ -101,7 +101,7 @@ func tlsConfig(t *config.RemoteTLS) (*tls.Config, error) {
 
 // dialQUIC connects to a primary (RFC 9250).
 func dialQUIC(ctx context.Context, p secondary.Primary) (secondary.Link, error) {
-	c, err := quic.Dial(ctx, p.Addr, p.TLS)
+	c, err := quic.Dial(ctx, p.From, p.Addr, p.TLS)
 	if err != nil {
 		return nil, err
 	}

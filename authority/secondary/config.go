@@ -68,9 +68,6 @@ type Primary struct {
 	Proto transport.Proto // TCP (SOA queries by UDP, then), TLS or QUIC
 	Key   dns.Name        // to sign with; the zero Name: unsigned
 	TLS   *tls.Config     // for TLS and QUIC: see [Trust]
-	// Clear lets a primary that cannot be reached by TLS or QUIC be asked without
-	// encryption. Nobody is unless it is set.
-	Clear bool
 	// NoIXFR always fetches the whole zone.
 	NoIXFR bool
 	// From is the local address to ask from; the zero Addr leaves it to the system.

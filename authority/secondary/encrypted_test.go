@@ -66,7 +66,7 @@ func encryptedFor(t *testing.T, v *zone.Version, o authority.Options, clients *x
 }
 
 func dialQUIC(ctx context.Context, p Primary) (Link, error) {
-	c, err := quic.Dial(ctx, p.Addr, p.TLS)
+	c, err := quic.Dial(ctx, p.From, p.Addr, p.TLS)
 	if err != nil {
 		return nil, err
 	}
@@ -119,6 +119,26 @@ func TestEncrypted(t *testing.T) {
 				}
 			})
 		}
+	}
+}
+
+// TestFrom: a zone is fetched from the address that its primary gives it to, over
+// all transports.
+func TestFrom(t *testing.T) {
+	from := netip.MustParseAddr("127.0.0.7")
+	v := build(t, 1, 10)
+	allowed := authority.ACL{{Prefix: netip.PrefixFrom(from, 32)}}
+	p, dot, doq, _ := encryptedFor(t, v, authority.Options{Transfers: authority.TransferOptions{Allow: allowed}}, nil)
+	for _, to := range []Primary{{Addr: p.Addrs()[0], Proto: transport.TCP}, {Addr: dot, Proto: transport.TLS}, {Addr: doq, Proto: transport.QUIC}} {
+		t.Run(to.Proto.String(), func(t *testing.T) {
+			to.TLS, to.From = Trust{}.Config(), from
+			r := newRig(t, func(o *Options) { o.DialQUIC = dialQUIC })
+			r.zones.add(id, nil)
+			r.Add(ZoneConfig{ID: id, Primaries: []Primary{to}})
+			run(t, r.Secondary)
+			awaitSerial(t, r.Secondary, id, 1)
+			same(t, v, r.current())
+		})
 	}
 }
 
@@ -207,23 +227,15 @@ func TestPadded(t *testing.T) {
 	}
 }
 
-// TestInClearOnlyIfToldSo: a primary by TLS that cannot be reached so is asked in
-// clear where the configuration says so, and else not at all.
-func TestInClearOnlyIfToldSo(t *testing.T) {
+// TestNeverInClear: a primary by TLS that cannot be reached so is not asked at all.
+func TestNeverInClear(t *testing.T) {
 	p := startPrimary(t, authority.Options{}, build(t, 1, 10)) // TCP and UDP alone
-	for _, clear := range []bool{false, true} {
-		before := p.Stats().UDP.Queries + p.Stats().TCP.Queries
-		r := newRig(t, func(o *Options) { o.DialTime = 300 * time.Millisecond })
-		r.zones.add(id, nil)
-		r.Add(ZoneConfig{ID: id, Primaries: []Primary{{Addr: p.Addrs()[0], Proto: transport.TLS, TLS: &tls.Config{InsecureSkipVerify: true}, Clear: clear}}})
-		run(t, r.Secondary)
-		if clear {
-			awaitSerial(t, r.Secondary, id, 1)
-			continue
-		}
-		await(t, r.Secondary, id, "an error", func(s State) bool { return s.Err != "" })
-		if n := p.Stats().UDP.Queries + p.Stats().TCP.Queries; n != before {
-			t.Errorf("the primary was asked %d questions in clear", n-before)
-		}
+	r := newRig(t, func(o *Options) { o.DialTime = 300 * time.Millisecond })
+	r.zones.add(id, nil)
+	r.Add(ZoneConfig{ID: id, Primaries: []Primary{{Addr: p.Addrs()[0], Proto: transport.TLS, TLS: &tls.Config{InsecureSkipVerify: true}}}})
+	run(t, r.Secondary)
+	await(t, r.Secondary, id, "an error", func(s State) bool { return s.Err != "" })
+	if n := p.Stats().UDP.Queries + p.Stats().TCP.Queries; n != 0 {
+		t.Errorf("the primary was asked %d questions in clear", n)
 	}
 }

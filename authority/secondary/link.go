@@ -20,18 +20,9 @@ const alpnDoT = "dot"
 
 var errNoQUIC = errors.New("this server has no QUIC to ask primaries by")
 
-// dial connects to a primary. One that is to be asked in secret never is asked in
-// clear, unless its configuration says so.
+// dial connects to a primary. One that is to be asked by TLS or QUIC never is asked
+// in clear, whatever goes wrong (RFC 9103 §9.3 leaves that to the one who asks).
 func (o *Options) dial(ctx context.Context, p Primary) (Link, error) {
-	link, err := o.dialBy(ctx, p)
-	if err != nil && p.Clear && p.Proto != transport.TCP && ctx.Err() == nil {
-		p.Proto = transport.TCP
-		return o.dialBy(ctx, p)
-	}
-	return link, err
-}
-
-func (o *Options) dialBy(ctx context.Context, p Primary) (Link, error) {
 	ctx, cancel := context.WithTimeout(ctx, o.DialTime)
 	defer cancel()
 	if p.Proto == transport.QUIC {

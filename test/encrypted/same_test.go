@@ -54,7 +54,7 @@ func ways(t *testing.T, s *server) []way {
 			return r.Msg, err
 		}
 	}
-	doq, err := quic.Dial(t.Context(), s.quic, s.trust)
+	doq, err := quic.Dial(t.Context(), netip.Addr{}, s.quic, s.trust)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -23,14 +23,19 @@ type Conn struct {
 	once sync.Once
 }
 
-// Dial connects to server. cfg says whom to trust, as which name, and where sessions are kept for the next time.
-func Dial(ctx context.Context, server netip.AddrPort, cfg *tls.Config) (*Conn, error) {
+// Dial connects to server, from a local address that the system chooses where from is the zero Addr. cfg says whom to
+// trust, as which name, and where sessions are kept for the next time.
+func Dial(ctx context.Context, from netip.Addr, server netip.AddrPort, cfg *tls.Config) (*Conn, error) {
 	quiet()
 	network := "udp6"
 	if server.Addr().Unmap().Is4() {
 		network = "udp4"
 	}
-	pc, err := net.ListenUDP(network, nil)
+	var local *net.UDPAddr
+	if from.IsValid() {
+		local = net.UDPAddrFromAddrPort(netip.AddrPortFrom(from, 0))
+	}
+	pc, err := net.ListenUDP(network, local)
 	if err != nil {
 		return nil, fmt.Errorf("asking %v over quic: %w", server, err)
 	}
@@ -137,7 +142,7 @@ func (c *Conn) Close() {
 
 // Exchange asks server one question over a connection of its own.
 func Exchange(ctx context.Context, server netip.AddrPort, cfg *tls.Config, query []byte) ([]byte, error) {
-	c, err := Dial(ctx, server, cfg)
+	c, err := Dial(ctx, netip.Addr{}, server, cfg)
 	if err != nil {
 		return nil, err
 	}

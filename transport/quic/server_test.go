@@ -81,7 +81,7 @@ func dial(t *testing.T, s *Server, cfg *tls.Config) *Conn {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), patience)
 	defer cancel()
-	c, err := Dial(ctx, s.Addrs()[0], cfg)
+	c, err := Dial(ctx, netip.Addr{}, s.Addrs()[0], cfg)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -342,7 +342,7 @@ func TestConnLimits(t *testing.T) {
 
 	s, client = start(t, Config{Handler: flip, Limits: Limits{MaxConnsPerClient: 1}})
 	c := dial(t, s, client)
-	if _, err := Dial(t.Context(), s.Addrs()[0], client); err == nil {
+	if _, err := Dial(t.Context(), netip.Addr{}, s.Addrs()[0], client); err == nil {
 		t.Error("a second connection of one client is taken")
 	}
 	c.Close()
