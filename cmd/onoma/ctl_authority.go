@@ -33,7 +33,7 @@ func (c *authorityCmd) operations(a *app, k *keeper, m *manners) operations {
 
 // dump returns the text of a zone.
 func dump(server *authority.Server, name string) (control.Text, error) {
-	origin, err := dns.ParseName(name)
+	origin, err := dns.ParseNameIDNA(name)
 	if err != nil {
 		return nil, &control.Problem{Status: http.StatusBadRequest, Message: err.Error()}
 	}

@@ -64,16 +64,16 @@ func (s *Server) staffZones(d *ZoneDesk) {
 
 // zoneOf returns the zone that a request names.
 func zoneOf(r *http.Request) (zone.ID, error) {
-	name, err := dns.ParseName(r.PathValue("zone"))
+	name, err := dns.ParseNameIDNA(r.PathValue("zone"))
 	if err != nil {
 		return zone.ID{}, badRequest(fmt.Sprintf("%q is not a zone's name: %v", r.PathValue("zone"), err), "")
 	}
-	return zone.IDOf(r.FormValue("view"), name), nil
+	return zone.IDOf(r.URL.Query().Get("view"), name), nil
 }
 
 // number reads a number of the query; it is std where that has none.
 func number(r *http.Request, key string, std, least, most uint64) (uint64, error) {
-	text := r.FormValue(key)
+	text := r.URL.Query().Get(key)
 	if text == "" {
 		return std, nil
 	}
@@ -164,7 +164,7 @@ func (d *ZoneDesk) wait(r *http.Request, id zone.ID) (any, error) {
 		return nil, cannot("does not follow zones to their secondaries")
 	}
 	timeout := waitUsual
-	if text := r.FormValue("timeout"); text != "" {
+	if text := r.URL.Query().Get("timeout"); text != "" {
 		var err error
 		if timeout, err = time.ParseDuration(text); err != nil || timeout <= 0 || timeout > waitLongest {
 			return nil, badRequest(fmt.Sprintf("timeout %q: expected a duration up to %s, such as 10s", text, waitLongest), "")
@@ -248,14 +248,14 @@ func (d *ZoneDesk) blame(r *http.Request, id zone.ID) (any, error) {
 	if d.Blame == nil {
 		return nil, cannot(noHistory)
 	}
-	records, err := parseLines(id.Name, "name", r.FormValue("name")+" 0 IN NULL \\# 0")
-	if err != nil || r.FormValue("name") == "" {
-		return nil, badRequest(fmt.Sprintf("%q is not a name", r.FormValue("name")), "")
+	records, err := parseLines(id.Name, "name", r.URL.Query().Get("name")+" 0 IN NULL \\# 0")
+	if err != nil || r.URL.Query().Get("name") == "" {
+		return nil, badRequest(fmt.Sprintf("%q is not a name", r.URL.Query().Get("name")), "")
 	}
 	blamed, err := d.Blame(r.Context(), id, records[0].Name)
 	if err == nil && len(blamed) == 0 {
 		// Who writes www.example.com for zone example.com means no www.example.com.example.com.
-		if whole, bad := dns.ParseName(r.FormValue("name") + "."); bad == nil && whole.IsSubdomainOf(id.Name) {
+		if whole, bad := dns.ParseName(r.URL.Query().Get("name") + "."); bad == nil && whole.IsSubdomainOf(id.Name) {
 			blamed, err = d.Blame(r.Context(), id, whole)
 		}
 	}

@@ -248,6 +248,15 @@ func TestZonesOfAllNames(t *testing.T) {
 	}
 }
 
+// TestZoneAsPeopleWriteIt: a name outside of ASCII is that of its A-labels, as in the configuration.
+func TestZoneAsPeopleWriteIt(t *testing.T) {
+	_, _, c := managed(t, "xn--mnchen-3ya.example.")
+	var text strings.Builder
+	if err := c.Zone("MÜNCHEN.example", "").Text(t.Context(), 0, &text); err != nil || !strings.Contains(text.String(), "192.0.2.9") {
+		t.Errorf("%v\n%s", err, &text)
+	}
+}
+
 func TestWaitingEnds(t *testing.T) {
 	_, z, c := managed(t, "example.com.")
 	four := uint32(4)
