@@ -69,6 +69,13 @@ var configOptions = config.Options{CheckRule: func(text string) error {
 
 // serveOperations are those of a server with a configuration.
 func serveOperations(a *app, d *daemon.Daemon, conf *config.Config, m *manners) operations {
+	desk := d.Desk()
+	reload := desk.ReloadConfig
+	desk.ReloadConfig = func(ctx context.Context) (control.ConfigReload, error) {
+		m.reload(a.log)
+		a.reopenLog()
+		return reload(ctx)
+	}
 	return operations{
 		role: "authority", identity: conf.Dnstap.Identity,
 		zones: d.Zones,
@@ -85,7 +92,7 @@ func serveOperations(a *app, d *daemon.Daemon, conf *config.Config, m *manners) 
 			return d.ReloadAll(ctx, name)
 		},
 		serving: d.Serving,
-		manage:  d.Desk(),
+		manage:  desk,
 	}
 }
 
