@@ -58,7 +58,7 @@ type TransferReport struct {
 // Log logs the transfer of a zone, which may have a longer name than Zone where
 // there are views.
 func (r *TransferReport) Log(log *slog.Logger, zone fmt.Stringer) {
-	args := []any{"zone", zone, "client", r.Client, "proto", r.Proto, "kind", r.Kind, "serial", r.To}
+	args := []any{"zone", zone, "client", r.Client, "proto", r.Proto.String(), "kind", r.Kind.String(), "serial", r.To}
 	if r.Kind == Incremental {
 		args = append(args, "from", r.From)
 	}

@@ -26,6 +26,9 @@ func (id ID) String() string {
 	return id.Name.String() + "@" + id.View
 }
 
+// MarshalText returns what String returns, for logs in JSON.
+func (id ID) MarshalText() ([]byte, error) { return []byte(id.String()), nil }
+
 // Door is the way by which a change has come.
 type Door string
 
