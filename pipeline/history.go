@@ -52,6 +52,13 @@ func (p *Pipeline) Log(ctx context.Context, id zone.ID, below uint64, most int) 
 	return out, nil
 }
 
+// noVersion says why a version is not to be had. It is a zone.ErrNoVersion.
+type noVersion string
+
+func (e noVersion) Error() string { return string(e) }
+
+func (noVersion) Is(target error) bool { return target == zone.ErrNoVersion }
+
 // reach checks that version number of a zone can be made, and returns the newest.
 func (p *Pipeline) reach(id zone.ID, numbers ...uint64) (st *state, head *zone.Version, number uint64, err error) {
 	if st, err = p.lookup(id); err != nil {
@@ -67,9 +74,9 @@ func (p *Pipeline) reach(id zone.ID, numbers ...uint64) (st *state, head *zone.V
 		switch {
 		case err != nil:
 		case n == 0 || n > number:
-			err = fmt.Errorf("zone %s has no version %d: the newest is %d", id, n, number)
+			err = noVersion(fmt.Sprintf("zone %s has no version %d: the newest is %d", id, n, number))
 		case n < oldest:
-			err = fmt.Errorf("version %d of %s is no longer kept: the oldest is %d", n, id, oldest)
+			err = noVersion(fmt.Sprintf("version %d of %s is no longer kept: the oldest is %d", n, id, oldest))
 		}
 	}
 	return st, head, number, err

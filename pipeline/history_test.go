@@ -141,6 +141,9 @@ func TestRetention(t *testing.T) {
 			if want := "version 2 of example. is no longer kept: the oldest is 5"; err == nil || err.Error() != want {
 				t.Errorf("%v, expected %q", err, want)
 			}
+			if _, newer := r.At(ctx, exampleID, 1000); !errors.Is(err, zone.ErrNoVersion) || !errors.Is(newer, zone.ErrNoVersion) {
+				t.Errorf("a program cannot tell that there is no such version: %v, %v", err, newer)
+			}
 			want := r.text(exampleID)
 			r.restart(spec)
 			if got := r.text(exampleID); got != want {
