@@ -21,7 +21,7 @@ import (
 // node is a server.
 type node struct {
 	dir    string
-	binary string
+	binary string // "": that of the tests
 	addr   netip.AddrPort
 	ctl    *control.Client
 	cmd    *exec.Cmd
@@ -39,7 +39,7 @@ func newNode(t testing.TB, configuration string) *node {
 	if err != nil {
 		t.Fatal(err)
 	}
-	n := &node{dir: dir, binary: peers.Binary(t), addr: peers.Addr(t)}
+	n := &node{dir: dir, addr: peers.Addr(t)}
 	t.Cleanup(func() {
 		n.end(t, os.Kill)
 		if t.Failed() {
@@ -79,6 +79,9 @@ func (n *node) write(t testing.TB, name, text string) {
 // run starts the server, and does not wait for it.
 func (n *node) run(t testing.TB, prefix ...string) {
 	t.Helper()
+	if n.binary == "" {
+		n.binary = peers.Binary(t)
+	}
 	log, err := os.OpenFile(n.path("log"), os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o600)
 	if err != nil {
 		t.Fatal(err)

@@ -38,15 +38,21 @@ type primary struct {
 	zone      *zone.Zone
 	notifier  *authority.Notifier
 	transfers atomic.Int64 // that had something in them
+	kind      atomic.Int64 // of the last one
 }
 
 // newPrimary serves a zone at addr and tells of its changes.
 func newPrimary(t testing.TB, name string, addr netip.AddrPort, tell ...netip.AddrPort) *primary {
 	t.Helper()
+	return newPrimaryOf(t, zoneText, name, addr, tell...)
+}
+
+func newPrimaryOf(t testing.TB, text, name string, addr netip.AddrPort, tell ...netip.AddrPort) *primary {
+	t.Helper()
 	origin := onoma.MustName(name)
 	p := &primary{zone: zone.New(origin)}
 	p.zone.Keep(zone.NewHistory(zone.HistoryLimits{Steps: 1 << 20, Octets: 1 << 30}))
-	v, _, err := zone.Load(zonefile.NewReader(strings.NewReader(zoneText), zonefile.Options{Origin: origin}), origin)
+	v, _, err := zone.Load(zonefile.NewReader(strings.NewReader(text), zonefile.Options{Origin: origin}), origin)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -56,6 +62,7 @@ func newPrimary(t testing.TB, name string, addr netip.AddrPort, tell ...netip.Ad
 		Ended: func(r authority.TransferReport) {
 			if r.Kind != authority.UpToDate {
 				p.transfers.Add(1)
+				p.kind.Store(int64(r.Kind))
 			}
 		},
 	}})
