@@ -58,15 +58,15 @@ type Config struct {
 // Manners are the settings of one name server towards everybody.
 type Manners struct {
 	// NSID is what to call this server when a client asks (RFC 5001): a text, or 0x and hex digits. Without it nobody is told.
-	NSID string `yaml:"nsid"`
+	NSID string `yaml:"nsid" restart:"true"`
 	// Version is the answer to version.bind and version.server; without it these are refused.
-	Version string `yaml:"version"`
+	Version string `yaml:"version" restart:"true"`
 	// Hostname is the answer to id.server and hostname.bind; without it these are refused.
-	Hostname string `yaml:"hostname"`
+	Hostname string `yaml:"hostname" restart:"true"`
 	// MaxUDP is the octets of the longest answer over UDP.
-	MaxUDP int `yaml:"max-udp" default:"1232" range:"512..4096"`
+	MaxUDP int `yaml:"max-udp" default:"1232" range:"512..4096" restart:"true"`
 	// ReportAgent is the domain that resolvers report errors to (RFC 9567).
-	ReportAgent dns.Name `yaml:"report-agent"`
+	ReportAgent dns.Name `yaml:"report-agent" restart:"true"`
 	// Cookies says how cookies are used (RFC 7873).
 	Cookies Cookies `yaml:"cookies"`
 	// RateLimit says how many answers a network gets.
@@ -78,43 +78,43 @@ type Manners struct {
 	// DSCP marks packets with this code point (RFC 2474).
 	DSCP int `yaml:"dscp" default:"0" range:"0..63" restart:"true"`
 	// TransfersMax is the most zone transfers to others at once, a tenth of them to one address; others wait for their turn.
-	TransfersMax int `yaml:"transfers-max" default:"100" range:"1..100000"`
+	TransfersMax int `yaml:"transfers-max" default:"100" range:"1..100000" restart:"true"`
 	// TransfersInMax is the most zone transfers from primaries at once.
-	TransfersInMax int `yaml:"transfers-in-max" default:"20" range:"1..10000"`
+	TransfersInMax int `yaml:"transfers-in-max" default:"20" range:"1..10000" restart:"true"`
 }
 
 // Cookies are the settings of DNS cookies.
 type Cookies struct {
 	// Enabled gives cookies to clients that know them.
-	Enabled bool `yaml:"enabled" default:"true"`
+	Enabled bool `yaml:"enabled" default:"true" restart:"true"`
 	// Secrets is a file of secrets that all servers of this address share, 32 hex digits each: the active one, and on a second line the next or the last one. Without it the secret is made up.
-	Secrets string `yaml:"secrets" path:"file"`
+	Secrets string `yaml:"secrets" path:"file" restart:"true"`
 	// Required has clients that know cookies and send none of ours over UDP come back with one.
-	Required bool `yaml:"required" default:"false"`
+	Required bool `yaml:"required" default:"false" restart:"true"`
 }
 
 // RateLimit is the limit of answers to one network (IPv4 /24, IPv6 /56).
 type RateLimit struct {
 	// Rate is the answers a second over UDP of one kind; 0: no limit.
-	Rate int `yaml:"rate" default:"0" range:"0..1000000"`
+	Rate int `yaml:"rate" default:"0" range:"0..1000000" restart:"true"`
 	// Total is the answers a second over UDP, whatever they are; 0: 32 times rate.
-	Total int `yaml:"total" default:"0" range:"0..100000000"`
+	Total int `yaml:"total" default:"0" range:"0..100000000" restart:"true"`
 	// Stream is the answers a second over TCP, TLS, QUIC and HTTPS; 0: no limit.
-	Stream int `yaml:"stream" default:"0" range:"0..100000000"`
+	Stream int `yaml:"stream" default:"0" range:"0..100000000" restart:"true"`
 	// Slip cuts each N-th answer too many to a truncated one instead of dropping it: 1 all, 0 none.
-	Slip int `yaml:"slip" default:"2" range:"0..15"`
+	Slip int `yaml:"slip" default:"2" range:"0..15" restart:"true"`
 	// Leak sends one of N answers too many after all; 0: none.
-	Leak int `yaml:"leak" default:"0" range:"0..1000000"`
+	Leak int `yaml:"leak" default:"0" range:"0..1000000" restart:"true"`
 	// Allow are networks without a limit.
-	Allow []netip.Prefix `yaml:"allow"`
+	Allow []netip.Prefix `yaml:"allow" restart:"true"`
 	// Size is the entries of the table of rates, eight octets each.
-	Size int `yaml:"size" default:"524288" range:"1024..1073741824"`
+	Size int `yaml:"size" default:"524288" range:"1024..1073741824" restart:"true"`
 }
 
 // TLS says where certificates come from: one of files, ACME, or made up.
 type TLS struct {
 	// Certificates are files, of which changed ones are read again by themselves.
-	Certificates []Certificate `yaml:"certificates"`
+	Certificates []Certificate `yaml:"certificates" restart:"true"`
 	// ACME has a certification authority certify this server's names.
 	ACME ACME `yaml:"acme"`
 	// ClientCA is a file of whose certificates of clients are believed (PEM); access lists may name those by tls:NAME. Without it nobody is asked for one.
@@ -148,11 +148,11 @@ type ACME struct {
 // Log is where and how the server logs.
 type Log struct {
 	// Level is the least important message that is logged.
-	Level string `yaml:"level" default:"info" oneof:"debug|info|warn|error"`
+	Level string `yaml:"level" default:"info" oneof:"debug|info|warn|error" restart:"true"`
 	// Format is that of a line.
-	Format string `yaml:"format" default:"text" oneof:"text|json"`
+	Format string `yaml:"format" default:"text" oneof:"text|json" restart:"true"`
 	// File is appended to, and opened anew at a reload; without it the log goes to standard error.
-	File string `yaml:"file" path:"file"`
+	File string `yaml:"file" path:"file" restart:"true"`
 }
 
 // Dnstap is an output of queries and answers in frame streams.

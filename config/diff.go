@@ -21,7 +21,6 @@ type Difference struct {
 	Removed []Zone     // as they were
 	Keys    bool       // TSIG keys
 	Views   bool       // which views there are, in which order, and for whom
-	Others  []string   // settings outside of zones that take effect at once, such as server.nsid or log.level
 	Restart []string   // those that take effect at the next start
 	Catalog []Template // templates that have changed or are new, as they are to be: members of catalogs follow them
 }
@@ -109,18 +108,16 @@ func (d *Difference) settings(ls layouts, prefix string, from, to reflect.Value)
 		case a.Kind() == reflect.Struct && !isScalar(a.Type()):
 			d.settings(ls, prefix+f.name+".", a, b)
 		case same(a, b):
-		case f.restart:
-			d.Restart = append(d.Restart, prefix+f.name)
 		default:
-			d.Others = append(d.Others, prefix+f.name)
+			d.Restart = append(d.Restart, prefix+f.name)
 		}
 	}
 }
 
 // apart are the settings that a Difference tells of in other ways. Servers and
-// access lists are in the zones that name them.
+// access lists are in the zones that name them, and so is the directory of files.
 var apart = map[string]bool{
-	"keys": true, "servers": true, "access": true, "templates": true, "zones": true, "views": true, "include": true,
+	"zone-dir": true, "keys": true, "servers": true, "access": true, "templates": true, "zones": true, "views": true, "include": true,
 }
 
 // same compares settings, wherever they stand in their files.

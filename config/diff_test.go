@@ -37,9 +37,6 @@ func (d Difference) names() map[string][]string {
 	if d.Views {
 		out["views"] = []string{"changed"}
 	}
-	if len(d.Others) > 0 {
-		out["others"] = d.Others
-	}
 	if len(d.Restart) > 0 {
 		out["restart"] = d.Restart
 	}
@@ -69,7 +66,7 @@ views:
 `, map[string][]string{
 			"added": {"d.example.@"}, "changed": {"A.example.@", "c.example.@"}, "removed": {"b.example.@", "a.example.@v"},
 			"keys": {"changed"}, "views": {"changed"}, "templates": {"t", "w"},
-			"others": {"server.nsid", "server.cookies.required", "log.level"}, "restart": {"data", "store", "threads", "server.triage", "tls.acme.dir"},
+			"restart": {"data", "store", "threads", "server.nsid", "server.cookies.required", "server.triage", "tls.acme.dir", "log.level"},
 		}},
 	} {
 		got := Diff(parse(t, before), parse(t, c.text)).names()

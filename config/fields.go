@@ -18,7 +18,6 @@ type field struct {
 	ref      string // "", "key" or "template"
 	off      bool   // the word off is as good as nothing
 	anyPort  bool   // a port may be left out
-	restart  bool
 }
 
 // layout is what a struct looks like in the file.
@@ -69,7 +68,7 @@ func (l *layout) add(t reflect.Type, at []int) {
 func readTags(tag reflect.StructTag, name string, index []int) field {
 	f := field{
 		name: name, index: index, fallback: tag.Get("default"), path: tag.Get("path"), ref: tag.Get("ref"),
-		off: tag.Get("off") != "", anyPort: tag.Get("port") != "", restart: tag.Get("restart") != "",
+		off: tag.Get("off") != "", anyPort: tag.Get("port") != "",
 	}
 	if words := tag.Get("oneof"); words != "" {
 		f.oneof = strings.Split(words, "|")

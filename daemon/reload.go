@@ -50,7 +50,7 @@ func (d *Daemon) Reload(ctx context.Context) (r Reloaded, err error) {
 		r.say("views")
 		d.renewViews(ctx, conf)
 	}
-	r.Pending = append(diff.Restart, diff.Others...)
+	r.Pending = diff.Restart
 	err = errors.Join(d.dropZones(ctx, diff.Removed, &r), d.changeZones(ctx, entries, diff, &r))
 	d.catalogs.Configure(catalogsOf(conf))
 	d.produceAll(ctx)
