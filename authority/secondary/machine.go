@@ -120,6 +120,7 @@ type member struct {
 	back   bool   // an older version is being fetched
 	force  bool   // the whole zone is to be fetched, whatever its version
 	again  bool   // another round is wanted behind this one
+	told   bool   // somebody has told of something new, which has not come yet
 	hinted bool   // a NOTIFY named
 	hint   uint32 // this serial number
 

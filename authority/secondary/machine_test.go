@@ -227,6 +227,26 @@ func TestNotify(t *testing.T) {
 	}
 }
 
+// TestNotifyIsNotForgotten: what was told of and could not be fetched is tried again
+// soon, for it will not be told of twice; later as the SOA record says.
+func TestNotifyIsNotForgotten(t *testing.T) {
+	d := newDrive(t, wide)
+	d.add(1)
+	d.notify(1, 2)
+	d.expect(taskIXFR, 1, fails)
+	for _, wait := range []time.Duration{2 * time.Second, 4 * time.Second, 8 * time.Second} {
+		d.pass(wait - time.Second)
+		d.expectNothing()
+		d.pass(time.Second)
+		d.expect(taskCheck, 1, fails)
+	}
+	d.pass(16 * time.Second)
+	d.expect(taskCheck, 1, at(2))
+	d.expect(taskIXFR, 1, fetched(2))
+	d.pass(30 * time.Minute)
+	d.expectNothing()
+}
+
 // TestNotifyToldOfElsewhere: the primary that has told has not got it; another has.
 func TestNotifyToldOfElsewhere(t *testing.T) {
 	d := newDrive(t, wide)
@@ -483,7 +503,8 @@ func TestReconfigure(t *testing.T) {
 // what that one has fetched is here.
 func TestFetchedElsewhere(t *testing.T) {
 	d := newDrive(t, wide)
-	m := d.add(1)
+	d.c.add(ZoneConfig{ID: id, Primaries: []Primary{to(1)}}, false, 0, times{}, d.now)
+	m := d.c.zones[id]
 	d.expect(taskAXFR, 1, result{elsewhere: true})
 	d.expectNothing()
 	d.pass(calm)

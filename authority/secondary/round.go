@@ -15,6 +15,7 @@ import (
 // one.
 func (c *machine) start(m *member, urgent bool, by int, now time.Time) {
 	m.urgent, m.tried, m.older, m.same, m.back, m.again = urgent, 0, -1, false, false, false
+	m.told = m.told || urgent
 	if by >= 0 && !c.peers[m.cfg.Primaries[by]].isDown(now) {
 		c.ask(m, by)
 		return

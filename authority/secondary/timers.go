@@ -102,7 +102,7 @@ func (c *machine) jitter(d time.Duration) time.Duration {
 // record's; and for a version that was here already, where it is more than is left.
 func (c *machine) succeeded(m *member, r *result, fresh bool, now time.Time) {
 	t := m.bounded()
-	m.checked, m.tries, m.why, m.isRefused = now, 0, nil, false
+	m.checked, m.tries, m.why, m.isRefused, m.told = now, 0, nil, false, false
 	expires := now.Add(t.expire)
 	if r.hasExpire {
 		byOption := now.Add(min(r.expire, t.expire))
@@ -126,8 +126,12 @@ func (c *machine) succeeded(m *member, r *result, fresh bool, now time.Time) {
 func (c *machine) failed(m *member, now time.Time) {
 	m.tries++
 	wait := m.bounded().retry
-	if !m.have {
-		wait = min(firstTry<<min(m.tries-1, 20), longestTry)
+	soon := firstTry << min(m.tries-1, 20)
+	switch {
+	case !m.have:
+		wait = min(soon, longestTry)
+	case m.told && !m.isRefused: // it was acknowledged, and nobody will tell of it again
+		wait = min(soon, wait)
 	}
 	m.next = now.Add(c.jitter(wait))
 	c.note(m)
