@@ -85,6 +85,10 @@ nodes: ## Kill one of two nodes that share a PostgreSQL, 100 times
 mixed: ## Change zones 1000 times through all doors, with NSD, Knot, BIND and PowerDNS on both sides and restarts in between
 	ONOMA_MIXED=1000 $(GO) test -tags $(TAGS) -count=1 -v -timeout 20m -run TestMixedDoors ./test/mixed
 
+.PHONY: scale
+scale: ## Follow a catalog of 100,000 zones through the life of a server (as root with a cold disk)
+	ONOMA_SCALE=100000 $(GO) test -count=1 -v -timeout 20m -run TestManyMembers ./test/scale
+
 .PHONY: bench-xdp
 bench-xdp: build ## Measure AF_XDP beside sockets and Knot on a veth pair, as root (NEWEST=DIR as for bench)
 	scripts/test-deps

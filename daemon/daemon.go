@@ -162,7 +162,10 @@ func (d *Daemon) Serving() {
 			d.tell(e.id, z)
 		}
 	}
-	d.work.Go(debug.FreeOSMemory) // reading zones takes more than to keep them
+	d.work.Go(func() {
+		debug.FreeOSMemory() // reading zones takes more than to keep them
+		d.giveBack(d.ctx)
+	})
 }
 
 // Close ends what Start began, and closes the database.

@@ -169,7 +169,15 @@ func (s *server) memory() int64 {
 	return 0
 }
 
-// busy returns the CPU time that the server has used.
+// busy returns the CPU time that the server has used, in hundredths of a second; 0 where the system does not tell.
 func (s *server) busy() time.Duration {
-	return time.Duration(s.report().Process.CPUSeconds * float64(time.Second))
+	text, _ := os.ReadFile(fmt.Sprintf("/proc/%d/stat", s.cmd.Process.Pid))
+	_, behind, _ := strings.Cut(string(text), ") ") // the name may have blanks
+	f := strings.Fields(behind)
+	if len(f) < 13 {
+		return 0
+	}
+	user, _ := strconv.Atoi(f[11])
+	system, _ := strconv.Atoi(f[12])
+	return time.Duration(user+system) * 10 * time.Millisecond
 }

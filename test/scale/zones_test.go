@@ -25,6 +25,7 @@ type rig struct {
 	metrics  netip.AddrPort
 	catalog  uint32          // its serial number
 	listed   map[string]bool // in the catalog
+	label    string          // begins those of the members
 }
 
 const catz = "catalog.invalid."
@@ -47,14 +48,14 @@ func scaleOf(t *testing.T) int {
 }
 
 // newRig writes the zone files and the configurations.
-func newRig(t *testing.T, n, refresh int) *rig {
+func newRig(t *testing.T, n, refresh int, notify bool) *rig {
 	t.Helper()
 	dir, err := os.MkdirTemp("", "scale")
 	if err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { os.RemoveAll(dir) })
-	r := &rig{t: t, dir: dir, n: n, refresh: refresh, listed: make(map[string]bool), binary: binary(t, dir), metrics: peers.Addr(t)}
+	r := &rig{t: t, dir: dir, n: n, refresh: refresh, listed: make(map[string]bool), label: "m", binary: binary(t, dir), metrics: peers.Addr(t)}
 	from, to := peers.Addr(t), peers.Addr(t)
 	var list strings.Builder
 	list.WriteString(catz + " catalog\n")
@@ -65,8 +66,12 @@ func newRig(t *testing.T, n, refresh int) *rig {
 	}
 	r.write("list", list.String())
 	r.list()
-	r.primary = newServer(t, "primary", dir, r.binary, from, "authority", "--listen", from.String(), "--zones", filepath.Join(dir, "list"),
-		"--transfer-to", "127.0.0.0/8", "--notify", to.String(), "--control", filepath.Join(dir, "primary.ctl"))
+	args := []string{"authority", "--listen", from.String(), "--zones", filepath.Join(dir, "list"), "--transfer-to", "127.0.0.0/8",
+		"--control", filepath.Join(dir, "primary.ctl")}
+	if notify {
+		args = append(args, "--notify", to.String())
+	}
+	r.primary = newServer(t, "primary", dir, r.binary, from, args...)
 	r.configure("consumer.yaml", configuration, from.String(), to.String())
 	r.consumer = newServer(t, "consumer", dir, r.binary, to, "serve", "--config", filepath.Join(dir, "consumer.yaml"))
 	return r
@@ -139,7 +144,7 @@ func (r *rig) list() {
 	fmt.Fprintf(&b, "$ORIGIN %s\n$TTL 0\n@ SOA invalid. invalid. %d %d 5 86400 0\n@ NS invalid.\nversion TXT \"2\"\n", catz, r.catalog, r.refresh)
 	for i := range r.n {
 		if name := nameOf(i); r.listed[name] {
-			fmt.Fprintf(&b, "m%06d.zones PTR %s\n", i, name)
+			fmt.Fprintf(&b, "%s%06d.zones PTR %s\n", r.label, i, name)
 		}
 	}
 	r.write("catalog", b.String())
