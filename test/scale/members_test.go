@@ -26,6 +26,9 @@ func TestManyMembers(t *testing.T) {
 	if testing.Short() {
 		t.Skip("starts servers several times")
 	}
+	if !isLong {
+		t.Parallel()
+	}
 	r := newRig(t, n, 3600, true)
 	say := func(format string, args ...any) { t.Helper(); t.Logf(format, args...) }
 	r.primary.start()

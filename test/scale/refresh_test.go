@@ -8,6 +8,7 @@ import (
 // TestLostNotify: no NOTIFY reaches the consumer, and the refresh timers of the zones and of the catalog bring all the same what
 // is new: other content, a member that goes and comes again, and members that are to be got anew.
 func TestLostNotify(t *testing.T) {
+	t.Parallel()
 	const refresh = 1
 	r := newRig(t, 10, refresh, false)
 	r.primary.start()
