@@ -48,7 +48,7 @@ func pairOfNodes(t *testing.T, url, configuration string) [2]*node {
 	var nodes [2]*node
 	for i := range nodes {
 		nodes[i] = newNode(t, strings.ReplaceAll(configuration, "STORE", strconv.Quote(url)))
-		nodes[i].write(t, "zone", zoneText)
+		nodes[i].Write(t, "zone", zoneText)
 	}
 	return nodes
 }
@@ -58,7 +58,7 @@ func TestTwoNodes(t *testing.T) {
 	nodes := pairOfNodes(t, database.Database(t), twoNodes)
 	accounts := []*account{newAccount("u.example."), newAccount("a.example.")}
 	for _, n := range nodes {
-		n.run(t) // both at once, on an empty database
+		n.Run(t) // both at once, on an empty database
 	}
 	for _, n := range nodes {
 		for _, a := range accounts {
@@ -80,12 +80,9 @@ func TestTwoNodes(t *testing.T) {
 	began, slowest := time.Now(), time.Duration(0)
 	for k := range kills(t) {
 		time.Sleep(time.Duration(50+random.IntN(300)) * time.Millisecond)
-		victim := nodes[random.IntN(2)]
-		other, others := nodes[0], &acked[0]
-		if victim == other {
-			other, others = nodes[1], &acked[1]
-		}
-		victim.end(t, syscall.SIGKILL)
+		which := random.IntN(2)
+		victim, others := nodes[which], &acked[1-which]
+		victim.End(t, syscall.SIGKILL)
 		before := others.Load()
 		killed := time.Now()
 		within(t, 5*time.Second, "changes at the node that lives", func() error {
@@ -100,7 +97,7 @@ func TestTwoNodes(t *testing.T) {
 			t.Fatalf("after kill %d", k+1)
 		}
 	}
-	t.Logf("%d kills in %v; at the other node the next 20 changes took %v at most", nodes[0].kills+nodes[1].kills, time.Since(began).Round(time.Millisecond), slowest)
+	t.Logf("%d kills in %v; at the other node the next 20 changes took %v at most", nodes[0].Ends+nodes[1].Ends, time.Since(began).Round(time.Millisecond), slowest)
 	for _, a := range accounts {
 		var err error
 		if a.earlier, a.earlierSerial, err = nodes[0].content(a.zone); err != nil {
@@ -139,7 +136,7 @@ func databaseGoes(t *testing.T, database *peers.Postgres, nodes [2]*node, acked 
 		if took := time.Since(began); took > 4*time.Second {
 			t.Errorf("an update without a database is refused after %v", took)
 		}
-		if _, err := n.ctl.Zone("a.example.", "").Change(t.Context(), control.ChangeRequest{Add: []string{"lost A 192.0.2.1"}}); err == nil {
+		if _, err := n.Ctl.Zone("a.example.", "").Change(t.Context(), control.ChangeRequest{Add: []string{"lost A 192.0.2.1"}}); err == nil {
 			t.Error("the control socket takes a change without a database")
 		} else {
 			t.Logf("the control socket says: %v", err)
@@ -203,7 +200,7 @@ func agree(t *testing.T, nodes [2]*node, a *account) {
 func history(t *testing.T, n *node, zone string) (all []control.VersionLine) {
 	t.Helper()
 	for below := uint64(0); ; {
-		some, err := n.ctl.Zone(zone, "").Log(t.Context(), below, 1000)
+		some, err := n.Ctl.Zone(zone, "").Log(t.Context(), below, 1000)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -258,7 +255,7 @@ func samples(t *testing.T, nodes [2]*node, zone string, log []control.VersionLin
 		v := log[rand.IntN(len(log))]
 		var text [2]strings.Builder
 		for i, n := range nodes {
-			if err := n.ctl.Zone(zone, "").Text(t.Context(), v.Number, &text[i]); err != nil {
+			if err := n.Ctl.Zone(zone, "").Text(t.Context(), v.Number, &text[i]); err != nil {
 				t.Errorf("version %d of %s at node %d: %v", v.Number, zone, i, err)
 			}
 		}
