@@ -150,7 +150,7 @@ func (a *account) ask(n *node, from uint32) (all []dns.RR, serial uint32, err er
 	if from != 0 {
 		q.SetIxfr(a.zone, from, ".", ".")
 	}
-	ch, err := new(dns.Transfer).In(q, n.addr.String())
+	ch, err := new(dns.Transfer).In(q, n.Addr.String())
 	if err != nil {
 		return nil, 0, err
 	}

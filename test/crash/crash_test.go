@@ -40,7 +40,7 @@ func TestKill(t *testing.T) {
 			go func() { ended <- work(d, stop) }()
 		}
 		time.Sleep(time.Duration(20+random.IntN(200)) * time.Millisecond)
-		n.kill(t)
+		n.End(t, os.Kill)
 		close(stop)
 		for range doors {
 			if err := <-ended; err != nil {
@@ -54,7 +54,7 @@ func TestKill(t *testing.T) {
 			}
 		}
 		if t.Failed() {
-			t.Fatalf("the log of the server:\n%s", n.tail())
+			t.Fatalf("the log of the server:\n%s", n.Tail())
 		}
 	}
 	report := ""
@@ -65,5 +65,5 @@ func TestKill(t *testing.T) {
 			t.Errorf("zone %s: nothing was acknowledged: this proves nothing", b.zone)
 		}
 	}
-	t.Logf("%d crashes in %v, slowest start %v%s", n.kills, time.Since(began).Round(time.Millisecond), slowest.Round(time.Millisecond), report)
+	t.Logf("%d crashes in %v, slowest start %v%s", n.Ends, time.Since(began).Round(time.Millisecond), slowest.Round(time.Millisecond), report)
 }

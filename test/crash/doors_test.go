@@ -81,7 +81,7 @@ func (d *updateDoor) change(ctx context.Context, i int) (bool, error) {
 	}
 	m.Insert(rrs)
 	c := dns.Client{Timeout: 500 * time.Millisecond}
-	r, _, err := c.ExchangeContext(ctx, m, d.addr.String())
+	r, _, err := c.ExchangeContext(ctx, m, d.Addr.String())
 	if err != nil {
 		return false, nil
 	}
@@ -101,7 +101,7 @@ type apiDoor struct {
 }
 
 func (d *apiDoor) change(ctx context.Context, i int) (bool, error) {
-	r, err := d.ctl.Zone(d.zone, "").Change(ctx, control.ChangeRequest{
+	r, err := d.Ctl.Zone(d.zone, "").Change(ctx, control.ChangeRequest{
 		Add: []string{left(i) + " 60 A 192.0.2.1", fmt.Sprintf("%s 60 TXT \"%d\"", right(i), i)}, Comment: fmt.Sprintf("pair %d", i),
 	})
 	if err != nil {
@@ -120,10 +120,10 @@ type fileDoor struct {
 func (d *fileDoor) change(ctx context.Context, i int) (bool, error) {
 	d.pairs = append(d.pairs, i)
 	// The serial number stays 1: the server sees to it.
-	if err := d.replace("f", zoneText(1, d.pairs)); err != nil {
+	if err := d.Replace("f", zoneText(1, d.pairs)); err != nil {
 		return false, err
 	}
-	done, err := d.ctl.Reload(ctx, d.zone)
+	done, err := d.Ctl.Reload(ctx, d.zone)
 	if err != nil || len(done) != 1 {
 		return false, nil
 	}
@@ -162,7 +162,7 @@ func newTransferDoor(t *testing.T, n *node, name string) *transferDoor {
 	if err != nil {
 		t.Fatal(err)
 	}
-	d.notifier = authority.NewNotifier(authority.NotifyOptions{To: []authority.Secondary{{Addr: n.addr}}, From: []netip.Addr{n.primary.Addr()}})
+	d.notifier = authority.NewNotifier(authority.NotifyOptions{To: []authority.Secondary{{Addr: n.Addr}}, From: []netip.Addr{n.primary.Addr()}})
 	ctx, cancel := context.WithCancel(context.Background())
 	ended := make(chan error, 2)
 	go func() { ended <- s.Serve(ctx) }()

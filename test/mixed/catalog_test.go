@@ -66,7 +66,7 @@ func TestCatalogProducer(t *testing.T) {
 	t.Parallel()
 	p := newNode(t, "")
 	for i, z := range members {
-		p.write(t, strings.TrimSuffix(z, ".")+".zone", fmt.Sprintf("$TTL 60\n@ SOA ns host 1 5 1 86400 60\n@ NS ns\nns A 127.0.0.1\nwww A 192.0.2.%d\n", i))
+		p.Write(t, strings.TrimSuffix(z, ".")+".zone", fmt.Sprintf("$TTL 60\n@ SOA ns host 1 5 1 86400 60\n@ NS ns\nns A 127.0.0.1\nwww A 192.0.2.%d\n", i))
 	}
 	notify, start := consumers(t, p)
 	p.configure(t, catalogConfig(notify, members[0], members[1]))
@@ -84,12 +84,12 @@ func TestCatalogProducer(t *testing.T) {
 	p.reload(t)
 	follow(t, p, all, members[1], members[2], members[3])
 
-	if _, err := p.ctl.Zone(members[2], "").Change(t.Context(), control.ChangeRequest{Add: []string{"new 60 TXT new"}}); err != nil {
+	if _, err := p.Ctl.Zone(members[2], "").Change(t.Context(), control.ChangeRequest{Add: []string{"new 60 TXT new"}}); err != nil {
 		t.Fatal(err)
 	}
 	follow(t, p, all, members[1], members[2], members[3])
 
-	p.end(t, syscall.SIGKILL)
+	p.End(t, syscall.SIGKILL)
 	p.configure(t, catalogConfig(notify, members...))
 	p.start(t)
 	follow(t, p, all, members...)
@@ -108,15 +108,15 @@ func consumers(t *testing.T, p *node) (notify []netip.AddrPort, start func() []c
 	t.Run("nsd", func(t *testing.T) {
 		t.Skipf("NSD %s: no harness for its catalogs, which it has from 4.9", peers.NSD.Version())
 	})
-	own := newNode(t, consumerConfig(p.addr))
-	notify = append(notify, own.addr)
+	own := newNode(t, consumerConfig(p.Addr))
+	notify = append(notify, own.Addr)
 	return notify, func() (all []consumer) {
 		for i, peer := range list {
-			peer.StartConsumer(t, catz, group, notify[i], peers.Primary{Addr: p.addr})
+			peer.StartConsumer(t, catz, group, notify[i], peers.Primary{Addr: p.Addr})
 			all = append(all, consumer{peer.Name, notify[i]})
 		}
 		own.start(t)
-		return append(all, consumer{"onoma", own.addr})
+		return append(all, consumer{"onoma", own.Addr})
 	}
 }
 
@@ -128,7 +128,7 @@ func follow(t *testing.T, p *node, all []consumer, listed ...string) {
 		await(t, fmt.Sprintf("%s to serve %v", c.name, listed), func() bool {
 			got = nil
 			for _, z := range members {
-				want, _ := serial(p.addr, z)
+				want, _ := serial(p.Addr, z)
 				if s, ok := serial(c.addr, z); ok && (s == want || !slices.Contains(listed, z)) {
 					got = append(got, z)
 				}
@@ -136,7 +136,7 @@ func follow(t *testing.T, p *node, all []consumer, listed ...string) {
 			return slices.Equal(got, listed)
 		})
 		for _, z := range listed {
-			soa, lines, err := transfer(p.addr, z, nil)
+			soa, lines, err := transfer(p.Addr, z, nil)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -169,17 +169,17 @@ func TestCatalogConsumer(t *testing.T) {
 			}
 			unlist(t, s)
 			await(t, "the member to go", func() bool {
-				_, _ = n.ctl.Zone(catz, "").Do(t.Context(), "refresh")
-				return !serves(n.addr, "a.example.")
+				_, _ = n.Ctl.Zone(catz, "").Do(t.Context(), "refresh")
+				return !serves(n.Addr, "a.example.")
 			})
 			for range 2 {
 				for _, m := range listed[1:] {
 					awaitMember(t, n, s, m)
 				}
-				if serves(n.addr, "a.example.") {
+				if serves(n.Addr, "a.example.") {
 					t.Error("after a restart the member is back")
 				}
-				n.end(t, syscall.SIGKILL)
+				n.End(t, syscall.SIGKILL)
 				n.start(t)
 			}
 		})
@@ -188,19 +188,19 @@ func TestCatalogConsumer(t *testing.T) {
 
 func awaitMember(t *testing.T, n *node, s *peers.Server, m peers.Member) {
 	t.Helper()
-	await(t, m.Zone+" to come from "+s.Name, func() bool { return serves(n.addr, m.Zone) })
+	await(t, m.Zone+" to come from "+s.Name, func() bool { return serves(n.Addr, m.Zone) })
 	wantSOA, want, err := transfer(s.Addr, m.Zone, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
 	var signer *peers.Key
 	if m.Group != "" {
-		if _, _, err := transfer(n.addr, m.Zone, nil); err == nil {
+		if _, _, err := transfer(n.Addr, m.Zone, nil); err == nil {
 			t.Errorf("%s is not served by the template of its group", m.Zone)
 		}
 		signer = &key
 	}
-	soa, got, err := transfer(n.addr, m.Zone, signer)
+	soa, got, err := transfer(n.Addr, m.Zone, signer)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -128,7 +128,7 @@ type apiDoor struct {
 
 func (d *apiDoor) change(ctx context.Context, c *change) error {
 	if d.doubt {
-		_, lines, err := transfer(d.addr, d.zone, nil)
+		_, lines, err := transfer(d.Addr, d.zone, nil)
 		if err != nil {
 			return err
 		}
@@ -142,7 +142,7 @@ func (d *apiDoor) change(ctx context.Context, c *change) error {
 			return fmt.Errorf("a change is half there: the zone has\n%s", strings.Join(lines, "\n"))
 		}
 	}
-	r, err := d.ctl.Zone(d.zone, "").Change(ctx, control.ChangeRequest{Remove: c.remove, Add: c.add, Comment: "mixed"})
+	r, err := d.Ctl.Zone(d.zone, "").Change(ctx, control.ChangeRequest{Remove: c.remove, Add: c.add, Comment: "mixed"})
 	d.doubt = err != nil
 	if err == nil && !r.Changed && len(c.add)+len(c.remove) > 0 && !same(c) {
 		return fmt.Errorf("the change is acknowledged as no change")
@@ -172,7 +172,7 @@ func (d *mixedDoor) change(ctx context.Context, c *change) error {
 	if d.taken == nil && d.back == 0 {
 		d.choose()
 	}
-	z := d.ctl.Zone(d.zone, "")
+	z := d.Ctl.Zone(d.zone, "")
 	if d.back != 0 {
 		if _, err := z.Rollback(ctx, control.RollbackRequest{Version: d.back}); err != nil {
 			return err
@@ -213,8 +213,8 @@ type fileDoor struct {
 }
 
 func (d *fileDoor) change(ctx context.Context, c *change) error {
-	d.write(d.t, d.zone+"zone", c.after.text(d.zone, 1)) // the server sees to serial numbers
-	done, err := d.ctl.Reload(ctx, d.zone)
+	d.Write(d.t, d.zone+"zone", c.after.text(d.zone, 1)) // the server sees to serial numbers
+	done, err := d.Ctl.Reload(ctx, d.zone)
 	if err == nil && len(done) == 1 && done[0].Error != "" {
 		err = fmt.Errorf("the file is refused: %s", done[0].Error)
 	}

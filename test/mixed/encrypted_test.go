@@ -102,13 +102,13 @@ func TestEncrypted(t *testing.T) {
 		add("forged-"+transport, transport, mutual(stranger), "tls:secondary.example")
 		refused = append(refused, "misnamed-"+transport, "nameless-"+transport, "forged-"+transport)
 	}
-	p.write(t, "zone", "$TTL 60\n@ SOA ns host 1 3600 600 86400 60\n@ NS ns\nns A 127.0.0.1\n")
+	p.Write(t, "zone", "$TTL 60\n@ SOA ns host 1 3600 600 86400 60\n@ NS ns\nns A 127.0.0.1\n")
 	p.configure(t, fmt.Sprintf(`
 listen: ["ADDR", "tls://%s", "quic://%s"]
 tls: {certificates: [{cert: %s, key: %s}], client-ca: %s}
 templates: {default: {notify: ["%s"]}}
 zones:
-%s`, secure, secure, ca.file("primary.example.pem"), ca.file("primary.example.key"), ca.file("ca.pem"), s.addr, primaryZones))
+%s`, secure, secure, ca.file("primary.example.pem"), ca.file("primary.example.key"), ca.file("ca.pem"), s.Addr, primaryZones))
 	s.configure(t, "servers:\n"+servers+"templates: {default: {allow-notify: [127.0.0.0/8], transfer-to: [127.0.0.0/8], retry-min: 1s}}\nzones:\n"+zones)
 	p.start(t)
 	s.start(t)
@@ -116,11 +116,11 @@ zones:
 		for _, z := range served {
 			z += ".example."
 			await(t, "the newest version of "+z, func() bool {
-				want, _ := serial(p.addr, z)
-				got, ok := serial(s.addr, z)
+				want, _ := serial(p.Addr, z)
+				got, ok := serial(s.Addr, z)
 				return ok && got == want
 			})
-			if _, err := p.ctl.Zone(z, "").Change(t.Context(), control.ChangeRequest{Add: []string{fmt.Sprintf("n%d 60 TXT x", time.Now().UnixNano())}}); err != nil {
+			if _, err := p.Ctl.Zone(z, "").Change(t.Context(), control.ChangeRequest{Add: []string{fmt.Sprintf("n%d 60 TXT x", time.Now().UnixNano())}}); err != nil {
 				t.Fatal(err)
 			}
 		}
@@ -129,17 +129,17 @@ zones:
 		p.propagated(t, z+".example.")
 		transport := z[strings.LastIndex(z, "-")+1:]
 		for _, kind := range []string{"axfr", "ixfr"} {
-			if !lineWith(p.log(), "zone="+z+".example.", "proto="+transport, "kind="+kind) {
+			if !lineWith(p.Log(), "zone="+z+".example.", "proto="+transport, "kind="+kind) {
 				t.Errorf("%s was not transferred over %s by %s", z, transport, kind)
 			}
 		}
 	}
 	for _, z := range refused {
-		d, err := s.ctl.Zone(z+".example.", "").Detail(t.Context())
+		d, err := s.Ctl.Zone(z+".example.", "").Detail(t.Context())
 		if err != nil {
 			t.Fatal(err)
 		}
-		if serves(s.addr, z+".example.") || len(d.Primaries) != 1 || d.Primaries[0].Error == "" {
+		if serves(s.Addr, z+".example.") || len(d.Primaries) != 1 || d.Primaries[0].Error == "" {
 			t.Errorf("zone %s: %+v, expected an error of the primary and no zone", z, d.Primaries)
 		}
 	}
@@ -183,7 +183,7 @@ func TestEncryptedChain(t *testing.T) {
 				}
 			}
 			write(1)
-			p := from.Serve(t, addr, peers.Serving{Zones: peers.Zones{{Name: zone, File: file}}, Notify: n.addr, TLS: secure, Cert: cert, PEM: certKey})
+			p := from.Serve(t, addr, peers.Serving{Zones: peers.Zones{{Name: zone, File: file}}, Notify: n.Addr, TLS: secure, Cert: cert, PEM: certKey})
 			var told strings.Builder
 			var ends []func() *peers.Server
 			for _, to := range peers.SecureSecondaries {
@@ -205,7 +205,7 @@ zones:
   %s: {primaries: [from], allow-notify: [127.0.0.0/8], transfer-to: [127.0.0.0/8], notify: [%s], retry-min: 1s}
 `, own, cert, certKey, secure, ca.file("ca.pem"), zone, told.String()))
 			n.start(t)
-			await(t, "the first version", func() bool { return serves(n.addr, zone) })
+			await(t, "the first version", func() bool { return serves(n.Addr, zone) })
 			var last []*peers.Server
 			for _, start := range ends {
 				last = append(last, start())

@@ -105,7 +105,7 @@ func (w *world) round(i, n int) {
 		if kill {
 			signal = syscall.SIGKILL
 		}
-		w.node.end(w.t, signal)
+		w.node.End(w.t, signal)
 		time.Sleep(time.Duration(w.random.IntN(100)) * time.Millisecond)
 		w.node.start(w.t)
 	} else {
@@ -129,7 +129,7 @@ func (w *world) build() {
 			t.Logf("%s is not installed and is no secondary", s.peer.Name)
 			continue
 		}
-		addr, from := peers.Addr(t), n.addr
+		addr, from := peers.Addr(t), n.Addr
 		if s.peer != nil {
 			addr = s.peer.Addr(t)
 		}
@@ -137,7 +137,7 @@ func (w *world) build() {
 		if s.lossy {
 			at = w.relay(addr)
 			if s.peer != peers.BIND || w.total > few {
-				from = w.relay(n.addr)
+				from = w.relay(n.Addr)
 			} // BIND waits 15 seconds before it asks for a SOA record again.
 		}
 		p := peers.Primary{Addr: from}
@@ -171,14 +171,14 @@ func (w *world) relay(to netip.AddrPort) netip.AddrPort {
 func (w *world) local(config *strings.Builder) []string {
 	n := w.node
 	u, f := newWorker("update.example.", 1), newWorker("file.example.", 2)
-	signed, unsigned := &updateDoor{zone: u.zone, addr: n.addr, signer: &key}, &updateDoor{zone: u.zone, addr: n.addr}
+	signed, unsigned := &updateDoor{zone: u.zone, addr: n.Addr, signer: &key}, &updateDoor{zone: u.zone, addr: n.Addr}
 	u.door = &mixedDoor{
 		node: n, zone: u.zone, random: u.random, versions: make(map[uint64]content),
 		doors: []door{signed, unsigned, &apiDoor{node: n, zone: u.zone}},
 	}
 	f.door = &fileDoor{node: n, t: w.t, zone: f.zone}
 	for _, k := range []*worker{u, f} {
-		n.write(w.t, k.zone+"zone", k.now.text(k.zone, 1))
+		n.Write(w.t, k.zone+"zone", k.now.text(k.zone, 1))
 	}
 	fmt.Fprintf(config, "  %s: {file: DIR/%szone, file-mode: initial, update: [\"grant key:%s,127.0.0.0/8 zonesub ANY\"]}\n", u.zone, u.zone, key.Name)
 	fmt.Fprintf(config, "  %s: {file: DIR/%szone}\n", f.zone, f.zone)
@@ -199,7 +199,7 @@ func (w *world) primaries(config *strings.Builder) (zones []string) {
 		if err := os.WriteFile(file, []byte(k.now.text(k.zone, 1)), 0o644); err != nil {
 			t.Fatal(err)
 		}
-		s := p.StartPrimary(t, peers.Zones{{Name: k.zone, File: file}}, p.Addr(t), w.node.addr)
+		s := p.StartPrimary(t, peers.Zones{{Name: k.zone, File: file}}, p.Addr(t), w.node.Addr)
 		switch p {
 		case peers.NSD:
 			k.door = &signalDoor{Server: s, zone: k.zone, file: file, serial: 1}
@@ -246,7 +246,7 @@ zones:
 		if kill {
 			signal = syscall.SIGKILL
 		}
-		n.end(t, signal)
+		n.End(t, signal)
 		n.start(t)
 	})
 }
@@ -255,12 +255,12 @@ zones:
 func (w *world) agree() {
 	w.t.Helper()
 	for _, k := range w.workers {
-		source := w.node.addr
+		source := w.node.Addr
 		if from, ok := w.sources[k.zone]; ok {
 			source = from
 			await(w.t, "the newest version of "+k.zone+" to come", func() bool {
 				want, a := serial(source, k.zone)
-				got, b := serial(w.node.addr, k.zone)
+				got, b := serial(w.node.Addr, k.zone)
 				return a && b && want == got
 			})
 		}
@@ -276,7 +276,7 @@ func (w *world) agree() {
 		if diff := cmp.Diff(want, lines); diff != "" {
 			w.t.Errorf("zone %s (-changed to +where it is decided about):\n%s", k.zone, diff)
 		}
-		w.compare("the node", w.node.addr, k.zone, soa, lines)
+		w.compare("the node", w.node.Addr, k.zone, soa, lines)
 		for name, addr := range w.secondaries {
 			w.compare(name, addr, k.zone, soa, lines)
 		}

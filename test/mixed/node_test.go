@@ -1,20 +1,14 @@
 package mixed
 
 import (
-	"bytes"
 	"context"
 	"net/netip"
-	"os"
-	"os/exec"
-	"path/filepath"
 	"strings"
-	"syscall"
 	"testing"
 	"time"
 
 	"github.com/miekg/dns"
 
-	"onoma/telemetry/control"
 	"onoma/test/peers"
 )
 
@@ -22,33 +16,13 @@ import (
 var key = peers.Key{Name: "mixed.key.", Secret: "c2l4dGVlbiBvY3RldHMgYW5kIHNpeHRlZW4gbW9yZQ=="}
 
 // node is an `onoma serve`.
-type node struct {
-	dir  string
-	addr netip.AddrPort
-	ctl  *control.Client
-	cmd  *exec.Cmd
-	bin  string
-}
+type node struct{ *peers.Node }
 
 // newNode makes a node that is not started. In its configuration DIR is its directory and ADDR its address; where it has data and
 // control it, has been seen to.
 func newNode(t *testing.T, configuration string) *node {
 	t.Helper()
-	dir, err := os.MkdirTemp("", "mixed")
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { os.RemoveAll(dir) })
-	n := &node{dir: dir, addr: peers.Addr(t), bin: peers.Binary(t)}
-	n.ctl = control.NewClient(filepath.Join(dir, "ctl"))
-	n.configure(t, configuration)
-	t.Cleanup(func() {
-		n.end(t, syscall.SIGKILL)
-		if t.Failed() {
-			t.Logf("the end of the log of the node at %s:\n%s", n.addr, n.tail())
-		}
-	})
-	return n
+	return &node{peers.NewNode(t, whole(configuration))}
 }
 
 // startNode starts a node.
@@ -62,63 +36,31 @@ func startNode(t *testing.T, configuration string) *node {
 // configure writes the configuration anew.
 func (n *node) configure(t testing.TB, text string) {
 	t.Helper()
+	n.Configure(t, whole(text))
+}
+
+// whole adds to a configuration what all nodes have.
+func whole(text string) string {
 	text = "data: DIR/data\ncontrol: DIR/ctl\n" + text
 	if !strings.Contains(text, "listen:") {
 		text = "listen: [\"ADDR\"]\n" + text
 	}
-	n.write(t, "onoma.yaml", strings.NewReplacer("DIR", n.dir, "ADDR", n.addr.String()).Replace(text))
-}
-
-// write writes a file of the node's directory as editors do: all of it at once.
-func (n *node) write(t testing.TB, name, text string) {
-	t.Helper()
-	path := filepath.Join(n.dir, name)
-	if err := os.WriteFile(path+".new", []byte(text), 0o600); err != nil {
-		t.Fatal(err)
-	}
-	if err := os.Rename(path+".new", path); err != nil {
-		t.Fatal(err)
-	}
+	return text
 }
 
 // start starts the node and returns when it obeys its operator.
 func (n *node) start(t testing.TB) {
 	t.Helper()
-	log, err := os.OpenFile(filepath.Join(n.dir, "log"), os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o600)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer log.Close()
-	n.cmd = exec.Command(n.bin, "serve", "--config", filepath.Join(n.dir, "onoma.yaml"))
-	n.cmd.Stderr, n.cmd.Stdout = log, log
-	if err := n.cmd.Start(); err != nil {
-		t.Fatal(err)
-	}
-	await(t, "the node to be ready", func() bool {
-		_, err := n.ctl.ZoneLines(t.Context())
+	n.Start(t, "obey", func() bool {
+		_, err := n.Ctl.ZoneLines(t.Context())
 		return err == nil
 	})
-}
-
-// end ends the node by a signal.
-func (n *node) end(t testing.TB, signal syscall.Signal) {
-	t.Helper()
-	if n.cmd == nil {
-		return
-	}
-	if err := n.cmd.Process.Signal(signal); err != nil {
-		t.Error(err)
-	}
-	if err := n.cmd.Wait(); signal == syscall.SIGTERM && err != nil {
-		t.Errorf("told to end, the node ends with %v", err)
-	}
-	n.cmd = nil
 }
 
 // reload has the node read its configuration again.
 func (n *node) reload(t testing.TB) {
 	t.Helper()
-	done, err := n.ctl.Reload(t.Context(), "")
+	done, err := n.Ctl.Reload(t.Context(), "")
 	if err != nil {
 		t.Fatalf("reloading: %v", err)
 	}
@@ -129,20 +71,9 @@ func (n *node) reload(t testing.TB) {
 	}
 }
 
-func (n *node) log() string {
-	b, _ := os.ReadFile(filepath.Join(n.dir, "log"))
-	return string(bytes.TrimSpace(b))
-}
-
-func (n *node) tail() string {
-	const most = 6000
-	log := n.log()
-	return log[max(0, len(log)-most):]
-}
-
 // transfers counts the zones that the node has given away, by kind.
 func (n *node) transfers() (incremental, whole, instead int) {
-	log := n.log()
+	log := n.Log()
 	return strings.Count(log, "kind=ixfr "), strings.Count(log, "kind=axfr "), strings.Count(log, `kind="ixfr answered in full"`)
 }
 
@@ -151,7 +82,7 @@ func (n *node) propagated(t *testing.T, zone string) {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), patience+5*time.Second)
 	defer cancel()
-	r, err := n.ctl.Zone(zone, "").Wait(ctx, nil, patience)
+	r, err := n.Ctl.Zone(zone, "").Wait(ctx, nil, patience)
 	if err != nil {
 		t.Fatalf("waiting for the secondaries of %s: %v", zone, err)
 	}

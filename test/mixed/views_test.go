@@ -51,27 +51,27 @@ func TestViewsTransfer(t *testing.T) {
 		t.Run(peers.Knot.Name, func(t *testing.T) { peers.Need(t, peers.Knot.Binary) })
 	}
 	for _, s := range sides {
-		p.write(t, s.name, fmt.Sprintf("$TTL 60\n@ SOA ns host 1 3600 600 86400 60\n@ NS ns\nns A 127.0.0.1\nwww A %s\n", s.address))
+		p.Write(t, s.name, fmt.Sprintf("$TTL 60\n@ SOA ns host 1 3600 600 86400 60\n@ NS ns\nns A 127.0.0.1\nwww A %s\n", s.address))
 	}
 	p.configure(t, viewsConfig(func(i int) string {
 		s := sides[i]
-		to := fmt.Sprintf("\"%s+key:%s\"", both.addr, s.key.Name)
+		to := fmt.Sprintf("\"%s+key:%s\"", both.Addr, s.key.Name)
 		if k, ok := knots[i]; ok {
 			to += fmt.Sprintf(",\"%s+key:%s\"", k, s.key.Name)
 		}
 		return fmt.Sprintf("file: DIR/%s, file-mode: initial, transfer-to: [\"key:%s\"], notify: [%s]", s.name, s.key.Name, to)
 	}))
 	both.configure(t, viewsConfig(func(i int) string {
-		return fmt.Sprintf("primaries: [\"%s+key:%s\"], allow-notify: [127.0.0.0/8], transfer-to: [127.0.0.0/8], retry-min: 1s", p.addr, sides[i].key.Name)
+		return fmt.Sprintf("primaries: [\"%s+key:%s\"], allow-notify: [127.0.0.0/8], transfer-to: [127.0.0.0/8], retry-min: 1s", p.Addr, sides[i].key.Name)
 	}))
 	p.start(t)
 	both.start(t)
 	for i, at := range knots {
-		peers.Knot.StartSecondary(t, []string{twofold}, at, peers.Primary{Addr: p.addr, Key: &sides[i].key})
+		peers.Knot.StartSecondary(t, []string{twofold}, at, peers.Primary{Addr: p.Addr, Key: &sides[i].key})
 	}
 	expect := func(i int, address string) {
 		t.Helper()
-		servers := map[string]netip.AddrPort{"the primary": p.addr, "onoma": both.addr}
+		servers := map[string]netip.AddrPort{"the primary": p.Addr, "onoma": both.Addr}
 		if k, ok := knots[i]; ok {
 			servers["knot"] = k
 		}
@@ -86,7 +86,7 @@ func TestViewsTransfer(t *testing.T) {
 	change := func(i int, address string) {
 		t.Helper()
 		req := control.ChangeRequest{Remove: []string{"www A"}, Add: []string{"www 60 A " + address}}
-		if _, err := p.ctl.Zone(twofold, sides[i].name).Change(t.Context(), req); err != nil {
+		if _, err := p.Ctl.Zone(twofold, sides[i].name).Change(t.Context(), req); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -95,22 +95,22 @@ func TestViewsTransfer(t *testing.T) {
 	change(0, "10.0.0.2")
 	expect(0, "10.0.0.2")
 	expect(1, "192.0.2.1")
-	both.end(t, syscall.SIGKILL)
+	both.End(t, syscall.SIGKILL)
 	change(1, "192.0.2.2")
 	both.start(t)
 	expect(0, "10.0.0.2")
 	expect(1, "192.0.2.2")
-	if a := addressOf(p.addr, nil); a != "" {
+	if a := addressOf(p.Addr, nil); a != "" {
 		t.Errorf("who signs nothing is told %s", a)
 	}
 	for i, s := range sides {
-		_, lines, err := transfer(p.addr, twofold, &sides[i].key)
+		_, lines, err := transfer(p.Addr, twofold, &sides[i].key)
 		other := sides[1-i].address[:3]
 		if err != nil || strings.Contains(strings.Join(lines, "\n"), other) {
 			t.Errorf("who has the key of %s gets %v (%v)", s.name, lines, err)
 		}
 	}
-	if _, lines, err := transfer(p.addr, twofold, nil); err == nil {
+	if _, lines, err := transfer(p.Addr, twofold, nil); err == nil {
 		t.Errorf("who signs nothing gets %v", lines)
 	}
 }

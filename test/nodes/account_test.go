@@ -114,7 +114,7 @@ func byUpdate(n *node) door {
 // byControl is the control socket.
 func byControl(n *node) door {
 	return func(ctx context.Context, a *account, i int) error {
-		_, err := n.ctl.Zone(a.zone, "").Change(ctx, control.ChangeRequest{Add: a.pair(i), Comment: fmt.Sprintf("pair %d", i)})
+		_, err := n.Ctl.Zone(a.zone, "").Change(ctx, control.ChangeRequest{Add: a.pair(i), Comment: fmt.Sprintf("pair %d", i)})
 		return err
 	}
 }
@@ -188,10 +188,10 @@ func (l *load) look(n *node, zone string) {
 			var code rcode
 			switch {
 			case errors.As(err, &code):
-				l.fail(fmt.Errorf("%s answers for %s by %v", n.addr, zone, code))
+				l.fail(fmt.Errorf("%s answers for %s by %v", n.Addr, zone, code))
 			case err != nil:
 			case int32(serial-seen) < 0:
-				l.fail(fmt.Errorf("%s serves %d of %s, and has served %d", n.addr, serial, zone, seen))
+				l.fail(fmt.Errorf("%s serves %d of %s, and has served %d", n.Addr, serial, zone, seen))
 			default:
 				seen = serial
 			}

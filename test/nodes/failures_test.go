@@ -69,21 +69,21 @@ func refuses(t *testing.T, n *node, says ...string) {
 // onSmallDisk puts the node's data on a file system of its own.
 func onSmallDisk(t *testing.T, n *node, size string) (remount func(flags uintptr)) {
 	t.Helper()
-	if err := os.Mkdir(n.path("data"), 0o700); err != nil {
+	if err := os.Mkdir(n.Path("data"), 0o700); err != nil {
 		t.Fatal(err)
 	}
-	if err := mountTmpfs(n.path("data"), "size="+size); err != nil {
+	if err := mountTmpfs(n.Path("data"), "size="+size); err != nil {
 		t.Skipf("needs the right to mount a file system: %v", err)
 	}
 	t.Cleanup(func() {
-		n.end(t, os.Kill)
-		if err := unmount(n.path("data")); err != nil {
+		n.End(t, os.Kill)
+		if err := unmount(n.Path("data")); err != nil {
 			t.Error(err)
 		}
 	})
 	return func(flags uintptr) {
 		t.Helper()
-		if err := remountFlags(n.path("data"), flags); err != nil {
+		if err := remountFlags(n.Path("data"), flags); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -91,7 +91,7 @@ func onSmallDisk(t *testing.T, n *node, size string) (remount func(flags uintptr
 
 func fullDisk(t *testing.T) {
 	n := newNode(t, alone)
-	n.write(t, "zone", zoneText)
+	n.Write(t, "zone", zoneText)
 	onSmallDisk(t, n, "8m")
 	n.start(t, "u.example.")
 	a, l := newAccount("u.example."), newLoad()
@@ -108,14 +108,14 @@ func fullDisk(t *testing.T) {
 			}
 			return nil
 		})
-		ballast := fill(t, n.path("data"))
+		ballast := fill(t, n.Path("data"))
 		within(t, 20*time.Second, "a refusal", func() error {
 			if err := n.update(5*time.Second, "u.example.", fmt.Sprintf("x%d.u.example. 60 IN TXT \"%s\"", rand.Int(), strings.Repeat("x", 250))); err != rcode(dns.RcodeServerFailure) {
 				return fmt.Errorf("the answer is %v", err)
 			}
 			return nil
 		})
-		_, err := n.ctl.Zone("u.example.", "").Change(t.Context(), control.ChangeRequest{Add: []string{"y TXT " + strings.Repeat("y", 250)}})
+		_, err := n.Ctl.Zone("u.example.", "").Change(t.Context(), control.ChangeRequest{Add: []string{"y TXT " + strings.Repeat("y", 250)}})
 		if err == nil || !strings.Contains(err.Error(), "full") {
 			t.Errorf("round %d: the control socket says %v, expected that the disk is full", round, err)
 		}
@@ -135,10 +135,10 @@ func fullDisk(t *testing.T) {
 		t.Error(err)
 	}
 	holds(t, n, a)
-	n.end(t, syscall.SIGKILL)
+	n.End(t, syscall.SIGKILL)
 	n.start(t, a.zone)
 	holds(t, n, a)
-	if c, err := n.ctl.CheckStore(t.Context()); err != nil || len(c.Problems) > 0 {
+	if c, err := n.Ctl.CheckStore(t.Context()); err != nil || len(c.Problems) > 0 {
 		t.Errorf("the check of the database finds %v, %v", c.Problems, err)
 	}
 	t.Logf("%d acknowledged; refused: %v", a.acknowledged(), l.counts)
@@ -175,13 +175,13 @@ func fill(t *testing.T, dir string) (path string) {
 
 func readOnlyDisk(t *testing.T) {
 	n := newNode(t, alone)
-	n.write(t, "zone", zoneText)
+	n.Write(t, "zone", zoneText)
 	remount := onSmallDisk(t, n, "4m")
 	remount(readOnly)
 	refuses(t, n, "data", "read-only")
 	remount(0)
 	n.start(t, "u.example.")
-	n.end(t, syscall.SIGTERM)
+	n.End(t, syscall.SIGTERM)
 	remount(readOnly)
 	refuses(t, n, "data", "read-only", "hint")
 }
@@ -190,15 +190,15 @@ func readOnlyDisk(t *testing.T) {
 func directoryInUse(t *testing.T) {
 	test := func(t *testing.T, store string) {
 		n := newNode(t, strings.Replace(alone, "control:", "store: "+store+"\ncontrol:", 1))
-		n.write(t, "zone", zoneText)
+		n.Write(t, "zone", zoneText)
 		n.start(t, "u.example.")
-		second := newNode(t, strings.Replace(alone, "data: DIR/data", "store: "+store+"\ndata: "+n.path("data"), 1))
-		second.write(t, "zone", zoneText)
+		second := newNode(t, strings.Replace(alone, "data: DIR/data", "store: "+store+"\ndata: "+n.Path("data"), 1))
+		second.Write(t, "zone", zoneText)
 		refuses(t, second, "another process", "hint")
 		if _, err := n.serial("u.example."); err != nil {
 			t.Errorf("the first one: %v", err)
 		}
-		n.end(t, syscall.SIGKILL)
+		n.End(t, syscall.SIGKILL)
 		second.start(t, "u.example.")
 	}
 	t.Run("sqlite", func(t *testing.T) { test(t, "sqlite") })
@@ -207,10 +207,10 @@ func directoryInUse(t *testing.T) {
 
 func newerDatabase(t *testing.T) {
 	n := newNode(t, alone)
-	n.write(t, "zone", zoneText)
+	n.Write(t, "zone", zoneText)
 	n.start(t, "u.example.")
-	n.end(t, syscall.SIGTERM)
-	db, err := sql.Open("sqlite", n.path("data/onoma.db"))
+	n.End(t, syscall.SIGTERM)
+	db, err := sql.Open("sqlite", n.Path("data/onoma.db"))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -232,7 +232,7 @@ func damagedSnapshot(t *testing.T) {
 	if err := (zonegen.TLD{Origin: onoma.MustName("u.example."), Delegations: 50_000, Seed: 1}).WriteZone(&text); err != nil {
 		t.Fatal(err)
 	}
-	n.write(t, "zone", text.String())
+	n.Write(t, "zone", text.String())
 	n.start(t, "u.example.")
 	if err := n.update(5*time.Second, "u.example.", "late.u.example. 60 IN A 192.0.2.1"); err != nil {
 		t.Fatal(err)
@@ -241,15 +241,15 @@ func damagedSnapshot(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	n.end(t, syscall.SIGTERM)
-	files, err := filepath.Glob(n.path("data/zones/*.snapshot"))
+	n.End(t, syscall.SIGTERM)
+	files, err := filepath.Glob(n.Path("data/zones/*.snapshot"))
 	if err != nil || len(files) != 1 {
 		t.Fatalf("behind a clean stop there are the snapshots %v, %v", files, err)
 	}
 	damage(t, files[0], 4096, 1<<20)
-	begun := len(n.log())
+	begun := len(n.Log())
 	n.start(t, "u.example.")
-	if said := n.log()[begun:]; strings.Count(said, "level=WARN") != 1 || !strings.Contains(said, "snapshot cannot be used") {
+	if said := n.Log()[begun:]; strings.Count(said, "level=WARN") != 1 || !strings.Contains(said, "snapshot cannot be used") {
 		t.Errorf("one warning of the snapshot was expected:\n%s", said)
 	}
 	after, _, err := n.content("u.example.")
@@ -285,14 +285,14 @@ func damagedDatabase(t *testing.T) {
 		fmt.Fprintf(&config, "  z%d.example: {file: DIR/z%d, file-mode: initial}\n", i, i)
 	}
 	n := newNode(t, config.String())
-	n.write(t, "zone", zoneText)
+	n.Write(t, "zone", zoneText)
 	for i := range zones {
 		var text strings.Builder
 		text.WriteString(zoneText)
 		for j := range 30 {
 			fmt.Fprintf(&text, "n%d TXT \"%d\"\n", j, rand.Int())
 		}
-		n.write(t, fmt.Sprintf("z%d", i), text.String())
+		n.Write(t, fmt.Sprintf("z%d", i), text.String())
 	}
 	n.start(t, "u.example.")
 	contents := make(map[string]map[string]bool)
@@ -300,36 +300,36 @@ func damagedDatabase(t *testing.T) {
 		name := fmt.Sprintf("z%d.example.", i)
 		within(t, 10*time.Second, name, func() (err error) { contents[name], _, err = n.content(name); return err })
 	}
-	n.end(t, syscall.SIGTERM)
-	whole, err := os.ReadFile(n.path("data/onoma.db"))
+	n.End(t, syscall.SIGTERM)
+	whole, err := os.ReadFile(n.Path("data/onoma.db"))
 	if err != nil {
 		t.Fatal(err)
 	}
 	served, broken, refused := 0, 0, 0
 	for _, octets := range []int{100, 4000, 4000, 4000, 16 << 10, len(whole) / 2} {
 		for _, name := range []string{"onoma.db-wal", "onoma.db-shm"} {
-			if err := os.Remove(n.path("data/" + name)); err != nil && !errors.Is(err, os.ErrNotExist) {
+			if err := os.Remove(n.Path("data/" + name)); err != nil && !errors.Is(err, os.ErrNotExist) {
 				t.Fatal(err)
 			}
 		}
-		if err := os.WriteFile(n.path("data/onoma.db"), whole, 0o600); err != nil {
+		if err := os.WriteFile(n.Path("data/onoma.db"), whole, 0o600); err != nil {
 			t.Fatal(err)
 		}
-		damage(t, n.path("data/onoma.db"), octets, rand.Int64N(int64(len(whole)-octets)))
-		n.run(t)
+		damage(t, n.Path("data/onoma.db"), octets, rand.Int64N(int64(len(whole)-octets)))
+		n.Run(t)
 		if !lives(n) {
 			refused++
-			if status := n.cmd.ProcessState.ExitCode(); status != exitBad || !strings.Contains(n.tail(), "damaged") {
-				t.Errorf("%d octets: exit status %d:\n%s", octets, status, n.tail())
+			if status := n.Cmd.ProcessState.ExitCode(); status != exitBad || !strings.Contains(n.Tail(), "damaged") {
+				t.Errorf("%d octets: exit status %d:\n%s", octets, status, n.Tail())
 			}
-			t.Logf("%d octets: %s", octets, n.tail()[max(0, len(n.tail())-300):])
-			n.cmd = nil
+			t.Logf("%d octets: %s", octets, n.Tail()[max(0, len(n.Tail())-300):])
+			n.Cmd = nil
 			continue
 		}
 		s, b := compare(t, n, contents)
 		t.Logf("%d octets: %d zones served, %d not", octets, s, b)
 		served, broken = served+s, broken+b
-		n.end(t, syscall.SIGTERM)
+		n.End(t, syscall.SIGTERM)
 	}
 	t.Logf("%d zones served as before, %d not; %d times no start", served, broken, refused)
 	if broken+refused == 0 {
@@ -341,7 +341,7 @@ func damagedDatabase(t *testing.T) {
 func lives(n *node) bool {
 	for {
 		select {
-		case <-n.ended:
+		case <-n.Ended:
 			return false
 		case <-time.After(20 * time.Millisecond):
 		}
@@ -370,7 +370,7 @@ func compare(t *testing.T, n *node, contents map[string]map[string]bool) (served
 		if err != rcode(dns.RcodeServerFailure) {
 			t.Errorf("%s is answered by %v, expected SERVFAIL", name, err)
 		}
-		d, err := n.ctl.Zone(name, "").Detail(t.Context())
+		d, err := n.Ctl.Zone(name, "").Detail(t.Context())
 		if err != nil || d.State != control.Broken || !strings.Contains(d.Reason, "damaged") {
 			t.Errorf("%s is %q: %q, %v", name, d.State, d.Reason, err)
 		}
@@ -382,7 +382,7 @@ func compare(t *testing.T, n *node, contents map[string]map[string]bool) (served
 // was not synced.
 func cutLog(t *testing.T) {
 	n := newNode(t, alone)
-	n.write(t, "zone", zoneText)
+	n.Write(t, "zone", zoneText)
 	for range 3 {
 		n.start(t, "u.example.")
 		a, l := newAccount("u.example."), newLoad()
@@ -395,9 +395,9 @@ func cutLog(t *testing.T) {
 			}
 			return nil
 		})
-		n.end(t, syscall.SIGKILL)
+		n.End(t, syscall.SIGKILL)
 		l.end()
-		wal := n.path("data/onoma.db-wal")
+		wal := n.Path("data/onoma.db-wal")
 		info, err := os.Stat(wal)
 		if err != nil || info.Size() < 100_000 {
 			t.Fatalf("the log is %v, %v", info, err)
@@ -411,12 +411,12 @@ func cutLog(t *testing.T) {
 		if err := n.update(5*time.Second, "u.example.", "go.on.u.example. 60 IN A 192.0.2.1"); err != nil {
 			t.Error(err)
 		}
-		if c, err := n.ctl.CheckStore(t.Context()); err != nil || len(c.Problems) > 0 {
+		if c, err := n.Ctl.CheckStore(t.Context()); err != nil || len(c.Problems) > 0 {
 			t.Errorf("the check of the database finds %v, %v", c.Problems, err)
 		}
-		n.end(t, syscall.SIGKILL)
+		n.End(t, syscall.SIGKILL)
 		for _, name := range []string{"onoma.db", "onoma.db-wal", "onoma.db-shm"} {
-			if err := os.Remove(n.path("data/" + name)); err != nil && !errors.Is(err, os.ErrNotExist) {
+			if err := os.Remove(n.Path("data/" + name)); err != nil && !errors.Is(err, os.ErrNotExist) {
 				t.Fatal(err)
 			}
 		}

@@ -68,14 +68,14 @@ func tldText(t *testing.T) string {
 // largeRestart restarts a server with a large zone, and changes the zone.
 func largeRestart(t *testing.T, binary string) {
 	n := newNode(t, alone)
-	n.binary = binary
-	n.write(t, "zone", tldText(t))
+	n.Binary = binary
+	n.Write(t, "zone", tldText(t))
 	t.Logf("first start of %d delegations, from the zone file: %v", delegations(), n.start(t, "u.example."))
 	first, err := n.serial("u.example.")
 	if err != nil {
 		t.Fatal(err)
 	}
-	n.end(t, syscall.SIGTERM)
+	n.End(t, syscall.SIGTERM)
 	mark(t, "restart after a clean stop", n.start(t, "u.example.").Seconds(), 0.3, "s")
 	changes := uint32(1000)
 	if delegations() != million {
@@ -88,7 +88,7 @@ func largeRestart(t *testing.T, binary string) {
 		}
 	}
 	mark(t, "CPU for a change of ten records", (cpu(t, n)-before).Seconds()*1000/float64(changes), 2, "ms")
-	n.end(t, syscall.SIGKILL)
+	n.End(t, syscall.SIGKILL)
 	mark(t, "restart after kill -9, with changes since", n.start(t, "u.example.").Seconds(), 0.3, "s")
 	if serial, err := n.serial("u.example."); err != nil || serial != first+changes {
 		t.Errorf("behind the kill serial %d is served, expected %d, %v", serial, first+changes, err)
@@ -113,7 +113,7 @@ func tenRecords(i int) (records []string) {
 // cpu is the time that the server has computed.
 func cpu(t *testing.T, n *node) time.Duration {
 	t.Helper()
-	b, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", n.cmd.Process.Pid))
+	b, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", n.Cmd.Process.Pid))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -131,7 +131,7 @@ func cpu(t *testing.T, n *node) time.Duration {
 // memory returns a line of /proc/PID/status, in MB.
 func memory(t *testing.T, n *node, what string) float64 {
 	t.Helper()
-	b, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", n.cmd.Process.Pid))
+	b, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", n.Cmd.Process.Pid))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -149,11 +149,11 @@ func memory(t *testing.T, n *node, what string) float64 {
 func largeDifference(t *testing.T, binary string) {
 	from := peers.Addr(t)
 	n := newNode(t, strings.NewReplacer("p.example", "u.example", "PRIMARY", from.String()).Replace(following))
-	n.binary = binary
-	p := newPrimaryOf(t, tldText(t), "u.example.", from, n.addr)
+	n.Binary = binary
+	p := newPrimaryOf(t, tldText(t), "u.example.", from, n.Addr)
 	n.start(t, "u.example.")
 	rest := atRest(t, n)
-	if err := os.WriteFile(fmt.Sprintf("/proc/%d/clear_refs", n.cmd.Process.Pid), []byte("5"), 0); err != nil {
+	if err := os.WriteFile(fmt.Sprintf("/proc/%d/clear_refs", n.Cmd.Process.Pid), []byte("5"), 0); err != nil {
 		t.Skipf("the peak of memory cannot be reset: %v", err)
 	}
 	began := time.Now()

@@ -37,9 +37,9 @@ type follower struct {
 
 func ourFollower(t *testing.T) follower {
 	n := newNode(t, following)
-	return follower{n.addr, func(t *testing.T, from netip.AddrPort) {
-		n.configure(t, strings.ReplaceAll(following, "PRIMARY", from.String()))
-		n.run(t)
+	return follower{n.Addr, func(t *testing.T, from netip.AddrPort) {
+		n.Configure(t, strings.ReplaceAll(following, "PRIMARY", from.String()))
+		n.Run(t)
 	}}
 }
 
@@ -77,16 +77,16 @@ func propagates(t *testing.T, secondaries ...follower) {
 		to = append(to, fmt.Sprintf("%q", s.addr))
 	}
 	n := newNode(t, strings.ReplaceAll(notifying, "NOTIFY", strings.Join(to, ", ")))
-	n.write(t, "zone", zoneText)
+	n.Write(t, "zone", zoneText)
 	n.start(t, "p.example.")
 	for _, s := range secondaries {
-		s.start(t, n.addr)
+		s.start(t, n.Addr)
 	}
 	changes := 200
 	if testing.Short() {
 		changes = 50
 	}
-	if r, err := n.ctl.Zone("p.example.", "").Wait(t.Context(), nil, 30*time.Second); err != nil || !r.InSync {
+	if r, err := n.Ctl.Zone("p.example.", "").Wait(t.Context(), nil, 30*time.Second); err != nil || !r.InSync {
 		t.Fatalf("the first version: %v, %v", r, err)
 	}
 	var took []time.Duration
@@ -95,7 +95,7 @@ func propagates(t *testing.T, secondaries ...follower) {
 			t.Fatal(err)
 		}
 		began := time.Now()
-		r, err := n.ctl.Zone("p.example.", "").Wait(t.Context(), nil, 10*time.Second)
+		r, err := n.Ctl.Zone("p.example.", "").Wait(t.Context(), nil, 10*time.Second)
 		if err != nil || !r.InSync {
 			t.Fatalf("change %d: %+v, %v", i, r, err)
 		}

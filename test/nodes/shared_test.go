@@ -122,7 +122,7 @@ func (p *primary) change(t testing.TB, label string) uint32 {
 func reach(t *testing.T, d time.Duration, zone string, serial uint32, nodes ...*node) {
 	t.Helper()
 	for _, n := range nodes {
-		within(t, d, fmt.Sprintf("serial %d of %s at %s", serial, zone, n.addr), func() error {
+		within(t, d, fmt.Sprintf("serial %d of %s at %s", serial, zone, n.Addr), func() error {
 			got, err := n.serial(zone)
 			if err == nil && got != serial {
 				err = fmt.Errorf("it serves %d", got)
@@ -138,12 +138,12 @@ func TestSharedDoors(t *testing.T) {
 	from := peers.Addr(t)
 	nodes := pairOfNodes(t, database.Database(t), strings.ReplaceAll(sharedDoors, "PRIMARY", from.String()))
 	for _, n := range nodes {
-		n.write(t, "file", zoneText)
+		n.Write(t, "file", zoneText)
 	}
-	p := newPrimary(t, "t.example.", from, nodes[0].addr, nodes[1].addr)
+	p := newPrimary(t, "t.example.", from, nodes[0].Addr, nodes[1].Addr)
 	start := func() {
 		for _, n := range nodes {
-			n.run(t)
+			n.Run(t)
 		}
 		for _, n := range nodes {
 			for _, z := range []string{"f.example.", "i.example.", "t.example.", "members.invalid."} {
@@ -160,7 +160,7 @@ func TestSharedDoors(t *testing.T) {
 	before := served(t, nodes[1])
 	for _, n := range nodes {
 		began := time.Now()
-		n.end(t, syscall.SIGTERM)
+		n.End(t, syscall.SIGTERM)
 		if took := time.Since(began); took > 5*time.Second {
 			t.Errorf("a node took %v to end", took)
 		}
@@ -181,7 +181,7 @@ func TestSharedDoors(t *testing.T) {
 // with any.
 func served(t *testing.T, n *node) map[string]uint64 {
 	t.Helper()
-	lines, err := n.ctl.ZoneLines(t.Context())
+	lines, err := n.Ctl.ZoneLines(t.Context())
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -208,7 +208,7 @@ func sharedPrimary(t *testing.T, p *primary, nodes [2]*node) {
 	for i, victim := range nodes {
 		other := nodes[1-i]
 		serial := p.change(t, fmt.Sprintf("b%d", i))
-		victim.end(t, syscall.SIGKILL) // while it fetches, or before, or behind
+		victim.End(t, syscall.SIGKILL) // while it fetches, or before, or behind
 		reach(t, 10*time.Second, "t.example.", serial, other)
 		reach(t, 5*time.Second, "t.example.", p.change(t, fmt.Sprintf("c%d", i)), other)
 		victim.start(t, "t.example.")
@@ -224,7 +224,7 @@ func sharedPrimary(t *testing.T, p *primary, nodes [2]*node) {
 func sharedFile(t *testing.T, nodes [2]*node) {
 	reload := func(n *node) {
 		t.Helper()
-		if _, err := n.ctl.Reload(t.Context(), ""); err != nil {
+		if _, err := n.Ctl.Reload(t.Context(), ""); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -232,19 +232,19 @@ func sharedFile(t *testing.T, nodes [2]*node) {
 		t.Helper()
 		for _, n := range nodes {
 			for _, name := range names {
-				within(t, 5*time.Second, fmt.Sprintf("%s at %s", name, n.addr), func() error { _, err := n.ask(name, 1); return err })
+				within(t, 5*time.Second, fmt.Sprintf("%s at %s", name, n.Addr), func() error { _, err := n.ask(name, 1); return err })
 			}
 		}
 	}
-	nodes[0].write(t, "file", zoneText+"new A 192.0.2.1\n")
+	nodes[0].Write(t, "file", zoneText+"new A 192.0.2.1\n")
 	reload(nodes[0])
 	has("new.f.example.")
 	reload(nodes[1]) // its file is as it was
-	nodes[1].end(t, syscall.SIGKILL)
+	nodes[1].End(t, syscall.SIGKILL)
 	nodes[1].start(t, "f.example.")
 	reload(nodes[1])
 	has("new.f.example.")
-	nodes[1].write(t, "file", zoneText+"new A 192.0.2.1\nnewer A 192.0.2.1\n")
+	nodes[1].Write(t, "file", zoneText+"new A 192.0.2.1\nnewer A 192.0.2.1\n")
 	reload(nodes[1])
 	has("new.f.example.", "newer.f.example.")
 }
