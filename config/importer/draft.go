@@ -113,6 +113,23 @@ func (d *draft) isNew(kind, name string) bool {
 	return is
 }
 
+// addServer adds a server that has been made up here, and returns its name: another
+// one where there is one of that name with other settings.
+func (d *draft) addServer(s named) string {
+	name := s.name
+	for i := 2; ; i++ {
+		at := slices.IndexFunc(d.servers, func(o named) bool { return o.name == s.name })
+		switch {
+		case at < 0 && d.isNew("server", s.name):
+			d.servers = append(d.servers, s)
+			return s.name
+		case at >= 0 && slices.Equal(d.servers[at].settings, s.settings):
+			return s.name
+		}
+		s.name = name + "-" + strconv.Itoa(i)
+	}
+}
+
 // key adds a TSIG key, if its name and algorithm are good.
 func (d *draft) key(at config.Pos, name, algorithm, secret string) {
 	n, err := dns.ParseName(name)
@@ -300,6 +317,45 @@ func parsePrefix(s string) (netip.Prefix, bool) {
 	}
 	p, err := netip.ParsePrefix(address + "/" + bits)
 	return p.Masked(), err == nil && !p.Addr().Is4In6()
+}
+
+// parseClients reads an address, a prefix, or a range: ADDR-ADDR.
+func parseClients(s string) ([]netip.Prefix, bool) {
+	first, last, isRange := strings.Cut(s, "-")
+	if !isRange {
+		p, ok := parsePrefix(s)
+		return []netip.Prefix{p}, ok
+	}
+	from, err := netip.ParseAddr(first)
+	to, err2 := netip.ParseAddr(last)
+	if err != nil || err2 != nil || from.BitLen() != to.BitLen() || from.Zone()+to.Zone() != "" || to.Less(from) {
+		return nil, false
+	}
+	var out []netip.Prefix
+	for {
+		p := netip.PrefixFrom(from, from.BitLen())
+		for p.Bits() > 0 {
+			wider := netip.PrefixFrom(from, p.Bits()-1).Masked()
+			if wider.Addr() != from || to.Less(lastOf(wider)) {
+				break
+			}
+			p = wider
+		}
+		out = append(out, p)
+		if from = lastOf(p).Next(); !from.IsValid() || to.Less(from) {
+			return out, true
+		}
+	}
+}
+
+// lastOf returns the last address of a prefix.
+func lastOf(p netip.Prefix) netip.Addr {
+	octets := p.Addr().AsSlice()
+	for i := p.Bits(); i < len(octets)*8; i++ {
+		octets[i/8] |= 0x80 >> (i % 8)
+	}
+	a, _ := netip.AddrFromSlice(octets)
+	return a
 }
 
 // showPrefix writes a prefix, and an address as one.

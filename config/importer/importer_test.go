@@ -129,12 +129,21 @@ func TestListsLetInFewerNeverMore(t *testing.T) {
 		{"!{ !10.1.0.0/16; any; }; key k;", `["10.1.0.0/16+key:k."]`},
 		{"!key k; any;", "[none]"},
 		{"10.0.0.1; !key k; any;", "[10.0.0.1]"},
+		{"!{ !key k; any; }; 10.0.0.1;", `["10.0.0.1+key:k."]`},
+		{"!{ !key k; !a; any; }; 10.0.0.1; 192.0.2.9;", `["10.0.0.1+key:k.", "192.0.2.9+key:k.", 192.0.2.9]`},
+		{"!{ !key k; any; }; !{ !10.0.0.0/8; any; }; any;", `["10.0.0.0/8+key:k."]`},
+		{"!{ absent; 10.0.0.0/8; }; any;", "[none]"},
+		{"!{ !key k; 10.0.0.0/8; }; any;", "[none]"},
+		{"!{ 10.0.0.0/8; !key k; }; 10.0.0.1; 192.0.2.9;", "[192.0.2.9]"},
+		{"!localhost; any;", "[none]"},
+		{"!key k; key k; key l; 10.0.0.1; a;", `["key:l."]`},
+		{"!key k; !10.0.0.0/8; !key l; key l; any;", "[none]"},
 		{"!localnets; any;", "[none]"},
 		{"a; !b; key k;", `[192.0.2.0/24, "10.1.0.0/16+key:k."]`},
 		{"key absent; 10.0.0.1;", "[10.0.0.1]"},
 		{"loop; 10.0.0.1;", "[loop, 10.0.0.1]"},
 	} {
-		text := "key k { algorithm hmac-sha256; secret \"AAEC\"; };\nacl a { 192.0.2.0/24; };\nacl b { !10.1/16; any; };\nacl loop { loop; };\n" +
+		text := "key k { algorithm hmac-sha256; secret \"AAEC\"; };\nkey l { algorithm hmac-sha256; secret \"AAED\"; };\nacl a { 192.0.2.0/24; };\nacl b { !10.1/16; any; };\nacl loop { loop; };\n" +
 			"zone z { type primary; file \"f\"; allow-transfer { " + c.list + " }; };"
 		r, err := Import("bind", "f", inMemory(map[string]string{"f": text}))
 		if err != nil {

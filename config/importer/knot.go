@@ -244,7 +244,7 @@ func (k *knot) zone(z *named, s *section, isTemplate bool) {
 		}
 	}
 	k.file(z, s, isTemplate)
-	k.access(z, s)
+	k.access(z, s, isTemplate)
 }
 
 // catalog carries over the part that a catalog zone has. The one that a member has
@@ -304,7 +304,7 @@ func (k *knot) file(z *named, s *section, isTemplate bool) {
 }
 
 // access carries over access lists: who gets the zone, may notify, may change it.
-func (k *knot) access(z *named, s *section) {
+func (k *knot) access(z *named, s *section, isTemplate bool) {
 	lists := map[string]*matchList{"transfer": {}, "notify": {}}
 	var rules []string
 	for _, id := range s.all("acl") {
@@ -338,11 +338,17 @@ func (k *knot) access(z *named, s *section) {
 			lists["transfer"].letIn(k.remoteClients(id))
 		}
 	}
-	if out := lists["transfer"].out; len(out) > 0 {
+	// Lists of the zone are instead of those of its template, also where nothing of them is left.
+	t := k.inherited(s)
+	instead := !isTemplate && t != nil && len(t.all("acl")) > 0 && len(s.all("acl")) > 0
+	if out := lists["transfer"].out; len(out) > 0 || instead {
 		z.set("transfer-to", names(out))
 	}
-	if out := lists["notify"].out; len(out) > 0 {
+	if out := lists["notify"].out; len(out) > 0 || instead {
 		z.set("allow-notify", names(out))
+	}
+	if len(rules) == 0 && instead {
+		z.set("update", "[]")
 	}
 	if len(rules) > 0 {
 		z.set("update", list(rules))
@@ -359,18 +365,18 @@ func (k *knot) clients(a *section) (out []client, ok bool) {
 	ok = true
 	var prefixes []netip.Prefix
 	for _, v := range a.all("address") {
-		p, isPrefix := parsePrefix(v)
-		if !isPrefix {
-			k.d.note(a.at, "acl %s: %s is left out: it is neither an address nor a prefix", a.get("id"), v)
+		more, isKnown := parseClients(v)
+		if !isKnown {
+			k.d.note(a.at, "acl %s: %s is left out: it is neither an address, nor a prefix or range", a.get("id"), v)
 			ok = false
 			continue
 		}
-		prefixes = append(prefixes, p)
+		prefixes = append(prefixes, more...)
 	}
 	if len(a.all("address")) == 0 {
 		prefixes = []netip.Prefix{{}}
 	}
-	for _, id := range a.all("remote") {
+	for _, id := range k.names(attribute{at: a.at, name: "acl " + a.get("id"), values: a.all("remote")}) {
 		out = append(out, k.remoteClients(id)...)
 	}
 	if len(a.all("remote")) > 0 && len(a.all("address")) == 0 {

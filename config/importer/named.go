@@ -21,6 +21,9 @@ type bind struct {
 	catalogs   map[string]statement   // entries of catalog-zones, by their zones
 	inherited  []statement            // of the view at hand
 	open       bool                   // there is no allow-transfer among the options
+
+	isPowerDNS bool     // the file is that of its bind backend
+	alsoNotify []string // who is told of all zones there
 }
 
 func newBIND(r *reader, d *draft) *bind {

@@ -17,6 +17,10 @@ func (b *bind) remotes(s statement, depth int) (out []string) {
 			continue
 		}
 		addr, err := netip.ParseAddr(first.text)
+		port := e.after("port")
+		if to, bad := netip.ParseAddrPort(first.text); bad == nil && b.isPowerDNS { // its way to write a port
+			addr, err, port = to.Addr(), nil, strconv.Itoa(int(to.Port()))
+		}
 		if err != nil {
 			inner, known := b.lists[first.text]
 			if !known || b.busy[first.text] {
@@ -28,7 +32,6 @@ func (b *bind) remotes(s statement, depth int) (out []string) {
 			delete(b.busy, first.text)
 			continue
 		}
-		port := e.after("port")
 		if port == "" {
 			port = defaultPort
 		}
@@ -75,9 +78,6 @@ func (b *bind) remoteTLS(profile string, addr netip.Addr, port, key string) stri
 	if port != "" {
 		name += "-" + port
 	}
-	if !b.d.isNew("server", name) {
-		return name
-	}
 	address := addr.String()
 	if n, err := strconv.ParseUint(port, 10, 16); err == nil && n != 0 {
 		address = netip.AddrPortFrom(addr, uint16(n)).String()
@@ -107,6 +107,5 @@ func (b *bind) remoteTLS(profile string, addr netip.Addr, port, key string) stri
 		}
 	}
 	r.set("tls", fmt.Sprintf("{mode: %s%s}", mode, settings))
-	b.d.servers = append(b.d.servers, r)
-	return name
+	return b.d.addServer(r)
 }

@@ -2,6 +2,7 @@ package importer
 
 import (
 	"net/netip"
+	"slices"
 	"strings"
 
 	"onoma/dns"
@@ -128,7 +129,7 @@ func (b *bind) zoneSetting(z *named, s statement) {
 	case "allow-transfer":
 		z.set("transfer-to", names(b.who(s.block(), true, 0)))
 	case "also-notify":
-		z.set("notify", list(b.remotes(s, 0)))
+		z.set("notify", list(unique(slices.Concat(b.alsoNotify, b.remotes(s, 0)))))
 	case "allow-notify":
 		z.set("allow-notify", names(b.who(s.block(), true, 0)))
 	case "notify":

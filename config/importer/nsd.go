@@ -3,6 +3,7 @@ package importer
 import (
 	"net/netip"
 	"path/filepath"
+	"slices"
 	"strings"
 
 	"onoma/config"
@@ -15,6 +16,7 @@ type nsd struct {
 	sections []*section
 	dir      string
 	patterns map[string]*section
+	bundle   string // whom to trust as primaries over TLS
 }
 
 var nsdSections = []string{"server", "zone", "pattern", "key", "remote-control", "tls-auth", "verify", "dnstap", "xdp"}
@@ -51,6 +53,7 @@ func importNSD(r *reader, path string) (*draft, error) {
 			n.addZone(s)
 		}
 	}
+	n.d.templates = slices.DeleteFunc(n.d.templates, func(t named) bool { return !n.isUsed(quote(t.name)) })
 	return n.d, nil
 }
 
@@ -165,6 +168,8 @@ func (n *nsd) server() {
 				}
 			case "tls-service-key", "tls-service-pem", "tls-port":
 				n.d.note(a.at, "%s is not carried over: listen: tls://ADDR, and tls: {certificates: [{cert: FILE, key: FILE}]}", a.name)
+			case "tls-cert-bundle":
+				n.bundle = v
 			case "zonesdir", "port", "ipv4-edns-size", "ipv6-edns-size":
 			default:
 				if !nsdSilent[a.name] {
@@ -216,17 +221,37 @@ func (n *nsd) expand(s *section, depth int) *section {
 	return out
 }
 
+// isUsed reports whether a zone names a template: zones have the settings of some
+// patterns written out.
+func (n *nsd) isUsed(template string) bool {
+	return slices.ContainsFunc(n.d.zones, func(z named) bool {
+		return z.get("template") == template || z.get("catalog") == consumer(template)
+	})
+}
+
+func consumer(template string) string { return "{consume: {template: " + template + "}}" }
+
+// fetches reports whether zones of a pattern come from primaries, and so from no file.
+func (n *nsd) fetches(pattern string) bool {
+	return len(n.expand(n.patterns[pattern], 0).all("request-xfr")) > 0
+}
+
 func (n *nsd) addZone(s *section) {
 	z := named{name: zoneName(s.get("name"))}
-	own := 0
+	var own section // what may stand in a zone beside a template: in NSD lists of both would be one
+	hasLists := false
 	for _, a := range s.attrs {
-		if !contains(a.name, "name", "include-pattern") {
-			own++
+		switch {
+		case contains(a.name, "request-xfr", "notify", "provide-xfr", "allow-notify", "outgoing-interface", "catalog", "catalog-member-pattern"):
+			hasLists = true
+		case a.name != "include-pattern":
+			own.attrs = append(own.attrs, a)
 		}
 	}
 	patterns := s.all("include-pattern")
-	if own == 0 && len(patterns) == 1 && n.patterns[patterns[0]] != nil {
-		z.set("template", quote(patterns[0])) // lists of both would be one in NSD, so this is for zones without own ones
+	if !hasLists && len(patterns) == 1 && n.patterns[patterns[0]] != nil && !n.fetches(patterns[0]) {
+		z.set("template", quote(patterns[0]))
+		n.zone(&z, &own)
 	} else {
 		n.zone(&z, n.expand(s, 0))
 	}
@@ -298,7 +323,7 @@ func (n *nsd) catalog(z *named, a attribute, pattern string) {
 	case a.value() == "producer":
 		z.set("catalog", "{produce: true}")
 	case a.value() == "consumer" && n.patterns[pattern] != nil:
-		z.set("catalog", "{consume: {template: "+quote(pattern)+"}}")
+		z.set("catalog", consumer(quote(pattern)))
 	default:
 		n.d.note(a.at, "catalog: %s is not carried over: expected producer, or consumer and a catalog-member-pattern", a.value())
 	}
@@ -322,9 +347,42 @@ func (n *nsd) remote(a attribute, values []string) []string {
 		}
 	}
 	if len(values) > 2 {
-		n.d.note(a.at, "%s: TLS is not carried over: servers: {NAME: {address: %s, transport: tls}}", a.name, addr)
+		return n.overTLS(a, values[2], addr, port, key)
 	}
 	return []string{inline(addr, port, key)}
+}
+
+// overTLS adds a server that is spoken to over TLS, and returns its name. Where it is
+// not known whom to trust there is none: what was to be encrypted is, or is not sent.
+func (n *nsd) overTLS(a attribute, auth string, addr netip.Addr, port, key string) []string {
+	at := slices.IndexFunc(n.sections, func(s *section) bool { return s.name == "tls-auth" && s.get("name") == auth })
+	if at < 0 {
+		n.d.note(a.at, "%s: %s is left out: there is no tls-auth %s", a.name, addr, auth)
+		return nil
+	}
+	s := n.sections[at]
+	if port == "" {
+		port = "853"
+	}
+	r := named{name: "tls-" + strings.ReplaceAll(addr.String(), ":", "-") + "-" + port}
+	r.set("address", list([]string{inline(addr, port, "")}))
+	if key != "" {
+		r.set("key", quote(key))
+	}
+	r.set("transport", "tls")
+	tls := []setting{{"mode", "strict"}, {"name", quote(s.get("auth-domain-name"))}}
+	if cert, private := s.get("client-cert"), s.get("client-key"); cert != "" && private != "" {
+		tls[0].value = "mutual"
+		tls = append(tls, setting{"cert", quote(pathIn(n.dir, cert))}, setting{"key", quote(pathIn(n.dir, private))})
+		if s.get("client-key-pw") != "" {
+			n.d.note(s.at, "tls-auth %s: client-key-pw is not carried over: the key has to be readable without a password", auth)
+		}
+	}
+	if n.bundle != "" {
+		tls = append(tls, setting{"ca", quote(n.bundle)})
+	}
+	r.set("tls", flow(tls))
+	return []string{n.d.addServer(r)}
 }
 
 // nsdACL is a list of clients. Those who are BLOCKED are so wherever they stand.
@@ -340,9 +398,11 @@ func (n *nsd) acl(to *nsdACL, a attribute) {
 		return
 	}
 	text, _, _ := strings.Cut(a.values[0], "@")
-	p, ok := parsePrefix(text)
+	prefixes, ok := parseClients(text)
 	if addr, mask, isMask := strings.Cut(text, "&"); isMask {
+		var p netip.Prefix
 		p, ok = masked(addr, mask)
+		prefixes = []netip.Prefix{p}
 	}
 	key, known := "", true
 	if !contains(a.values[1], "NOKEY", "BLOCKED") {
@@ -353,11 +413,13 @@ func (n *nsd) acl(to *nsdACL, a attribute) {
 		n.d.note(a.at, "%s: %s cannot be carried over, and neither can those who are let in: nobody is", a.name, text)
 		to.holes = append(to.holes, everywhere...)
 	case !ok || !known:
-		n.d.note(a.at, "%s %s is left out: a range, or a key that there is not", a.name, strings.Join(a.values, " "))
+		n.d.note(a.at, "%s %s is left out: there is no such client, or no such key", a.name, strings.Join(a.values, " "))
 	case a.values[1] == "BLOCKED":
-		to.holes = append(to.holes, p)
+		to.holes = append(to.holes, prefixes...)
 	default:
-		to.in = append(to.in, client{prefix: p, key: key})
+		for _, p := range prefixes {
+			to.in = append(to.in, client{prefix: p, key: key})
+		}
 	}
 }
 

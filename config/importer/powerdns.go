@@ -12,6 +12,7 @@ type powerDNS struct {
 	r        *reader
 	d        *draft
 	settings section
+	notify   []string // those who are told of all zones
 }
 
 func importPowerDNS(r *reader, path string) (*draft, error) {
@@ -82,7 +83,8 @@ func (p *powerDNS) server() {
 		case "allow-axfr-ips":
 			t.set("transfer-to", names(p.clients(a)))
 		case "also-notify":
-			t.set("notify", list(p.servers(a)))
+			p.notify = p.servers(a)
+			t.set("notify", list(p.notify))
 		case "primary", "master":
 			if contains(v, "yes", "on", "true") {
 				t.set("notify-ns", "true")
@@ -168,6 +170,7 @@ func (p *powerDNS) zones(path string) error {
 		file = filepath.Join(filepath.Dir(path), file)
 	}
 	b := newBIND(p.r, p.d)
+	b.isPowerDNS, b.alsoNotify = true, p.notify
 	b.dir = filepath.Dir(file)
 	all, err := p.r.readNamed(p.d, file, 0)
 	if err != nil {
