@@ -2,6 +2,7 @@ package zone
 
 import (
 	"fmt"
+	"math"
 	"sync"
 
 	"onoma/dns"
@@ -176,6 +177,9 @@ func (c *checker) types(n Node, rel []byte) {
 func (c *checker) rrset(n Node, rel, slot []byte) {
 	t := slotType(slot)
 	c.occluded(n, rel, t)
+	if mayBeLarge(slot) {
+		c.large(n, n.read(slot))
+	}
 	switch t {
 	case dns.TypeNS:
 		c.ns(n, rel, slot)
@@ -196,6 +200,29 @@ func (c *checker) rrset(n Node, rel, slot []byte) {
 		c.dname(n, rel, n.read(slot))
 	case dns.TypeSPF:
 		c.spf(n)
+	}
+}
+
+// mayBeLarge reports whether an RRset might not fit into a message. It is asked of each: it has to be quick.
+func mayBeLarge(slot []byte) bool {
+	switch form := slot[2]; {
+	case form&formShared != 0:
+		return false // an NS set that several delegations have, which is short
+	case form&formWide != 0:
+		return true
+	}
+	// In a message each record has ten octets more than here, and there are not enough records of one or two octets of data.
+	return le.Uint16(slot[slotHead+6:]) > 16<<10
+}
+
+// large warns of an RRset that no answer can have, over TCP neither (RFC 1035 §4.2.2): transfers alone take it in parts.
+func (c *checker) large(n Node, s RRset) {
+	const header, question, pointer, opt = 12, 4, 10, 11 // pointer: what a record has beside its data and their length
+	size := header + len(n.AppendName(nil)) + question + len(s.Packed()) + pointer*s.Count() + opt
+	if size > math.MaxUint16 {
+		c.report(Warning, n, s.Type(), "rrset-too-large",
+			fmt.Sprintf("an answer with its %d records has %d octets, and a message has %d at most, so nobody gets them", s.Count(), size, math.MaxUint16),
+			"remove some, or give them to several names")
 	}
 }
 

@@ -122,6 +122,8 @@ var badZones = []struct {
 	{name: "signatures of nothing", text: checkTop + "a RRSIG A" + rrsigOf, want: []string{"warning rrsig-without-rrset"},
 		bind: "good", why: "they are never sent"},
 	{name: "SPF alone", text: checkTop + "a SPF \"v=spf1 -all\"\n", want: []string{"warning spf-without-txt"}},
+	{name: "more than fits a message", text: checkTop + "$GENERATE 1-4100 a TXT t$\n", want: []string{"warning rrset-too-large"},
+		bind: "good", why: "RFC 1035 §4.2.2: no message has that many"},
 	{name: "SPF and TXT", text: checkTop + "a SPF \"v=spf1 -all\"\na TXT \"v=spf1 -all\"\n"},
 }
 
