@@ -107,6 +107,11 @@ func TestWhatIsNotOurs(t *testing.T) {
 	}
 }
 
+// TestUnknownKindOfDatabase: it is no path of a file.
+func TestUnknownKindOfDatabase(t *testing.T) {
+	openFails(t, "mysql://u@h/d", Options{}, nil, `no kind of database called "mysql"`, "expected sqlite:PATH")
+}
+
 func TestForeignPostgres(t *testing.T) {
 	postgresURL(t) // or it is skipped
 	url := server.Database(t)
@@ -120,6 +125,9 @@ func TestForeignPostgres(t *testing.T) {
 	}
 	openFails(t, url, Options{}, ErrForeign)
 	openFails(t, strings.Replace(url, "/test", "/none", 1), Options{}, nil, "hint: ", "does not exist")
+	if _, err := Open(t.Context(), strings.Replace(url, "/test", "/none", 1), Options{}); err == nil || strings.Count(err.Error(), "hint: ") != 1 {
+		t.Errorf("%v, expected one hint", err)
+	}
 	openFails(t, "postgres://u:secret@127.0.0.1:1/d", Options{}, ErrUnavailable, "u:xxxxx@")
 	_, err = Open(t.Context(), "postgres://u:secret@127.0.0.1:1/d?password=secret", Options{})
 	if err == nil || strings.Contains(err.Error(), "secret") {

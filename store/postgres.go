@@ -87,6 +87,9 @@ func withoutPassword(dsn string) string {
 
 // failPostgres translates by the class of SQLSTATE, see appendix A of PostgreSQL's manual.
 func failPostgres(err error) error {
+	if h := (*hinted)(nil); errors.As(err, &h) {
+		return err // it has been here
+	}
 	var e *pgconn.PgError
 	if !errors.As(err, &e) {
 		return failConnection(err)

@@ -96,6 +96,9 @@ func (s *Store) connect(ctx context.Context, url string) error {
 	if strings.HasPrefix(url, "postgres://") || strings.HasPrefix(url, "postgresql://") {
 		return s.connectPostgres(ctx, url)
 	}
+	if scheme, _, ok := strings.Cut(url, "://"); ok && scheme != "sqlite" && !strings.ContainsAny(scheme, "/.") {
+		return hint(fmt.Errorf("there is no kind of database called %q", scheme), "expected sqlite:PATH, a path, or postgres://USER@HOST/DATABASE")
+	}
 	return s.connectSQLite(ctx, strings.TrimPrefix(url, "sqlite:"))
 }
 
