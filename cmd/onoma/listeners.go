@@ -108,14 +108,10 @@ func (o *opening) quic(l *listening, cfg transport.Config) error {
 	if err != nil {
 		return err
 	}
-	o.addrs["quic"] = s.Addrs()
-	o.serves = append(o.serves, s.Serve)
-	o.reports = append(o.reports, func(r *telemetry.Report) {
+	o.library("quic", s, func() (transport.Counts, transport.ConnStats) {
 		st := s.Stats()
-		r.AddCounts("quic", st.Counts)
-		r.AddConns("quic", st.Conns)
+		return st.Counts, st.Conns
 	})
-	o.closes = append(o.closes, s.Close)
 	return nil
 }
 
@@ -133,15 +129,27 @@ func (o *opening) https(l *listening, cfg transport.Config) error {
 	if err != nil {
 		return err
 	}
-	o.addrs["https"] = s.Addrs()
+	o.library("https", s, func() (transport.Counts, transport.ConnStats) {
+		st := s.Stats()
+		return st.Counts, st.Conns
+	})
+	return nil
+}
+
+// library takes in a listener that a library makes.
+func (o *opening) library(scheme string, s interface {
+	Addrs() []netip.AddrPort
+	Serve(context.Context) error
+	Close()
+}, stats func() (transport.Counts, transport.ConnStats)) {
+	o.addrs[scheme] = s.Addrs()
 	o.serves = append(o.serves, s.Serve)
 	o.reports = append(o.reports, func(r *telemetry.Report) {
-		st := s.Stats()
-		r.AddCounts("https", st.Counts)
-		r.AddConns("https", st.Conns)
+		counts, conns := stats()
+		r.AddCounts(scheme, counts)
+		r.AddConns(scheme, conns)
 	})
 	o.closes = append(o.closes, s.Close)
-	return nil
 }
 
 // certificatesFor is empty where nothing is encrypted.
