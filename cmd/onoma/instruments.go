@@ -159,7 +159,7 @@ func (in *instruments) serveMetrics(ctx context.Context) {
 		ErrorLog: slog.NewLogLogger(in.app.log.Handler(), slog.LevelWarn),
 	}
 	defer context.AfterFunc(ctx, func() { s.Close() })()
-	if err := s.Serve(netutil.LimitListener(in.metrics, metricsConns)); !errors.Is(err, http.ErrServerClosed) {
+	if err := s.Serve(netutil.LimitListener(in.metrics, metricsConns)); !errors.Is(err, http.ErrServerClosed) && ctx.Err() == nil {
 		in.failed(fmt.Errorf("serving metrics: %w", err))
 	}
 }
@@ -191,8 +191,7 @@ func (in *instruments) again(ctx context.Context, zone string) ([]control.Reload
 // hangup does what SIGHUP asks for.
 func (in *instruments) hangup() {
 	if in.reload != nil {
-		_, err := in.again(in.app.ctx, "")
-		in.failed(err)
+		_, _ = in.again(in.app.ctx, "") // which logs what is wrong
 	}
 	if in.tap != nil {
 		in.tap.Rotate()
