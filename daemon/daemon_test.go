@@ -167,6 +167,10 @@ func TestReloadChangesViews(t *testing.T) {
 	r.reload(strings.Replace(inside, "others: true", "others: false", 1))
 	see("without others", "www.b.example.", "10.1.1.1", "REFUSED")
 	see("without others", "www.b.example.", "192.0.2.9", "192.0.2.2")
+	for _, nobody := range []string{"[none]", "none", "[]"} {
+		r.reload(strings.Replace(inside, "[10.0.0.0/8]", nobody, 1))
+		see("with a view for nobody", "www.a.example.", "10.1.1.1", "192.0.2.1")
+	}
 	r.reload(outside)
 	see("after", "www.a.example.", "10.1.1.1", "192.0.2.1")
 	see("after", "www.b.example.", "10.1.1.1", "192.0.2.2")

@@ -141,7 +141,7 @@ func (p *planner) primaries(s *config.Settings) (out []secondary.Primary, err er
 // share returns an equal list that was made before, if there is one: a hundred
 // thousand zones tend to have the same few primaries.
 func (p *planner) share(list []secondary.Primary) []secondary.Primary {
-	if len(list) == 0 {
+	if list == nil {
 		return nil
 	}
 	key := fmt.Sprint(list)
@@ -174,8 +174,8 @@ func fromOf(addrs []netip.Addr, to netip.Addr) netip.Addr {
 
 // aclOf returns a list of clients.
 func aclOf(list config.Access) authority.ACL {
-	if len(list) == 0 {
-		return nil
+	if list == nil {
+		return nil // not said, which is everybody for a view; an empty list is nobody
 	}
 	acl := make(authority.ACL, len(list))
 	for i, w := range list {
