@@ -141,7 +141,7 @@ func (p *planner) primaries(s *config.Settings) (out []secondary.Primary, err er
 // share returns an equal list that was made before, if there is one: a hundred
 // thousand zones tend to have the same few primaries.
 func (p *planner) share(list []secondary.Primary) []secondary.Primary {
-	if list == nil {
+	if len(list) == 0 {
 		return nil
 	}
 	key := fmt.Sprint(list)
