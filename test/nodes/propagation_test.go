@@ -56,7 +56,7 @@ func peerFollower(t *testing.T, p *peers.Peer) follower {
 func TestPropagation(t *testing.T) {
 	peers.Binary(t)
 	t.Run("onoma", func(t *testing.T) {
-		propagates(t, ourFollower(t), ourFollower(t), ourFollower(t), ourFollower(t))
+		propagates(t, 0.99, ourFollower(t), ourFollower(t), ourFollower(t), ourFollower(t))
 	})
 	t.Run("onoma, Knot, NSD", func(t *testing.T) {
 		for _, p := range []*peers.Peer{peers.Knot, peers.NSD} {
@@ -64,13 +64,13 @@ func TestPropagation(t *testing.T) {
 				t.Skipf("%s is not installed", p.Name)
 			}
 		}
-		propagates(t, ourFollower(t), ourFollower(t), peerFollower(t, peers.Knot), peerFollower(t, peers.NSD))
+		propagates(t, 0.9, ourFollower(t), ourFollower(t), peerFollower(t, peers.Knot), peerFollower(t, peers.NSD))
 	})
 }
 
-// propagates makes changes, one after the other. NSD takes over what it has fetched
-// once a second at most, so that it is given its time.
-func propagates(t *testing.T, secondaries ...follower) {
+// propagates makes changes, one after the other, of which that share must be quick:
+// NSD takes a second for one of a hundred, or for some more on a busy machine.
+func propagates(t *testing.T, share float64, secondaries ...follower) {
 	t.Helper()
 	var to []string
 	for _, s := range secondaries {
@@ -106,7 +106,7 @@ func propagates(t *testing.T, secondaries ...follower) {
 		return took[int(share*float64(len(took)-1))].Round(10 * time.Microsecond)
 	}
 	t.Logf("%d changes: median %v, p90 %v, p99 %v, slowest %v", changes, at(0.5), at(0.9), at(0.99), took[len(took)-1].Round(10*time.Microsecond))
-	if p99 := at(0.99); p99 > 500*time.Millisecond {
-		t.Errorf("p99 is %v", p99)
+	if slow := at(share); slow > 500*time.Millisecond {
+		t.Errorf("the %g share took up to %v", share, slow)
 	}
 }
