@@ -8,6 +8,8 @@ import (
 	"os"
 	"path/filepath"
 	"runtime/debug"
+	"slices"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -66,9 +68,10 @@ type Daemon struct {
 	isServing bool
 	planner   *planner
 
-	ctx  context.Context // of what runs
-	end  context.CancelFunc
-	work sync.WaitGroup
+	ctx   context.Context // of what runs
+	end   context.CancelFunc
+	work  sync.WaitGroup
+	parts sync.Map // names of those that run, for Close
 }
 
 // New opens the database and serves the zones that are in it, as the
@@ -141,11 +144,20 @@ func (d *Daemon) Start(ctx context.Context) {
 	for what, run := range map[string]func(context.Context) error{
 		"the pipeline": d.pipe.Run, "the secondary": d.secondaries.Run, "catalogs": d.catalogs.Run, "following secondaries": d.follower.Run,
 	} {
-		d.work.Go(func() { d.failed(what, run(d.ctx)) })
+		d.run(what, func() error { return run(d.ctx) })
 	}
 	d.files.Reload(d.ctx)
 	d.produceAll(d.ctx)
-	d.work.Go(func() { d.failed("watching files", d.files.Run(d.ctx)) })
+	d.run("watching files", func() error { return d.files.Run(d.ctx) })
+}
+
+// run has a part of the daemon run until it ends.
+func (d *Daemon) run(what string, part func() error) {
+	d.parts.Store(what, true)
+	d.work.Go(func() {
+		d.failed(what, part())
+		d.parts.Delete(what)
+	})
 }
 
 // Serving tells secondaries of all zones, for clients are answered now. None is told before: it would come at once, find nobody,
@@ -168,11 +180,35 @@ func (d *Daemon) Serving() {
 	})
 }
 
-// Close ends what Start began, and closes the database.
+// endPatience is how long parts may take to end: a command of the publish gate is
+// told to end, too, but a file on a disk that is gone hears nothing.
+const endPatience = 30 * time.Second
+
+// Close ends what Start began, and closes the database. Its error names what does
+// not end: whatever was acknowledged is on the disk nevertheless.
 func (d *Daemon) Close() error {
 	d.end()
-	d.work.Wait()
-	return errors.Join(d.store.Close(), d.node.close())
+	ended := make(chan struct{})
+	go func() {
+		d.work.Wait()
+		close(ended)
+	}()
+	select {
+	case <-ended:
+		return errors.Join(d.store.Close(), d.node.close())
+	case <-time.After(endPatience):
+		return fmt.Errorf("the server ends without %s: expected that to end within %v", strings.Join(d.running(), " and "), endPatience)
+	}
+}
+
+// running names the parts that have not ended.
+func (d *Daemon) running() (names []string) {
+	d.parts.Range(func(what, _ any) bool {
+		names = append(names, what.(string))
+		return true
+	})
+	slices.Sort(names)
+	return names
 }
 
 // failed tells of a part that has ended before it was told to.

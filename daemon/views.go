@@ -119,7 +119,7 @@ func (d *Daemon) lookUp(ctx context.Context, name dns.Name) []netip.Addr {
 // notify has a view tell secondaries, until it or the daemon ends.
 func (d *Daemon) notify(ctx context.Context, v *view) {
 	ctx, v.end = context.WithCancel(ctx)
-	d.work.Go(func() { d.failed("NOTIFY", v.notifier.Run(ctx)) })
+	d.run("NOTIFY of view \""+v.name+"\"", func() error { return v.notifier.Run(ctx) })
 }
 
 // tell has the secondaries of a zone told, where it has any.

@@ -5,6 +5,7 @@ import (
 	"log/slog"
 	"sync"
 	"sync/atomic"
+	"time"
 
 	"onoma/authority"
 	"onoma/dns"
@@ -49,6 +50,7 @@ type Handler struct {
 	inFlight atomic.Int64
 	octets   atomic.Int64
 	sig0     pace
+	told     pace // refusals that are logged for everybody
 	forwards forwards
 	counts   counts
 }
@@ -68,7 +70,7 @@ func New(o Options) *Handler {
 		o.Log = slog.New(slog.DiscardHandler)
 	}
 	h := &Handler{o: o}
-	h.sig0.every = perSecond(o.MostSIG0)
+	h.sig0.every, h.told.every = perSecond(o.MostSIG0), perSecond(toldEach)
 	return h
 }
 
@@ -86,11 +88,27 @@ func (h *Handler) settings(u *authority.UpdateRequest) (zone.ID, *Settings) {
 	return id, nil
 }
 
+// toldEach is how many refusals a second are worth a line to everybody: clients of
+// UPDATE mostly get no reason, so their operators ask ours.
+const toldEach = 5
+
+// level says how important it is that a request has got a code. Prerequisites that
+// do not hold are how clients find out.
+func (h *Handler) level(code dns.RCode, now time.Time) slog.Level {
+	switch {
+	case code == dns.RCodeServFail:
+		return slog.LevelWarn
+	case (code == dns.RCodeRefused || code == dns.RCodeNotAuth) && h.told.take(now):
+		return slog.LevelInfo
+	}
+	return slog.LevelDebug
+}
+
 // Update is that of [authority.Updates].
 func (h *Handler) Update(u *authority.UpdateRequest) (dns.RCode, *dns.EDE) {
 	if err := h.update(u); err != nil {
 		h.counts.add(err.Code)
-		h.o.Log.Debug("update refused", "zone", u.Zone.Origin(), "client", u.Client, "key", u.Key, "error", err)
+		h.o.Log.Log(context.Background(), h.level(err.Code, u.Now), "update refused", "zone", u.Zone.Origin(), "client", u.Client, "key", u.Key, "error", err)
 		return err.Code, &err.EDE
 	}
 	return dns.RCodeNoError, nil
@@ -156,11 +174,7 @@ func (h *Handler) done(reply *authority.UpdateReply, id zone.ID, client string, 
 	}
 	answer := answerTo(err)
 	h.counts.add(answer.Code)
-	level := slog.LevelDebug
-	if answer.Code == dns.RCodeServFail {
-		level = slog.LevelWarn
-	}
-	h.o.Log.Log(context.Background(), level, "update refused", "zone", id, "client", client, "error", err)
+	h.o.Log.Log(context.Background(), h.level(answer.Code, time.Now()), "update refused", "zone", id, "client", client, "error", err)
 	reply.Answer(answer.Code, &answer.EDE)
 }
 
