@@ -23,6 +23,9 @@ func (d *Daemon) openDoors(e *entry, saved []byte) {
 	}
 	if k == fromPrimary {
 		d.secondaries.Add(e.secondaryConfig(saved))
+		if _, wasRefused := d.standing(e.id); wasRefused {
+			d.secondaries.Refresh(e.id) // what it has to be like may be something else now
+		}
 	} else {
 		d.secondaries.Remove(e.id)
 	}

@@ -308,14 +308,14 @@ func (c *machine) helps(m *member, by int, now time.Time) bool {
 }
 
 // refresh asks for the zone now; with force it is fetched as a whole, whatever
-// its version.
+// its version. One that was refused may pass now: the limits may be others.
 func (c *machine) refresh(id zone.ID, force bool, now time.Time) bool {
 	m := c.zones[id]
 	if m == nil {
 		return false
 	}
 	m.force = m.force || force
-	m.isRefused = m.isRefused && !force
+	m.isRefused = false
 	if m.phase == Queued && m.urgent && !force {
 		return true
 	}

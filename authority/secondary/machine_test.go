@@ -392,6 +392,11 @@ func TestRefused(t *testing.T) {
 	d.expect(taskIXFR, 1, result{refused: true, err: errTest, serial: 4, have: true, ours: 3, times: standard})
 	d.c.refresh(id, true, d.now)
 	d.expect(taskAXFR, 1, fetched(4))
+	d.notify(1, 5)
+	d.expect(taskIXFR, 1, result{refused: true, err: errTest, serial: 5, have: true, ours: 4, times: standard})
+	d.c.refresh(id, false, d.now) // as after the limits have been raised
+	d.expect(taskCheck, 1, at(5))
+	d.expect(taskIXFR, 1, fetched(5))
 }
 
 // TestRestart: what was fresh a minute ago is not asked for; many zones whose time
