@@ -352,6 +352,9 @@ func (d *decoder) slice(n *yaml.Node, v reflect.Value, f *field) {
 		d.value(item, e, f)
 		out = reflect.Append(out, e)
 	}
+	if f.path == "command" && len(items) > 0 && strings.Contains(out.Index(0).String(), "/") {
+		seenFrom(out.Index(0), filepath.Dir(d.file))
+	}
 	v.Set(out)
 }
 
@@ -444,15 +447,21 @@ func (d *decoder) text(n *yaml.Node, v reflect.Value, f *field) {
 		v.SetString("")
 		return
 	}
-	if f.path != "" && text != "" && !filepath.IsAbs(text) {
-		dir := filepath.Dir(d.file)
-		if f.path == "zone" && d.c.ZoneDir != "" {
-			dir = d.c.ZoneDir
-		}
-		v.SetString(filepath.Join(dir, text))
+	switch {
+	case f.path == "zone" && d.c.ZoneDir != "":
+		seenFrom(v, d.c.ZoneDir)
+	case f.path == "file" || f.path == "zone":
+		seenFrom(v, filepath.Dir(d.file))
 	}
 	if f.ref == "template" {
 		d.wantTemplate(n, text)
+	}
+}
+
+// seenFrom has a path be seen from a directory.
+func seenFrom(v reflect.Value, dir string) {
+	if text := v.String(); text != "" && !filepath.IsAbs(text) {
+		v.SetString(filepath.Join(dir, text))
 	}
 }
 

@@ -17,6 +17,7 @@
 //	oneof:"a|b"      the words that a text may be
 //	range:"1..9"     the numbers that are allowed
 //	path:"file"      a path, seen from the directory of the file that it stands in
+//	path:"command"   so is the program, which is the first of the list, if there is a slash in it
 //	ref:"key"        the name of a key or template that the file has to have
 //	restart:"true"   takes effect at the next start, not at a reload
 package config

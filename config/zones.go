@@ -124,8 +124,8 @@ type Gate struct {
 	Checks string `yaml:"checks" default:"errors" oneof:"errors|warnings|off"`
 	// RemoveMost refuses a version that removes more of the names than this, such as 20%; without it there is no limit.
 	RemoveMost Percent `yaml:"remove-most"`
-	// Command is a program and its arguments that refuses a version by its exit status.
-	Command []string `yaml:"command"`
+	// Command is a program and its arguments that refuses a version by its exit status; one without a slash is looked for in PATH.
+	Command []string `yaml:"command" path:"command"`
 	// Timeout is how long the command may take.
 	Timeout time.Duration `yaml:"timeout" default:"30s" range:"1s..1h"`
 }
