@@ -1,6 +1,7 @@
 package config
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 	"io"
@@ -9,6 +10,7 @@ import (
 	"reflect"
 	"slices"
 	"strings"
+	"unicode/utf8"
 
 	"go.yaml.in/yaml/v4"
 
@@ -129,7 +131,10 @@ func (l *loader) parse(path string, text []byte) (root *yaml.Node, ok bool) {
 		if doc.Kind == yaml.DocumentNode && len(doc.Content) == 1 {
 			return doc.Content[0], true
 		}
-		return &doc, doc.Kind != 0 // an empty file says nothing, which is fine
+		return &doc, doc.Kind != 0
+	}
+	if len(bytes.TrimSpace(text)) == 0 || strings.Contains(err.Error(), "no documents in stream") {
+		return &doc, false // an empty file says nothing, which is fine
 	}
 	pos, what := Pos{File: path}, strings.TrimPrefix(err.Error(), "yaml: ")
 	var bad *yaml.LoadError
@@ -137,8 +142,48 @@ func (l *loader) parse(path string, text []byte) (root *yaml.Node, ok bool) {
 		pos.Line, pos.Column, what = bad.Mark.Line, bad.Mark.Column, bad.Message
 	}
 	what, _, _ = strings.Cut(what, "\n")
-	l.d.failAt(pos, "", "not YAML: %s", what)
+	if at := invalidUTF8(text); at >= 0 {
+		before := text[:at]
+		pos.Line, pos.Column = 1+bytes.Count(before, []byte("\n")), at-bytes.LastIndexByte(before, '\n')
+	}
+	l.d.failAt(pos, yamlWants(text, pos, what), "not YAML: %s", what)
 	return nil, false
+}
+
+// invalidUTF8 returns where text is not UTF-8, -1 for nowhere.
+func invalidUTF8(text []byte) int {
+	for i := 0; i < len(text); {
+		r, n := utf8.DecodeRune(text[i:])
+		if r == utf8.RuneError && n == 1 {
+			return i
+		}
+		i += n
+	}
+	return -1
+}
+
+// yamlWants says what to do about what the reader of YAML has said.
+func yamlWants(text []byte, pos Pos, what string) string {
+	switch {
+	case strings.Contains(what, "cannot start any token"):
+		lines := bytes.SplitN(text, []byte("\n"), pos.Line+1)
+		if pos.Line > 0 && pos.Line <= len(lines) {
+			line := lines[pos.Line-1]
+			if bytes.IndexByte(line[:len(line)-len(bytes.TrimLeft(line, " \t"))], '\t') >= 0 {
+				return "spaces at the beginning of a line, and no tab"
+			}
+		}
+		return "quotation marks around a text that begins with a sign such as @ or %"
+	case strings.Contains(what, "did not find expected key"), strings.Contains(what, "could not find expected ':'"):
+		return "KEY: VALUE, as far from the left as the keys beside it, and quotation marks around what has a colon or brackets in it"
+	case strings.Contains(what, "unknown anchor"):
+		return "an anchor that stands before it, or quotation marks around a text that begins with *"
+	case strings.Contains(what, "multiple"):
+		return "one document: no line with --- between two"
+	case strings.Contains(what, "UTF-8"):
+		return "text in UTF-8"
+	}
+	return ""
 }
 
 // include reads the files that patterns name.
