@@ -76,6 +76,9 @@ func (l *listening) serve(a *app, h transport.Handler, ops operations) error {
 	for {
 		select {
 		case err := <-served:
+			if stopping != nil && a.ctx.Err() != nil { // both are ready where there was nothing to wait for
+				manager.Stopping()
+			}
 			return err
 		case <-stopping:
 			stopping = nil

@@ -89,6 +89,24 @@ func wait(t *testing.T, z *control.ZoneClient, serial uint32, timeout time.Durat
 	return r
 }
 
+// expectServed asks a secondary itself. NSD's processes change over one after the other, so that for a moment an answer may
+// still be of the version before; the others' must not.
+func expectServed(t *testing.T, peer *peers.Peer, at netip.AddrPort, serial uint32) {
+	t.Helper()
+	tries := 1
+	if peer == peers.NSD {
+		tries = 100
+	}
+	var s uint32
+	for range tries {
+		if s = served(t, at); s == serial {
+			return
+		}
+		time.Sleep(10 * time.Millisecond)
+	}
+	t.Errorf("%s serves %d, said to serve %d", peer.Name, s, serial)
+}
+
 // TestWaitTellsTheTruth: what is said to be served is served, what is not is told with the reason, and a secondary that comes back
 // is found again.
 func TestWaitTellsTheTruth(t *testing.T) {
@@ -113,9 +131,7 @@ func TestWaitTellsTheTruth(t *testing.T) {
 				if !r.InSync {
 					t.Fatalf("version %d: %s", serial, r.Reason)
 				}
-				if s := served(t, at); s != serial {
-					t.Errorf("%s serves %d, said to serve %d", peer.Name, s, serial)
-				}
+				expectServed(t, peer, at, serial)
 				took = append(took, r.Seconds)
 			}
 			slices.Sort(took)
