@@ -279,3 +279,40 @@ func TestFileIsWrittenBack(t *testing.T) {
 	}
 	t.Errorf("the file still is\n%s", text)
 }
+
+// TestCatalogTellsWhatIsWrong: an operator sees clashes, and that a catalog is broken.
+func TestCatalogTellsWhatIsWrong(t *testing.T) {
+	r := newRig(t, `templates:
+  member: {file: "DIR/{zone}", file-mode: initial}
+zones:
+  cat.example: {file: DIR/cat, catalog: {consume: {template: member}}}
+  a.example: {file: DIR/a}
+`, "a")
+	write := func(text string) {
+		t.Helper()
+		text = "$TTL 60\n@ SOA invalid. invalid. 1 3600 600 86400 60\n@ NS invalid.\n" + text
+		if err := os.WriteFile(filepath.Join(r.dir, "cat"), []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		r.files.Reload(t.Context())
+	}
+	expect := func(state control.State, reason string) {
+		t.Helper()
+		var d control.ZoneDetail
+		for range 1000 {
+			var err error
+			if d, err = r.detail(t.Context(), zone.IDOf("", dns.MustName("cat.example."))); err != nil {
+				t.Fatal(err)
+			}
+			if d.State == state && strings.Contains(d.Reason, reason) {
+				return
+			}
+			time.Sleep(5 * time.Millisecond)
+		}
+		t.Errorf("the state is %s (%s), expected %s with %q", d.State, d.Reason, state, reason)
+	}
+	write("version TXT \"2\"\nx.zones PTR a.example.\n")
+	expect(control.Served, "served by others already: 1 of its members, such as a.example.")
+	write("x.zones PTR a.example.\n")
+	expect(control.Refused, "the catalog is broken")
+}

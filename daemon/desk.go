@@ -107,6 +107,9 @@ func (d *Daemon) detail(ctx context.Context, id zone.ID) (control.ZoneDetail, er
 	if e.isMember() {
 		out.Catalog = e.catalog.Name.String()
 	}
+	if e.plan.settings.Catalog.Consume != nil && out.State == control.Served {
+		out.State, out.Reason = d.catalogState(id)
+	}
 	if s, ok := d.secondaries.State(id); ok {
 		out.Timers = &control.Timers{Refreshed: s.LastCheck, Refresh: s.NextCheck, Expire: s.Expires}
 		out.Primaries = primariesOf(&s)
@@ -124,6 +127,26 @@ func (d *Daemon) detail(ctx context.Context, id zone.ID) (control.ZoneDetail, er
 		out.Refusal = refusalOf(&r)
 	}
 	return out, nil
+}
+
+// catalogState says whether a catalog that is consumed can be followed, and which
+// of its members it cannot have.
+func (d *Daemon) catalogState(id zone.ID) (control.State, string) {
+	const shown = 5
+	s, ok := d.catalogs.Status(id)
+	switch {
+	case !ok:
+		return control.Served, ""
+	case s.Broken != nil:
+		return control.Refused, fmt.Sprintf("the members stay as they are, for the catalog is broken: %v", s.Broken)
+	case len(s.Clashes) == 0:
+		return control.Served, ""
+	}
+	names := make([]string, 0, shown)
+	for _, c := range s.Clashes[:min(len(s.Clashes), shown)] {
+		names = append(names, c.Zone.String())
+	}
+	return control.Served, fmt.Sprintf("served by others already: %d of its members, such as %s", len(s.Clashes), strings.Join(names, ", "))
 }
 
 // doorsOf names the doors by which a zone changes.
