@@ -156,6 +156,8 @@ func (s Secondary) Why() string {
 		text += " has not said what it serves"
 	case s.Condition == Behind:
 		text += fmt.Sprintf(" serves %d, %s behind", s.Serial, s.Lag.Round(time.Millisecond))
+	case s.Condition == Ahead:
+		text += fmt.Sprintf(" serves %d, which was never published here", s.Serial)
 	default:
 		text += fmt.Sprintf(" serves %d", s.Serial)
 	}

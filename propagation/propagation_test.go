@@ -72,6 +72,18 @@ func TestLostNotifyIsMadeUpFor(t *testing.T) {
 		if got[0].Condition != InSync || got[1].Condition != Ahead || got[1].Serial != 3 {
 			t.Errorf("%+v, expected one in sync, and one ahead", got)
 		}
+		if _, ok := s.InSync(example); ok {
+			t.Error("a zone is in sync although a secondary serves a version that was never published")
+		}
+		if err := s.wait(t, 2, time.Second); err == nil || !strings.Contains(err.Error(), "serves 3, which was never published here") {
+			t.Errorf("waiting for a secondary that is ahead: %v, expected its name", err)
+		}
+		s.Publish(example, 4) // what was published is the newest again
+		s.peers[0].set(func(p *peer) { p.serial = 4 })
+		s.peers[1].set(func(p *peer) { p.serial = 4 })
+		if err := s.wait(t, 4, time.Minute); err != nil {
+			t.Error(err)
+		}
 	})
 }
 

@@ -8,8 +8,11 @@ import (
 	"onoma/zone"
 )
 
-// serves reports whether the secondary is known to serve that version or a newer one.
-func (p *pair) serves(serial uint32) bool { return p.has && !zone.IsNewer(serial, p.serial) }
+// serves reports whether the secondary is known to serve that version or a newer one. A number that was never published here
+// says nothing of what is served under it: who is ahead serves somebody else's zone.
+func (p *pair) serves(serial uint32) bool {
+	return p.has && !zone.IsNewer(serial, p.serial) && !zone.IsNewer(p.serial, p.zone.current.serial)
+}
 
 // allServe reports whether this server and all secondaries of z do.
 func (z *followed) allServe(serial uint32) bool {
