@@ -55,6 +55,7 @@ type ZoneSpec struct {
 	Serial  SerialPolicy
 	History Retention
 	Gate    *gate.Rules // nil: the zero Rules
+	Signer  Signer      // nil: the zone is as its authors write it
 }
 
 // Retention is how much history is kept. Zero fields bound nothing. The current
