@@ -38,6 +38,12 @@ func (d *decoder) check(m *mapping, v reflect.Value) {
 		if p.Rate == 0 && p.Stream == 0 && (p.Total != 0 || len(p.Allow) > 0) {
 			d.fail(m.node, "a rate, or stream", "rate-limit limits nothing")
 		}
+	case *Policy:
+		d.checkPolicy(m, p)
+	case *Token:
+		if p.Module == "" || p.Label == "" {
+			d.fail(m.node, "module and label", "token %s is half described", shorten(p.Name))
+		}
 	case *View:
 		d.checkView(m, p)
 	case *Consume:

@@ -41,6 +41,10 @@ type Config struct {
 	Servers []Remote `yaml:"servers"`
 	// Access is lists of clients, named once: addresses, prefixes, key:NAME, PREFIX+key:NAME, and other lists.
 	Access []AccessList `yaml:"access"`
+	// DNSSEC says where private keys are kept.
+	DNSSEC DNSSEC `yaml:"dnssec"`
+	// Policies say how zones are signed. The one named default is there in any case; the settings of one that is given here take the place of its own.
+	Policies []Policy `yaml:"policies"`
 	// Templates are settings that several zones share. The one named default is that of every zone that names no other.
 	Templates []Template `yaml:"templates"`
 	// Zones are the zones that are served to whom no view is for.

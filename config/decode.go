@@ -27,6 +27,8 @@ type decoder struct {
 	unnamed   map[string]*Remote // by text
 	lists     map[string]*list
 	templates map[string]*template
+	policies  map[string]bool
+	tokens    map[string]bool
 	members   []member
 	top       map[string][]part // the settings of the outermost mappings
 }
@@ -453,8 +455,13 @@ func (d *decoder) text(n *yaml.Node, v reflect.Value, f *field) {
 	case f.path == "file" || f.path == "zone":
 		seenFrom(v, filepath.Dir(d.file))
 	}
-	if f.ref == "template" {
+	switch f.ref {
+	case "template":
 		d.wantTemplate(n, text)
+	case "policy":
+		d.wantPolicy(n, text)
+	case "token":
+		d.wantToken(n, text)
 	}
 }
 

@@ -16,13 +16,14 @@ type ZoneID struct {
 
 // Difference is what a reload has to do.
 type Difference struct {
-	Added   []Zone     // as they are to be, in the order of their views and names
-	Changed []Zone     // as they are to be
-	Removed []Zone     // as they were
-	Keys    bool       // TSIG keys
-	Views   bool       // which views there are, in which order, and for whom
-	Restart []string   // those that take effect at the next start
-	Catalog []Template // templates that have changed or are new, as they are to be: members of catalogs follow them
+	Added    []Zone     // as they are to be, in the order of their views and names
+	Changed  []Zone     // as they are to be
+	Removed  []Zone     // as they were
+	Keys     bool       // TSIG keys
+	Policies bool       // of signing
+	Views    bool       // which views there are, in which order, and for whom
+	Restart  []string   // those that take effect at the next start
+	Catalog  []Template // templates that have changed or are new, as they are to be: members of catalogs follow them
 }
 
 // IsEmpty reports whether nothing has to be done.
@@ -37,6 +38,7 @@ func Diff(from, to *Config) Difference {
 	d.zones(zonesOf(from), zonesOf(to))
 	d.views(from.Views, to.Views)
 	d.templates(from.Templates, to.Templates)
+	d.Policies = !same(reflect.ValueOf(from.Policies), reflect.ValueOf(to.Policies))
 	d.Keys = !same(reflect.ValueOf(from.Keys), reflect.ValueOf(to.Keys))
 	d.settings(make(layouts), "", reflect.ValueOf(from).Elem(), reflect.ValueOf(to).Elem())
 	return d
@@ -117,7 +119,7 @@ func (d *Difference) settings(ls layouts, prefix string, from, to reflect.Value)
 // apart are the settings that a Difference tells of in other ways. Servers and
 // access lists are in the zones that name them, and so is the directory of files.
 var apart = map[string]bool{
-	"zone-dir": true, "keys": true, "servers": true, "access": true, "templates": true, "zones": true, "views": true, "include": true,
+	"zone-dir": true, "keys": true, "servers": true, "access": true, "templates": true, "policies": true, "zones": true, "views": true, "include": true,
 }
 
 // same compares settings, wherever they stand in their files.

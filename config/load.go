@@ -250,6 +250,7 @@ func (l *loader) decode() (*Config, error) {
 	d.layouts = make(layouts)
 	d.keys, d.unnamed = make(map[dns.Name]Pos), make(map[string]*Remote)
 	d.remotes, d.lists, d.templates = make(map[string]*Remote), make(map[string]*list), make(map[string]*template)
+	d.policies, d.tokens = make(map[string]bool), make(map[string]bool)
 	d.file, d.top = l.files[0], l.parts
 	v := reflect.ValueOf(d.c).Elem()
 	d.defaults(v)
@@ -257,7 +258,8 @@ func (l *loader) decode() (*Config, error) {
 	l.unknown(top)
 	for i := range top.fields {
 		f := &top.fields[i]
-		if parts := l.parts[f.name]; len(parts) > 0 && f.name != "include" {
+		// The policies have one that need not be written.
+		if parts := l.parts[f.name]; (len(parts) > 0 || f.name == "policies") && f.name != "include" {
 			l.field(f, v.FieldByIndex(f.index), parts)
 		}
 	}

@@ -23,6 +23,19 @@ func (d *decoder) after(read any) {
 			}
 			d.keys[k.Name.Fold()] = k.At
 		}
+	case *DNSSEC:
+		for _, t := range all.Tokens {
+			d.tokens[t.Name] = true
+		}
+	case *[]Policy:
+		for i := range *all {
+			p := &(*all)[i]
+			if d.policies[p.Name] {
+				d.failAt(p.At, "it in one file", "policy %s is given twice", shorten(p.Name))
+			}
+			d.policies[p.Name] = true
+		}
+		d.defaultPolicy(all)
 	case *[]Remote:
 		for i := range *all {
 			r := &(*all)[i]

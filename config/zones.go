@@ -80,6 +80,15 @@ type Settings struct {
 	// ForwardUpdates sends UPDATE messages on to the primaries of the zone (RFC 2136 §6).
 	ForwardUpdates bool `yaml:"forward-updates" default:"false"`
 
+	// DNSSEC is the policy by which the zone is signed, or off. auto signs by the policy default what is written here (zone files, UPDATE), if it is not signed already, and leaves what comes from primaries as it is.
+	DNSSEC string `yaml:"dnssec" default:"auto" ref:"policy"`
+	// Validate checks the signatures of what comes in: verify where there are some, require that there are, or off.
+	Validate string `yaml:"validate" default:"off" oneof:"off|verify|require"`
+	// Parent says how the zone deals with the zone above it.
+	Parent Parent `yaml:"parent"`
+	// Children says what the zone takes from those below it.
+	Children Children `yaml:"children"`
+
 	// ZONEMD checks the digest of the zone (RFC 8976) in what comes in: verify where there is one, require that there is one, or off.
 	ZONEMD string `yaml:"zonemd" default:"off" oneof:"off|verify|require"`
 	// Gate says what no version may be like.
