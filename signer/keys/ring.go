@@ -1,0 +1,109 @@
+package keys
+
+import (
+	"time"
+
+	"onoma/dns"
+)
+
+// Role is what a key is for; a CSK has both.
+type Role uint8
+
+// The roles of keys.
+const (
+	KSK Role = 1 << iota
+	ZSK
+	CSK = KSK | ZSK
+)
+
+// State is how far a record is known to the world's caches.
+type State uint8
+
+// The states: nobody has it; it is published, and some may not have it yet; all have it; it is withdrawn, and some may have it still.
+const (
+	Hidden State = iota
+	Rumoured
+	Omnipresent
+	Unretentive
+)
+
+// Record is one of the four records that a key has.
+type Record uint8
+
+// The records of a key: its DNSKEY, its signatures over the zone, its signature over the DNSKEY set, its DS at the parent.
+const (
+	DNSKEY Record = iota
+	ZRRSIG
+	KRRSIG
+	DS
+	records
+)
+
+// RecordState is a record's state and since when it is in it.
+type RecordState struct {
+	State State     `json:"state"`
+	Since time.Time `json:"since,omitzero"`
+}
+
+// Key is one key of a ring.
+type Key struct {
+	ID        string `json:"id"` // of the key store; other providers' keys have ids of their own
+	Algorithm uint8  `json:"algorithm"`
+	Tag       uint16 `json:"tag"`
+	Bits      int    `json:"bits,omitempty"`
+	RData     []byte `json:"dnskey"` // rdata of the DNSKEY
+	Role      Role   `json:"role"`
+	Goal      State  `json:"goal"`              // Omnipresent: it is to be in use; Hidden: it is to go
+	Standby   bool   `json:"standby,omitempty"` // published in advance, signs nothing
+	Lost      bool   `json:"lost,omitempty"`    // its private half is gone: it makes no signature any more
+	Urgent    bool   `json:"urgent,omitempty"`  // it goes without safety margins: somebody else may have it
+	Foreign   string `json:"foreign,omitempty"` // the provider whose key it is (RFC 8901)
+
+	Created time.Time            `json:"created,omitzero"`
+	Active  time.Time            `json:"active,omitzero"`  // since when it signs
+	Retired time.Time            `json:"retired,omitzero"` // since when its goal is Hidden
+	Removed time.Time            `json:"removed,omitzero"` // since when all its records are hidden again
+	Records [records]RecordState `json:"records"`
+	Parent  AtParent             `json:"parent,omitzero"`
+	// Elsewhere is since when all other providers' servers have this key in their DNSKEY sets (RFC 8901 §5.2).
+	Elsewhere time.Time `json:"elsewhere,omitzero"`
+}
+
+// AtParent is what is known of a key's DS.
+type AtParent struct {
+	Wanted   bool          `json:"wanted,omitempty"`  // it should be there
+	Changed  time.Time     `json:"changed,omitzero"`  // since when it should, or should not
+	Everyone time.Time     `json:"everyone,omitzero"` // since when all servers of the parent are known to have it
+	Nobody   time.Time     `json:"nobody,omitzero"`   // since when all are known not to have it
+	TTL      time.Duration `json:"ttl,omitempty"`     // the longest with which it was seen
+	Servers  int           `json:"servers,omitempty"` // that had it when asked last
+}
+
+// Ring is the keys of one zone and what caches may have of them. Its methods are not for several goroutines at once.
+type Ring struct {
+	zone     dns.Name
+	unsigned bool // the zone is to go unsigned, whatever the policy says
+	keys     []*Key
+	versions []*version // ascending by generation; the last is the wanted one
+	last     time.Time  // time of the last Step
+	parent   Parent     // as seen last
+	next     time.Time
+	waits    []Wait
+}
+
+// version is one state of what the zone publishes and of what its sets are signed by.
+type version struct {
+	Generation uint64    `json:"generation"`
+	Made       time.Time `json:"made,omitzero"`
+	Keys       []string  `json:"keys,omitempty"`         // ids in the DNSKEY set
+	KeySigners []string  `json:"key-signers,omitempty"`  // of the DNSKEY set
+	Signers    []string  `json:"zone-signers,omitempty"` // of everything else
+	CDS        []string  `json:"cds,omitempty"`          // keys whose DS is asked for
+	// TTLs that caches may hold the sets for: the longest seen while it was served.
+	KeyTTL  time.Duration `json:"key-ttl,omitempty"`
+	ZoneTTL time.Duration `json:"zone-ttl,omitempty"`
+	// KeysOut is since when no server has this DNSKEY set any more, SignersOut since when none has sets signed so.
+	KeysOut    time.Time     `json:"keys-out,omitzero"`
+	SignersOut time.Time     `json:"signers-out,omitzero"`
+	Margin     time.Duration `json:"margin,omitempty"` // safety on top, when it goes
+}
