@@ -1,5 +1,8 @@
-// Package dnssec is the cryptography of signed zones: the hash of NSEC3 owner
-// names (RFC 5155 §5).
+// Package dnssec is the cryptography of signed zones: keys and signatures (RFC
+// 4034, 5702, 6605, 8080), signed RRsets (RFC 4034 §3, RFC 4035 §5.3), DS and CDS
+// (RFC 4034 §5, RFC 8078), the hash of NSEC3 (RFC 5155 §5), digests of whole
+// zones (RFC 8976), and messages signed by public keys (RFC 2931).
 //
-// Its functions hold no state: any goroutine may call them.
+// It knows no clock, no network and no zone. Its functions hold no state, and its
+// values do not change: any goroutine may use them.
 package dnssec
