@@ -26,6 +26,7 @@ type Query struct {
 	End    int  // offset behind the question
 	EDNS   bool // an OPT record was there; the fields below are its
 	DO     bool // DNSSEC records wanted (RFC 3225)
+	CO     bool // compact denial of existence understood (RFC 9824 §5.1)
 	Vers   uint8
 	Size   uint16 // UDP payload size that the client can take, as it said
 	Opts   []byte // the options, checked: NextOption walks them without failing
@@ -144,7 +145,7 @@ func (q *Query) parseOPT(msg []byte, off int, r recordHead) error {
 	q.EDNS = true
 	q.Size = uint16(r.class)
 	q.Vers = uint8(r.ttl >> 16)
-	q.DO = r.ttl&ednsDO != 0
+	q.DO, q.CO = r.ttl&ednsDO != 0, r.ttl&ednsCO != 0
 	q.Opts = msg[r.data:r.end:r.end]
 	return nil
 }

@@ -16,6 +16,9 @@ const (
 	DenialNone  Denial = iota // none: the zone is not signed
 	DenialNSEC                // NSEC at the apex (RFC 4034 §4)
 	DenialNSEC3               // NSEC3PARAM at the apex, and its chain (RFC 5155)
+	// DenialCompact: the keys at the apex are signed and there is no chain, so that
+	// proofs are for an Online to make (RFC 9824).
+	DenialCompact
 )
 
 // chain is what a version knows of its denial of existence.
@@ -113,7 +116,15 @@ func (v *Version) derive() {
 		}
 	case v.apex.Flags&flagNSEC != 0:
 		c.denial = DenialNSEC
+	case v.hasSignedKeys():
+		c.denial = DenialCompact
 	}
+}
+
+// hasSignedKeys reports whether the apex has a DNSKEY RRset with signatures.
+func (v *Version) hasSignedKeys() bool {
+	keys, ok := v.Apex().slot(dns.TypeDNSKEY)
+	return ok && keys[2]&formSigned != 0
 }
 
 // NSECCover returns the node whose NSEC record matches or covers name: the

@@ -23,6 +23,7 @@ type Zone struct {
 	history atomic.Pointer[History] // of what that changed; nil: not kept
 
 	withdrawn atomic.Pointer[Version] // what would be the current version, while nothing is served
+	online    atomic.Pointer[Online]  // nil: nothing is signed when it is asked for
 }
 
 // New returns a zone that has no version yet.
