@@ -9,7 +9,12 @@ import (
 // or its others.
 func (e *Editor) open(name dns.Name, hashed bool) {
 	var buf [dns.MaxNameLen]byte
-	rel := e.v.relative(name.Append(buf[:0]))
+	e.openWire(name.Append(buf[:0]), hashed)
+}
+
+// openWire is open for a name in wire form.
+func (e *Editor) openWire(name []byte, hashed bool) {
+	rel := e.v.relative(name)
 	c := &e.cur
 	if c.open && c.hashed == hashed && string(c.rel) == string(rel) {
 		return

@@ -123,3 +123,56 @@ func (s *Space) HasBelow(t *Trie, k *Key, rel []byte) bool {
 	}
 	return ok
 }
+
+// WalkAfter returns a cursor over all leaves behind the name rel; with past, those
+// below rel are left out too.
+func (s *Space) WalkAfter(t *Trie, k *Key, rel []byte, past bool) Cursor {
+	k.Set(rel)
+	near := s.nearest(t, k)
+	if near.ref == 0 {
+		return Cursor{}
+	}
+	at, higher := maxKey, false // where k leaves the trie, and whether what is there comes behind it
+	if !equalNames(s.name(near.ref), rel) {
+		var other Key
+		other.Set(s.name(near.ref))
+		at = k.differ(&other)
+		higher = other.at(at) > k.at(at)
+		if at >= k.n {
+			higher = !past // names below rel, which is not there itself
+		}
+	}
+	if past {
+		at = min(at, k.n)
+	}
+	return s.walkBehind(t, k, at, higher)
+}
+
+// walkBehind descends along k up to position at, and returns a cursor over what
+// lies behind the way; what is at its end too, with higher set.
+func (s *Space) walkBehind(t *Trie, k *Key, at int, higher bool) Cursor {
+	w := Cursor{s: s, stack: make([]step, 0, 16)}
+	c := t.root
+	for c.isBranch() && c.offset() <= at {
+		if c.offset() == at && at >= k.n {
+			break // all below k
+		}
+		b := bit(k.at(c.offset()))
+		r := c.rank(b)
+		next := r
+		if c.word()&b != 0 {
+			next++
+		}
+		if n := uint32(c.size()); next < n {
+			w.stack = append(w.stack, step{from: c.ref + next, to: c.ref + n})
+		}
+		if c.word()&b == 0 {
+			return w
+		}
+		c = *s.twig(c, r)
+	}
+	if higher && c.ref != 0 {
+		w.stack = append(w.stack, step{0, 1, c})
+	}
+	return w
+}

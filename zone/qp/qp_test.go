@@ -413,3 +413,38 @@ func TestDiffAgainstModel(t *testing.T) {
 		}
 	})
 }
+
+func TestWalkAfterAgainstModel(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		w, m := NewWriter(&Space{}, false), model{}
+		var trie Trie
+		var k Key
+		for _, rel := range rapid.SliceOfN(rapid.Custom(func(t *rapid.T) []byte { return drawName(t, "name") }), 0, 30).Draw(t, "names") {
+			ref, b := w.Alloc(1 + len(rel))
+			b[0] = byte(copy(b[1:], rel))
+			l := Leaf{Ref: ref}
+			k.Set(rel)
+			w.Put(&trie, &k, l)
+			m.put(rel, l)
+		}
+		for range 10 {
+			rel, past := drawName(t, "after"), rapid.Bool().Draw(t, "past")
+			if len(m.names) > 0 && rapid.Bool().Draw(t, "known") {
+				rel = []byte(rapid.SampledFrom(m.names).Draw(t, "one"))
+			}
+			var want, got []string
+			for _, n := range m.names {
+				if compare([]byte(n), rel) > 0 && !(past && isAbove(rel, []byte(n))) {
+					want = append(want, n)
+				}
+			}
+			c := w.WalkAfter(&trie, &k, rel, past)
+			for l, ok := c.Next(); ok; l, ok = c.Next() {
+				got = append(got, string(w.Name(l)))
+			}
+			if !slices.EqualFunc(got, want, func(a, b string) bool { return compare([]byte(a), []byte(b)) == 0 }) {
+				t.Fatalf("after %q, past %v: got %q, expected %q", rel, past, got, want)
+			}
+		}
+	})
+}

@@ -1,0 +1,83 @@
+package zone
+
+import (
+	"bytes"
+	"fmt"
+
+	"onoma/dns"
+)
+
+// What follows changes whole sets, for who keeps a zone signed. Owners are names in
+// wire form, at or below the origin; packed rdata is as in [RRset.Packed], each
+// well-formed.
+
+// PutRRset makes packed, count records of rdata, the RRset of type t; its signatures
+// stay. With count 0 there is none.
+func (e *Editor) PutRRset(owner []byte, t dns.Type, ttl uint32, packed []byte, count int) error {
+	return e.putSet(owner, t, t == dns.TypeNSEC3, body{ttl, uint32(count), packed}, false)
+}
+
+// PutSigs makes packed, count records of rdata of RRSIG, the signatures that cover
+// the RRset of type t. With count 0 there are none.
+func (e *Editor) PutSigs(owner []byte, t dns.Type, ttl uint32, packed []byte, count int) error {
+	return e.putSet(owner, t, t == dns.TypeNSEC3, body{ttl, uint32(count), packed}, true)
+}
+
+func (e *Editor) putSet(owner []byte, t dns.Type, hashed bool, b body, sigs bool) error {
+	switch {
+	case e.spent:
+		return ErrSpent
+	case !e.v.has(owner):
+		return ErrOutOfZone
+	}
+	e.openWire(owner, hashed)
+	s := e.cur.find(t)
+	if s == nil {
+		if b.count == 0 {
+			return nil
+		}
+		if len(e.cur.sets) >= maxTypes {
+			return fmt.Errorf("putting %s: %w", t, ErrTypes)
+		}
+		s = e.cur.set(t)
+	}
+	p, ttl := &s.data, &s.ttl
+	if sigs {
+		p, ttl = &s.sigs, &s.sigTTL
+	}
+	if p.n == int(b.count) && (b.count == 0 || *ttl == b.ttl && bytes.Equal(p.buf, b.packed)) {
+		return nil
+	}
+	p.buf = append(p.buf[:0], b.packed...)
+	p.n, *ttl = int(b.count), b.ttl
+	e.cur.dirty = true
+	return nil
+}
+
+// Clear takes all records of a name away, NSEC3 records apart; with hashed, those and
+// what covers them.
+func (e *Editor) Clear(owner []byte, hashed bool) {
+	if e.spent || !e.v.has(owner) {
+		return
+	}
+	e.openWire(owner, hashed)
+	if len(e.cur.sets) > 0 {
+		e.cur.draft.reset()
+		e.cur.dirty = true
+	}
+}
+
+// Rechain has the look-ups of NSEC3 records in View go by the NSEC3PARAM record as it
+// has been edited so far, as those of the version will. Where it is another than
+// before that costs as much as the zone has names.
+func (e *Editor) Rechain() {
+	if e.spent {
+		return
+	}
+	e.close()
+	e.v.apex, _ = e.w.Find(&e.v.names, &e.key, nil)
+	if e.findChain() {
+		e.rechain()
+	}
+	e.sync()
+}
