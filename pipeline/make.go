@@ -112,28 +112,39 @@ func (m maker) edit(head *zone.Version, change func(*zone.Editor) error) (made, 
 		return made{}, errSlow
 	case err != nil:
 		return made{}, fmt.Errorf("changing %s: %w", m.spec.ID, err)
-	case !e.IsTouched():
+	case !e.IsTouched() && !m.isDue():
 		return made{}, nil
 	}
 	e.Bound(0)
+	if m.spec.Signer != nil {
+		return m.signed(head, e)
+	}
 	return m.finish(head, e)
 }
 
-// finish gives what e has made a serial number, and commits it.
-func (m maker) finish(head *zone.Version, e *zone.Editor) (made, error) {
+// number gives what e has made its serial number.
+func (m maker) number(head *zone.Version, e *zone.Editor, out *made) (byHand bool, err error) {
 	soa, ok := soaOf(e.Find(head.Origin()), head.Class())
 	if !ok {
-		return made{}, fmt.Errorf("changing %s: %w", m.spec.ID, zone.ErrNoSOA)
+		return false, fmt.Errorf("changing %s: %w", m.spec.ID, zone.ErrNoSOA)
 	}
 	own := dns.SOASerial(soa.Data)
-	out := made{}
-	var byHand bool
 	out.serial, byHand, out.note = m.spec.serial(m.c, head.Serial(), own, m.at)
 	if out.serial != own {
 		soa.Data = withSerial(soa.Data, out.serial)
 		if _, err := e.Add(soa); err != nil {
-			return made{}, fmt.Errorf("changing %s: %w", m.spec.ID, err)
+			return false, fmt.Errorf("changing %s: %w", m.spec.ID, err)
 		}
+	}
+	return byHand, nil
+}
+
+// finish makes a version of what e has made.
+func (m maker) finish(head *zone.Version, e *zone.Editor) (made, error) {
+	out := made{}
+	byHand, err := m.number(head, e, &out)
+	if err != nil {
+		return made{}, err
 	}
 	draft, err := e.Draft()
 	if err != nil {
@@ -143,30 +154,45 @@ func (m maker) finish(head *zone.Version, e *zone.Editor) (made, error) {
 	if out.delta.IsEmpty() || !byHand && isOnlySerial(&out.delta) {
 		return made{}, nil
 	}
-	if err := m.check(head, draft, &out); err != nil {
-		return made{}, err
-	}
-	if err := m.code(&out, draft); err != nil {
-		return made{}, err
-	}
-	out.next, err = e.Commit()
-	return out, err
+	return m.commit(head, e, draft, out, out.delta)
 }
 
-// check asks the rules that are quick.
-func (m maker) check(head, next *zone.Version, out *made) error {
-	if head != nil && !zone.IsNewer(out.serial, head.Serial()) && !m.mayGoBack() {
-		return m.refuse(m.spec.refuseSerial(head.Serial(), out.serial, m.at), &out.delta)
+// commit makes draft, which is what e is, the next version. The rules are asked about
+// own, which is what the authors have changed.
+func (m maker) commit(head *zone.Version, e *zone.Editor, draft *zone.Version, out made, own zone.Delta) (made, error) {
+	err := m.check(head, draft, &out, own)
+	if err == nil {
+		err = m.code(&out, draft)
 	}
-	if r := m.rules().Fast(m.spec.ID, head, next, out.delta); r != nil {
-		return m.refuse(r, &out.delta)
+	if err == nil {
+		out.next, err = e.Commit()
+	}
+	if err != nil {
+		return made{}, err
+	}
+	return out, nil
+}
+
+// check asks the rules that are quick about what the authors have changed.
+func (m maker) check(head, next *zone.Version, out *made, own zone.Delta) error {
+	if head != nil && !zone.IsNewer(out.serial, head.Serial()) && !m.mayGoBack() {
+		return m.refuse(m.spec.refuseSerial(head.Serial(), out.serial, m.at), &own)
+	}
+	var authored gate.Authored
+	if m.spec.Signer != nil {
+		authored = m.spec.isAuthored
+	}
+	if r := m.rules().Fast(m.spec.ID, head, next, own, authored); r != nil {
+		return m.refuse(r, &own)
 	}
 	return nil
 }
 
 // mayGoBack reports whether the serial number may be an older one: the whole zone
 // comes from elsewhere, knowing what is here.
-func (m maker) mayGoBack() bool { return m.c.KeepSerial && m.c.Replace != nil && m.c.Base != 0 }
+func (m maker) mayGoBack() bool {
+	return m.c.KeepSerial && m.c.Replace != nil && m.c.Base != 0 && m.spec.Signer == nil
+}
 
 // code brings the delta into the form for the database: within the version's row,
 // or staged where it is large, which takes long.
@@ -202,9 +228,18 @@ func (m maker) stage(out *made, write func(*store.Staging) error) error {
 
 // first makes the first version: its delta is all of it.
 func (m maker) first() (made, error) {
+	if m.spec.Signer != nil {
+		return m.signedFirst()
+	}
 	next := m.c.Replace
 	out := made{next: next, serial: next.Serial(), apart: true}
-	if err := m.check(nil, next, &out); err != nil {
+	return m.begin(out)
+}
+
+// begin brings a first version into the form for the database.
+func (m maker) begin(out made) (made, error) {
+	next := out.next
+	if err := m.check(nil, next, &out, zone.Delta{}); err != nil {
 		return made{}, err
 	}
 	if next.Stats().Records <= quickRecords {
@@ -231,6 +266,9 @@ func (m maker) first() (made, error) {
 // replace makes the version that has the content of another: where little changes
 // an edit of head, which shares memory with it and is cheap to publish.
 func (m maker) replace(head *zone.Version) (made, error) {
+	if m.spec.Signer != nil {
+		return m.signedReplace(head)
+	}
 	next := m.c.Replace
 	d := zone.Diff(head, next)
 	if n := len(d.Removed) + len(d.Added); n <= quickRecords && n <= head.Stats().Records/4 {
@@ -249,7 +287,7 @@ func (m maker) replace(head *zone.Version) (made, error) {
 		}
 		out.delta = withSOA(d, head, next)
 	}
-	if err := m.check(head, next, &out); err != nil {
+	if err := m.check(head, next, &out, out.delta); err != nil {
 		return made{}, err
 	}
 	out.next = next

@@ -35,17 +35,18 @@ func (s *ZoneSpec) keeps(c *zone.Change) bool {
 }
 
 // serial returns the number that a version after last gets whose change has its
-// own, and what the author should know. byHand: it is the change's own.
+// own, and what the author should know. byHand: it is the change's own. Zones that are
+// signed here have versions that no author makes: there their number is but a wish.
 func (s *ZoneSpec) serial(c *zone.Change, last, own uint32, at time.Time) (serial uint32, byHand bool, note string) {
-	if zone.IsNewer(own, last) && c.By.Door != zone.DoorRollback || s.keeps(c) {
+	if zone.IsNewer(own, last) && c.By.Door != zone.DoorRollback || s.keeps(c) && s.Signer == nil {
 		return own, true, ""
 	}
 	policy := s.Serial
 	if policy == SerialKeep {
-		policy = SerialIncrement // a rollback, whose author cannot say another one
+		policy = SerialIncrement // a rollback, or a signer, which cannot say another one
 	}
 	serial = policy.next(last, at)
-	if own != last && c.By.Door != zone.DoorRollback {
+	if own != last && c.By.Door != zone.DoorRollback && !(s.Signer != nil && c.KeepSerial) {
 		note = fmt.Sprintf("the change has the serial number %d, which is not newer than %d: %d is used instead", own, last, serial)
 	}
 	return serial, false, note

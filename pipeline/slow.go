@@ -6,6 +6,7 @@ import (
 	"slices"
 	"time"
 
+	"onoma/pipeline/gate"
 	"onoma/zone"
 )
 
@@ -126,7 +127,11 @@ func (m maker) checkSlow(head, next *zone.Version) error {
 	if !rules.IsSlow(m.c.By.Door) {
 		return nil
 	}
-	if r := rules.Slow(m.ctx, m.spec.ID, head, next, m.c.By.Door); r != nil {
+	j := gate.Judged{ID: m.spec.ID, Old: head, New: next, Brought: next, Door: m.c.By.Door, At: m.at}
+	if m.spec.Signer != nil {
+		j.Brought = m.c.Replace // next has other signatures, and no digest but our own
+	}
+	if r := rules.Slow(m.ctx, j); r != nil {
 		return m.refuse(r, nil)
 	}
 	return nil

@@ -34,7 +34,7 @@ func parse(t testing.TB, text string) *zone.Version {
 func fast(t testing.TB, r Rules, old, new string) *zone.Refusal {
 	t.Helper()
 	v, w := parse(t, old), parse(t, new)
-	return r.Fast(id, v, w, zone.Diff(v, w))
+	return r.Fast(id, v, w, zone.Diff(v, w), nil)
 }
 
 // hosts is n names with two records each.
@@ -67,10 +67,10 @@ func TestSemantics(t *testing.T) {
 		}
 	}
 	rules := Rules{}
-	if got := rules.Fast(id, nil, parse(t, bad), zone.Delta{}); got == nil || got.Rule != RuleSemantics || len(got.Findings) != 1 {
+	if got := rules.Fast(id, nil, parse(t, bad), zone.Delta{}, nil); got == nil || got.Rule != RuleSemantics || len(got.Findings) != 1 {
 		t.Errorf("a first version with an error: %v, expected a refusal with one finding", got)
 	}
-	if got := rules.Fast(id, nil, parse(t, top), zone.Delta{}); got != nil {
+	if got := rules.Fast(id, nil, parse(t, top), zone.Delta{}, nil); got != nil {
 		t.Errorf("a good first version: %v", got)
 	}
 }
@@ -142,7 +142,7 @@ func TestFastDoesNotAllocate(t *testing.T) {
 	old, now := parse(t, top+hosts(20)+"x A 192.0.2.9\n"), parse(t, top+hosts(20)+"y A 192.0.2.9\n")
 	d := zone.Diff(old, now)
 	if n := testing.AllocsPerRun(100, func() {
-		if r := rules.Fast(id, old, now, d); r != nil {
+		if r := rules.Fast(id, old, now, d, nil); r != nil {
 			t.Fatal(r)
 		}
 	}); n > 0 {
@@ -176,7 +176,7 @@ func TestZONEMD(t *testing.T) {
 		{"glue, hidden names and a signature", digested(top + "sub NS ns.sub\nns.sub A 192.0.2.1\nx.sub TXT x\n*.W MX 1 A.b\nw TYPE65280 \\# 1 00\n"), ZONEMDRequire, zone.DoorTransfer, ""},
 	} {
 		r := Rules{ZONEMD: c.rule}
-		got := r.Slow(t.Context(), id, nil, parse(t, c.text), c.door)
+		got := r.Slow(t.Context(), judged(id, nil, parse(t, c.text), c.door))
 		if (got == nil) != (c.want == "") || got != nil && (!strings.Contains(got.Error(), c.want) || got.Rule != RuleZONEMD) {
 			t.Errorf("%s: %v, expected %q", c.name, got, c.want)
 		}
@@ -184,6 +184,10 @@ func TestZONEMD(t *testing.T) {
 			t.Errorf("%s: IsSlow is %v", c.name, slow)
 		}
 	}
+}
+
+func judged(id zone.ID, old, now *zone.Version, door zone.Door) Judged {
+	return Judged{ID: id, Old: old, New: now, Brought: now, Door: door, At: time.Unix(1800000000, 0)}
 }
 
 // script returns a command that runs text in a shell.
@@ -211,7 +215,7 @@ func TestCommand(t *testing.T) {
 		{"knows its environment", script(`echo "$ONOMA_ZONE $ONOMA_VIEW $ONOMA_DOOR $ONOMA_OLD_SERIAL $ONOMA_SERIAL $(pwd)"; exit 1`), []string{"example. inside api 1 2 " + dir}},
 	} {
 		r := Rules{Command: c.command, Dir: dir}
-		got := r.Slow(t.Context(), zone.IDOf("inside", id.Name), old, now, zone.DoorAPI)
+		got := r.Slow(t.Context(), judged(zone.IDOf("inside", id.Name), old, now, zone.DoorAPI))
 		if (got == nil) != (c.want == nil) {
 			t.Errorf("%s: %v, expected %q", c.name, got, c.want)
 			continue
@@ -232,7 +236,7 @@ func TestCommandIsEnded(t *testing.T) {
 	dir := t.TempDir()
 	r := Rules{Command: script("sleep 600 & echo $! >child; echo waiting; wait"), Dir: dir, Timeout: 300 * time.Millisecond}
 	begun := time.Now()
-	got := r.Slow(t.Context(), id, nil, parse(t, top), zone.DoorAPI)
+	got := r.Slow(t.Context(), judged(id, nil, parse(t, top), zone.DoorAPI))
 	if got == nil || !strings.Contains(got.Reason, "was ended after 300ms") || !strings.Contains(got.Reason, "waiting") {
 		t.Errorf("%v, expected that its time was over and what it printed", got)
 	}
@@ -248,7 +252,7 @@ func TestCommandIsEnded(t *testing.T) {
 	}
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
-	if got := r.Slow(ctx, id, nil, parse(t, top), zone.DoorAPI); got == nil || !strings.Contains(got.Reason, "context canceled") {
+	if got := r.Slow(ctx, judged(id, nil, parse(t, top), zone.DoorAPI)); got == nil || !strings.Contains(got.Reason, "context canceled") {
 		t.Errorf("%v, expected that there was no time for it", got)
 	}
 }

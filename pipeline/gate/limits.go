@@ -9,7 +9,7 @@ import (
 )
 
 // limits refuses a change that takes away, or brings, more than it may.
-func (r *Rules) limits(id zone.ID, old, new *zone.Version, d zone.Delta) *zone.Refusal {
+func (r *Rules) limits(id zone.ID, old, new *zone.Version, d zone.Delta, authored Authored) *zone.Refusal {
 	if len(d.Removed) == 0 && !r.AddRecords.isSet() {
 		return nil
 	}
@@ -21,13 +21,32 @@ func (r *Rules) limits(id zone.ID, old, new *zone.Version, d zone.Delta) *zone.R
 			return refuse(id, RuleRemoval, "remove", gone, stats.Names, "names", r.RemoveNames)
 		}
 	}
+	all := stats.Records
+	if authored != nil && (r.RemoveRecords.exceeded(len(d.Removed), all/mostSigned) || r.AddRecords.exceeded(len(d.Added), all/mostSigned)) {
+		all = authoredOf(old, authored)
+	}
 	switch {
-	case r.RemoveRecords.exceeded(len(d.Removed), stats.Records):
-		return refuse(id, RuleRemoval, "remove", len(d.Removed), stats.Records, "records", r.RemoveRecords)
-	case r.AddRecords.exceeded(len(d.Added), stats.Records):
-		return refuse(id, RuleGrowth, "add", len(d.Added), stats.Records, "records", r.AddRecords)
+	case r.RemoveRecords.exceeded(len(d.Removed), all):
+		return refuse(id, RuleRemoval, "remove", len(d.Removed), all, "records", r.RemoveRecords)
+	case r.AddRecords.exceeded(len(d.Added), all):
+		return refuse(id, RuleGrowth, "add", len(d.Added), all, "records", r.AddRecords)
 	}
 	return nil
+}
+
+// mostSigned is how many times more records signing makes of a zone, at most: an
+// address with its NSEC, and the signatures of both by two keys of two algorithms
+// each, are 10. So changes that are small by far cost no walk of the zone.
+const mostSigned = 16
+
+// authoredOf counts the authors' records.
+func authoredOf(v *zone.Version, authored Authored) (n int) {
+	for r := range v.Records() {
+		if authored(&r) {
+			n++
+		}
+	}
+	return n
 }
 
 // refuse words the refusal of a change by a limit.

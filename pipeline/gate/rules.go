@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"time"
 
+	"onoma/dns"
 	"onoma/zone"
 )
 
@@ -51,6 +52,27 @@ func (z ZONEMD) String() string { return word(zonemdNames[:], int(z)) }
 func (z *ZONEMD) UnmarshalText(text []byte) error {
 	i, err := parseWord("zonemd", zonemdNames[:], string(text))
 	*z = ZONEMD(i)
+	return err
+}
+
+// DNSSEC says what is asked of the signatures in versions that come signed from
+// elsewhere, by transfer or from a file.
+type DNSSEC uint8
+
+// The degrees of DNSSEC.
+const (
+	DNSSECOff     DNSSEC = iota
+	DNSSECVerify         // a zone that is signed must be right in all of it
+	DNSSECRequire        // and it must be signed
+)
+
+// String returns the word that the configuration has for it.
+func (d DNSSEC) String() string { return word(zonemdNames[:], int(d)) }
+
+// UnmarshalText reads the word that the configuration has for it.
+func (d *DNSSEC) UnmarshalText(text []byte) error {
+	i, err := parseWord("dnssec", zonemdNames[:], string(text))
+	*d = DNSSEC(i)
 	return err
 }
 
@@ -103,10 +125,13 @@ type Rules struct {
 	Checks Checks
 
 	RemoveNames   Limit // names that lose all their records, of all names
-	RemoveRecords Limit // of all records, SOA and signatures included
+	RemoveRecords Limit // of all records, the SOA included, and signatures but where they are made here
 	AddRecords    Limit // likewise; a Share over 1 is more than doubling the zone
 
 	ZONEMD ZONEMD
+
+	DNSSEC  DNSSEC
+	Anchors []dns.Record // DS or DNSKEY records, one of which must fit a key of the zone, which then must be signed; none: the zone's own keys are trusted
 
 	Command []string      // is run with the zone on its standard input and must end with status 0; nil: none
 	Dir     string        // where the command runs
@@ -125,6 +150,8 @@ func (r *Rules) Validate() error {
 		return errors.Join(err, fmt.Errorf("checks are %v", r.Checks))
 	case int(r.ZONEMD) >= len(zonemdNames):
 		return errors.Join(err, fmt.Errorf("zonemd is %v", r.ZONEMD))
+	case int(r.DNSSEC) >= len(zonemdNames):
+		return errors.Join(err, fmt.Errorf("dnssec is %v", r.DNSSEC))
 	case len(r.Command) > 0 && r.Command[0] == "":
 		return errors.Join(err, errors.New("the command of the gate is empty, expected the path of a program"))
 	case r.Timeout < 0:
@@ -146,15 +173,20 @@ const (
 	RuleRemoval   = "removal-limit"
 	RuleGrowth    = "growth-limit"
 	RuleZONEMD    = "zonemd"
+	RuleDNSSEC    = "dnssec"
 	RuleCommand   = "command"
 )
 
+// Authored reports whether a record is an author's; nil: all are.
+type Authored func(*dns.Record) bool
+
 // Fast says why new must not follow old, nil where it may. It costs as much as
 // the change d, and does not allocate where all is well. A first version, where
-// old is nil, is checked as a whole and not limited; d is not looked at then.
-func (r *Rules) Fast(id zone.ID, old, new *zone.Version, d zone.Delta) *zone.Refusal {
+// old is nil, is checked as a whole and not limited; d is not looked at then. Of a
+// zone that is signed here, d and the limits are about the authors' records.
+func (r *Rules) Fast(id zone.ID, old, new *zone.Version, d zone.Delta, authored Authored) *zone.Refusal {
 	if old != nil {
-		if refusal := r.limits(id, old, new, d); refusal != nil {
+		if refusal := r.limits(id, old, new, d, authored); refusal != nil {
 			return refusal
 		}
 	}
@@ -193,26 +225,35 @@ func (r *Rules) semantics(id zone.ID, old, new *zone.Version, d zone.Delta) *zon
 
 // IsSlow reports whether there is something to do for Slow with what comes by a door.
 func (r *Rules) IsSlow(door zone.Door) bool {
-	return len(r.Command) > 0 || r.digests(door)
+	return len(r.Command) > 0 || (r.ZONEMD != ZONEMDOff || r.DNSSEC != DNSSECOff) && comesWhole(door)
 }
 
-// digests reports whether ZONEMD counts for what comes by a door: those by which
-// zones come whole from who has made their digest.
-func (r *Rules) digests(door zone.Door) bool {
-	return r.ZONEMD != ZONEMDOff && (door == zone.DoorTransfer || door == zone.DoorFile)
+// comesWhole reports whether digests and signatures count for what comes by a door:
+// those by which zones come whole from who has made them.
+func comesWhole(door zone.Door) bool { return door == zone.DoorTransfer || door == zone.DoorFile }
+
+// Judged is what Slow judges.
+type Judged struct {
+	ID       zone.ID
+	Old, New *zone.Version // Old may be nil
+	// Brought is what has come, where New is that and signed here; nil: of what has
+	// come digests and signatures are not known.
+	Brought *zone.Version
+	Door    zone.Door
+	At      time.Time
 }
 
-// Slow says why new must not follow old, nil where it may. It may take long: it
-// goes over the whole zone and waits for the command. old may be nil. Where ctx
-// ends the version is refused.
-func (r *Rules) Slow(ctx context.Context, id zone.ID, old, new *zone.Version, door zone.Door) *zone.Refusal {
-	if r.digests(door) {
-		if refusal := r.digest(id, new); refusal != nil {
+// Slow says why a version must not follow another, nil where it may. It may take long:
+// it goes over the whole zone and waits for the command. Where ctx ends the version is
+// refused.
+func (r *Rules) Slow(ctx context.Context, j Judged) *zone.Refusal {
+	if comesWhole(j.Door) && j.Brought != nil {
+		if refusal := r.digest(j.ID, j.Brought); refusal != nil {
 			return refusal
 		}
 	}
 	if len(r.Command) > 0 {
-		return r.command(ctx, id, old, new, door)
+		return r.command(ctx, j.ID, j.Old, j.New, j.Door)
 	}
 	return nil
 }
