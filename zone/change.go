@@ -41,6 +41,8 @@ const (
 	DoorAPI      Door = "api"      // the control socket, and what is built on it
 	DoorRollback Door = "rollback" // back to an earlier version
 	DoorSigner   Door = "signer"   // DNSSEC records that follow from the others
+
+	DoorDelegation Door = "delegation" // a child's CDS, CDNSKEY or CSYNC, RFC 7344 and RFC 7477
 )
 
 // Author says who makes a change, by which door, and why.

@@ -85,6 +85,26 @@ func (v *Version) Floor(name []byte) Node {
 	return v.node(l, ok)
 }
 
+// From yields the nodes behind name in canonical order, whether name is there or not;
+// cuts or not, NSEC3 owners left out. It starts at the cost of a look-up.
+func (v *Version) From(name []byte) iter.Seq[Node] {
+	return func(yield func(Node) bool) {
+		if !v.has(name) {
+			return
+		}
+		var k, from qp.Key
+		rel := v.relative(name)
+		last, _, ok := v.sp.Floor(&v.names, &k, rel, false)
+		if !ok {
+			return
+		}
+		c := v.sp.WalkFrom(&v.names, &from, v.sp.Name(last))
+		c.Next() // last itself: name, or what lies before it
+		for l, ok := c.Next(); ok && yield(Node{v, l}); l, ok = c.Next() {
+		}
+	}
+}
+
 // Records yields all records, the SOA first, then in canonical order of their
 // names and by type, an RRset's signatures right behind it. The rdata lies in
 // the version's memory and must not be changed.
