@@ -2,16 +2,19 @@ package keyfile
 
 import (
 	"bytes"
+	"encoding/binary"
 	"fmt"
 	"strconv"
 	"strings"
 	"time"
+
+	"onoma/dns"
+	"onoma/dns/dnssec"
 )
 
 // State is what BIND's key manager keeps of a key beside its times, in a .state
 // file.
 type State struct {
-	Length   int // of the key, in bits
 	Lifetime time.Duration
 	KSK, ZSK bool
 	// How far caches may have the parts of the zone that depend on the key.
@@ -78,8 +81,6 @@ func ParseState(file string, text []byte, m *Meta) error {
 
 func (m *Meta) readState(file string, f field, s *State) (err error) {
 	switch f.name {
-	case "Length":
-		s.Length, err = f.number(file, 1<<16)
 	case "Lifetime":
 		var seconds int
 		seconds, err = f.number(file, 1<<32)
@@ -149,7 +150,7 @@ func AppendState(dst []byte, p *Public, m *Meta) []byte {
 	b, s := bytes.NewBuffer(dst), m.State
 	yes := map[bool]string{true: "yes", false: "no"}
 	fmt.Fprintf(b, "; This is the state of key %d, for %s\n", p.Key.KeyTag(), p.Name)
-	fmt.Fprintf(b, "Algorithm: %d\nLength: %d\nLifetime: %d\n", p.Key.Algorithm, s.Length, int64(s.Lifetime/time.Second))
+	fmt.Fprintf(b, "Algorithm: %d\nLength: %d\nLifetime: %d\n", p.Key.Algorithm, bits(p.Key), int64(s.Lifetime/time.Second))
 	if m.Predecessor != 0 {
 		fmt.Fprintf(b, "Predecessor: %d\n", m.Predecessor)
 	}
@@ -174,4 +175,23 @@ func AppendState(dst []byte, p *Public, m *Meta) []byte {
 		}
 	}
 	return b.Bytes()
+}
+
+// bits is the size of a key, as BIND counts it.
+func bits(k dns.DNSKEY) int {
+	switch k.Algorithm {
+	case dnssec.ECDSAP256SHA256, dnssec.ED25519:
+		return 256
+	case dnssec.ECDSAP384SHA384:
+		return 384
+	case dnssec.ED448:
+		return 456
+	}
+	exponent := 1 // RFC 3110 §2: how long it is, then it, then the modulus
+	if len(k.PublicKey) > 3 && k.PublicKey[0] == 0 {
+		exponent = 3 + int(binary.BigEndian.Uint16(k.PublicKey[1:]))
+	} else if len(k.PublicKey) > 0 {
+		exponent += int(k.PublicKey[0])
+	}
+	return 8 * max(0, len(k.PublicKey)-exponent)
 }
