@@ -41,6 +41,8 @@ type Config struct {
 	Servers []Remote `yaml:"servers"`
 	// Access is lists of clients, named once: addresses, prefixes, key:NAME, PREFIX+key:NAME, and other lists.
 	Access []AccessList `yaml:"access"`
+	// Lookups says how the server itself looks up names: those of parents' servers, of children's, and of secondaries.
+	Lookups Lookups `yaml:"lookups"`
 	// DNSSEC says where private keys are kept.
 	DNSSEC DNSSEC `yaml:"dnssec"`
 	// Policies say how zones are signed. The one named default is there in any case; the settings of one that is given here take the place of its own.

@@ -19,6 +19,16 @@ const (
 	PolicyDefault = "default"
 )
 
+// Lookups is a small resolver that the server has for itself.
+type Lookups struct {
+	// RootHints is a file of root servers like IANA's named.root; without it those of the Internet. Where some have loopback addresses, others may have such, too.
+	RootHints string `yaml:"root-hints" path:"file" restart:"true"`
+	// TrustAnchor is a file of DS or DNSKEY records of the root; without it those of the Internet.
+	TrustAnchor string `yaml:"trust-anchor" path:"file" restart:"true"`
+	// Port is that of all servers that are found by name; another than 53 is for labs.
+	Port int `yaml:"port" default:"53" range:"1..65535" restart:"true"`
+}
+
 // DNSSEC is where private keys are kept.
 type DNSSEC struct {
 	// Keys is the directory of private keys; the directory keys in the data directory without it.

@@ -82,6 +82,8 @@ type Settings struct {
 
 	// DNSSEC is the policy by which the zone is signed, or off. auto signs by the policy default what is written here (zone files, UPDATE), if it is not signed already, and leaves what comes from primaries as it is.
 	DNSSEC string `yaml:"dnssec" default:"auto" ref:"policy"`
+	// New says that nobody has served the zone before: no cache can have anything unsigned of it, so that the parent is told of its keys at once.
+	New bool `yaml:"new" default:"false"`
 	// Validate checks the signatures of what comes in: verify where there are some, require that there are, or off.
 	Validate string `yaml:"validate" default:"off" oneof:"off|verify|require"`
 	// Parent says how the zone deals with the zone above it.
