@@ -7,8 +7,9 @@ import (
 
 // cname answers with the alias at sname and goes to its target.
 func (w *worker) cname(node zone.Node, synthesised bool) bool {
+	w.fate = fateAlias
 	set, ok := node.RRset(dns.TypeCNAME)
-	if !ok || !w.need(dns.SectionAnswer, w.here(0), set) {
+	if !ok || !w.give(set, synthesised) {
 		return false
 	}
 	if synthesised {

@@ -4,6 +4,7 @@ import (
 	"testing"
 
 	"onoma/transport"
+	"onoma/zone"
 )
 
 // mixed is a zone with something of everything, whatever its name.
@@ -61,6 +62,7 @@ func TestAnswersDoNotAllocate(t *testing.T) {
 		"unsigned": func() *Server { return serve(t, Options{NSID: []byte("a"), Version: "1"}, load(t, "example.", mixed)) },
 		"nsec":     func() *Server { return serve(t, Options{}, loadSigned(t, "example.", mixed, chainNSEC)) },
 		"nsec3":    func() *Server { return serve(t, Options{}, loadSigned(t, "example.", mixed, chainNSEC3)) },
+		"compact":  func() *Server { return compactServer(t, Options{}, onRequest{outcome: zone.Refused}) },
 		"optout":   func() *Server { return serve(t, Options{}, loadSigned(t, "example.", mixed, chainOptOut)) },
 	} {
 		t.Run(kind, func(t *testing.T) {

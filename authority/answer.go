@@ -53,7 +53,12 @@ func (w *worker) findZone() bool {
 // unless the chain leads elsewhere meanwhile.
 func (w *worker) useZone(z *zone.Zone) {
 	if z != w.zone {
-		w.zone, w.v = z, z.Current()
+		w.zone, w.v, w.online = z, z.Current(), nil
+		if w.v != nil && w.v.Denial() == zone.DenialCompact {
+			w.online = z.Online()
+		}
+		// RFC 9824 §5.1: told in all responses of a zone to which it applies.
+		w.co = w.co || w.q.CO && w.compact()
 	}
 }
 
@@ -108,11 +113,16 @@ func (w *worker) found(node zone.Node) bool {
 		if w.signatures(node, synthesised) {
 			return false
 		}
+	case dns.TypeNSEC:
+		if w.online != nil {
+			w.nsec(node)
+			return false
+		}
 	}
 	if set, ok := node.RRset(w.q.Type); ok {
 		w.fate = fateAnswer
 		if !w.brought(node, set, synthesised) {
-			w.need(dns.SectionAnswer, w.here(0), set)
+			w.give(set, synthesised)
 		}
 		if synthesised {
 			w.owe(proofWildcard)
@@ -140,15 +150,16 @@ func (w *worker) brought(node zone.Node, set zone.RRset, synthesised bool) bool 
 // 8482 §4.1, §4.4); over TCP with all of them.
 func (w *worker) any(node zone.Node, synthesised bool) {
 	none := true
+	w.fate = fateAnswer
 	for set := range node.RRsets() {
 		none = false
 		if !w.brought(node, set, synthesised) {
-			w.need(dns.SectionAnswer, w.here(0), set)
+			w.give(set, synthesised)
 		}
 		if w.full || !w.tcp {
 			break
 		}
-		if sigs, ok := set.Sigs(); ok && !w.q.DO {
+		if sigs, ok := set.Sigs(); ok && !w.q.DO && (!synthesised || w.online == nil) {
 			// RFC 4035 §3.1: without DO, signatures are RRsets like any other.
 			w.need(dns.SectionAnswer, w.here(0), sigs)
 		}
@@ -160,13 +171,16 @@ func (w *worker) any(node zone.Node, synthesised bool) {
 	case synthesised:
 		w.owe(proofWildcard)
 	}
-	w.fate = fateAnswer
 }
 
 // signatures answers QTYPE RRSIG, and reports whether there is anything to
 // answer. RFC 4034 §3: each signature has the TTL of what it covers, so that
 // these are not one RRset in the sense of RFC 2181 §5.2.
 func (w *worker) signatures(node zone.Node, synthesised bool) bool {
+	if w.online != nil && (synthesised || node.IsENT()) {
+		w.signatureOfNSEC(node)
+		return true
+	}
 	some := false
 	for set := range node.RRsets() {
 		if sigs, ok := set.Sigs(); ok {
@@ -198,7 +212,10 @@ func (w *worker) nodata(synthesised bool) {
 // 8020). The code is that of the last name of a chain (RFC 6604 §3).
 func (w *worker) nxdomain() {
 	w.fate = fateNXDomain
-	w.rcode = dns.RCodeNXDomain
+	if !w.compact() || w.q.CO {
+		// RFC 9824 §3.1: else the NSEC tells it, to a client that wants DNSSEC.
+		w.rcode = dns.RCodeNXDomain
+	}
 	w.soa()
 	w.owe(proofNameError)
 }

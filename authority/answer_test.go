@@ -27,6 +27,8 @@ var rewrite = flag.Bool("rewrite", false, "write the answers in testdata anew; r
 //	options nsid=TEXT version=TEXT hostname=TEXT max-udp=N agent=NAME
 //	zone NAME                   the zone, as a master file, follows
 //	zone NAME nsec|nsec3|optout likewise, to be signed (see sign_test.go)
+//	zone NAME compact           likewise, and denials are signed when asked for
+//	zone NAME compact nobody    likewise, and there is nobody to do that
 //	without NAME                a zone that has no version
 //	ask NAME TYPE [WORD ...]    the answer follows
 //
@@ -144,7 +146,11 @@ func (s *script) zone(t *testing.T, words []string, text string) *zone.Zone {
 			s.hashed[string(dns.AppendBase32Hex(nil, nsec3Hash(up)))] = up.String()
 		}
 	}
-	return publish(t, words[0], records)
+	z := publish(t, words[0], records)
+	if len(words) == 2 && words[1] == string(noChain) {
+		z.SignOnline(onRequest{origin: origin})
+	}
+	return z
 }
 
 func (s *script) ask(t *testing.T, words []string) {
@@ -219,6 +225,9 @@ func showEDNS(e *dns.EDNS) string {
 	}
 	if e.DO {
 		b.WriteString(" do")
+	}
+	if e.CO {
+		b.WriteString(" co")
 	}
 	if o, ok := e.Option(dns.OptionNSID); ok {
 		fmt.Fprintf(&b, " nsid %q", o.Data)

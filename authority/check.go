@@ -15,6 +15,7 @@ var (
 	edeType        = &dns.EDE{Code: dns.EDENotSupported, Text: "query type not supported"}
 	edeInvalidType = &dns.EDE{Code: dns.EDEInvalidQueryType}
 	edeOption      = &dns.EDE{Code: dns.EDEOther, Text: "malformed EDNS option"}
+	edeUnsigned    = &dns.EDE{Code: dns.EDEOther, Text: "no signature can be made at the moment"}
 	edeCollision   = &dns.EDE{Code: dns.EDEOther, Text: "no NSEC3 record proves it"}
 )
 

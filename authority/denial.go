@@ -43,6 +43,9 @@ func (w *worker) owe(kind proofKind) {
 	if !w.q.DO || w.v.Denial() == zone.DenialNone {
 		return
 	}
+	if w.v.Denial() == zone.DenialCompact && (w.online == nil || kind == proofWildcard) {
+		return // nobody to make it, or none needed: the expansion has a signature of its own
+	}
 	m := &w.m
 	p := &w.proof[w.proofs]
 	w.proofs++
@@ -65,10 +68,15 @@ func (w *worker) owe(kind proofKind) {
 func (w *worker) prove() bool {
 	for i := w.proofs - 1; i >= 0 && !w.full; i-- {
 		p := &w.proof[i]
-		if p.v.Denial() == zone.DenialNSEC {
+		switch p.v.Denial() {
+		case zone.DenialNSEC:
 			w.proveNSEC(p)
-		} else if !w.proveNSEC3(p) {
-			return false
+		case zone.DenialCompact:
+			w.proveCompact(p)
+		default:
+			if !w.proveNSEC3(p) {
+				return false
+			}
 		}
 	}
 	return true

@@ -8,7 +8,7 @@
 //
 // What an answer consists of is decided in one place each: the algorithm in
 // answer.go, aliases in alias.go, delegations in referral.go, proofs of absence
-// in denial.go and nsec3.go, the limits of the message in reply.go, whatever is
+// in denial.go, nsec3.go and compact.go, the limits of the message in reply.go, whatever is
 // not a question about a zone in check.go and chaos.go, EDNS options in
 // options.go, and whether the client gets the answer at all in limit.go.
 //
@@ -25,5 +25,5 @@
 // (DNAME), 6891 (EDNS), 7314 (EXPIRE), 7828 (keepalive), 7830 and 8467 (padding),
 // 7873 and 9018 (cookies), 8020, 8482 (ANY), 8914 (extended errors), 8945 (TSIG),
 // 9103 (transfers over TLS), 9471 (glue), 9567 (report channel), 9609 (priming), 9619 (one
-// question), 9660 (ZONEVERSION).
+// question), 9660 (ZONEVERSION), 9824 (compact denial).
 package authority

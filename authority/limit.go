@@ -15,24 +15,15 @@ var edeLimited = &dns.EDE{Code: dns.EDERateLimited, Text: "too many queries from
 // nothing, from which a real client learns to come again: with the cookie that
 // it gets, or else over TCP. Over a connection it is refused.
 func (w *worker) admit(dst []byte) bool {
+	if w.isLetOut() {
+		return true
+	}
+	w.stats.limited[w.class].add()
 	switch {
-	case w.srv.limiter == nil || !w.tcp && w.standing.Proves():
-		return true // RFC 7873 §5.2.5: no forged address
 	case w.tcp:
-		if w.srv.limiter.CheckStream(w.tq.Client.Addr(), w.now()) != rrl.Send {
-			w.stats.limited[rrl.Stream].add()
-			w.empty(dst, dns.RCodeRefused, edeLimited)
-		}
+		w.empty(dst, dns.RCodeRefused, edeLimited)
 		return true
-	}
-	class, name := w.kind()
-	verdict := w.srv.limiter.Check(w.tq.Client.Addr(), class, name, w.now())
-	if verdict == rrl.Send {
-		return true
-	}
-	w.stats.limited[class].add()
-	switch {
-	case verdict == rrl.Drop:
+	case w.verdict == rrl.Drop:
 		return false
 	case w.standing != cookie.None && w.q.EDNS:
 		w.empty(dst, dns.RCodeBadCookie, nil) // RFC 7873 §5.2.3
@@ -42,6 +33,35 @@ func (w *worker) admit(dst []byte) bool {
 	}
 	w.stats.slipped.add()
 	return true
+}
+
+// judgement is what the limiter has said about an answer.
+type judgement struct {
+	judged  bool
+	verdict rrl.Verdict
+	class   rrl.Class
+}
+
+// isLetOut asks the limiter, once for an answer: at its end, or before work is
+// done for it that the limiter is there to spare. RFC 7873 §5.2.5: a cookie of ours
+// says that the address is not forged.
+func (w *worker) isLetOut() bool {
+	if w.srv.limiter == nil || w.patient || !w.tcp && w.standing.Proves() {
+		return true
+	}
+	if !w.judged {
+		w.judged = true
+		w.verdict, w.class = w.judge()
+	}
+	return w.verdict == rrl.Send
+}
+
+func (w *worker) judge() (rrl.Verdict, rrl.Class) {
+	if w.tcp {
+		return w.srv.limiter.CheckStream(w.tq.Client.Addr(), w.now()), rrl.Stream
+	}
+	class, name := w.kind()
+	return w.srv.limiter.Check(w.tq.Client.Addr(), class, name, w.now()), class
 }
 
 // empty makes the answer one without records.

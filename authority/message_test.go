@@ -136,6 +136,8 @@ func setEDNS(t testing.TB, e *dns.EDNS, key, value string) {
 	case "edns":
 	case "do":
 		e.DO = true
+	case "co":
+		e.CO = true
 	case "nsid":
 		e.Options = append(e.Options, dns.Option{Code: dns.OptionNSID})
 	case "option":

@@ -138,6 +138,9 @@ func (w *worker) opt() {
 	if w.q.DO {
 		flags = dns.EDNSFlagDO // RFC 3225 §3: copied
 	}
+	if w.co {
+		flags |= dns.EDNSFlagCO
+	}
 	free := w.limit() - w.b.Len() - optLen
 	opts := w.appendWishes(w.opts[:0])
 	if w.ede != nil {

@@ -119,9 +119,13 @@ func (w *worker) putSigs(s dns.Section, p *place, set zone.RRset, maxTTL uint32)
 // putPlain adds all records of set or none. Behind the first one p is where that
 // has its owner name.
 func (w *worker) putPlain(s dns.Section, p *place, set zone.RRset, maxTTL uint32) bool {
+	return w.packed(s, p, set.Type(), min(set.TTL(), maxTTL), set.Packed())
+}
+
+// packed is putPlain for rdata as zone.RRset.Packed has it.
+func (w *worker) packed(s dns.Section, p *place, t dns.Type, ttl uint32, rest []byte) bool {
 	m, before := w.b.Mark(), *p
-	t, ttl := set.Type(), min(set.TTL(), maxTTL)
-	for rest := set.Packed(); len(rest) > 0; {
+	for len(rest) > 0 {
 		end := 2 + int(binary.BigEndian.Uint16(rest))
 		if !w.record(s, p, t, ttl, rest[2:end]) {
 			w.b.Rollback(m)

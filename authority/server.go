@@ -68,6 +68,7 @@ type Server struct {
 	notices   func(Notice) NoticeVerdict
 	expires   func(string, dns.Name) (time.Duration, bool)
 	replies   replies
+	patients  patients
 
 	maxUDP   int
 	nsid     []byte // as an option in wire form, nil: none

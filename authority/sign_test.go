@@ -6,6 +6,7 @@ import (
 
 	"onoma/dns"
 	"onoma/dns/dnssec"
+	"onoma/zone"
 )
 
 // chainKind is how a test zone denies.
@@ -15,6 +16,7 @@ const (
 	chainNSEC   chainKind = "nsec"
 	chainNSEC3  chainKind = "nsec3"
 	chainOptOut chainKind = "optout"
+	noChain     chainKind = "compact" // what is denied is signed by onRequest
 )
 
 // signer signs test zones so that a reader can see what was sent: the records
@@ -36,18 +38,50 @@ func sign(records []dns.Record, kind chainKind) []dns.Record {
 		}
 	}
 	s.out = append(s.out, records...)
-	if kind != chainNSEC {
+	if kind == chainNSEC3 || kind == chainOptOut {
 		param := dns.NSEC3PARAM{Hash: dnssec.NSEC3SHA1}
 		s.out = append(s.out, dns.Record{Name: s.origin, Type: dns.TypeNSEC3PARAM, Class: dns.ClassIN, Data: param.RData()})
 	}
 	s.gather()
 	s.signSets()
-	if kind == chainNSEC {
+	switch kind {
+	case chainNSEC:
 		s.nsec()
-	} else {
+	case chainNSEC3, chainOptOut:
 		s.nsec3(kind == chainOptOut)
 	}
 	return s.out
+}
+
+// onRequest signs whatever it is asked to, in no way worth a look. An outcome
+// other than Signed is what it says instead; the first fail times.
+type onRequest struct {
+	origin  dns.Name
+	outcome zone.Signing
+	asked   *int
+	known   *bool
+	patient bool // says Later to who is not
+}
+
+func (o onRequest) Sign(dst []byte, set *zone.Unsigned) ([]byte, zone.Signing) {
+	if o.asked != nil {
+		*o.asked++
+		*o.known = set.Known
+	}
+	if o.patient && !set.Patient {
+		return dst, zone.Later
+	}
+	if o.outcome != zone.Signed {
+		return dst, o.outcome
+	}
+	owner, _ := dns.NameFromWire(set.Owner)
+	labels := owner.NumLabels()
+	if owner.IsWildcard() {
+		labels--
+	}
+	sig := dns.RRSIG{TypeCovered: set.Type, Algorithm: 13, Labels: uint8(labels), OriginalTTL: set.TTL, Signer: o.origin, Signature: make([]byte, 64)}
+	data := sig.RData()
+	return append(append(dst, byte(len(data)>>8), byte(len(data))), data...), zone.Signed
 }
 
 // gather notes the names of the zone with their types and TTLs.

@@ -27,6 +27,10 @@ type worker struct {
 	reply
 	chain
 
+	made    made
+	patient bool // it answers what others had no time for
+	broken  bool // it has panicked
+
 	ready   *ready // nil until it is of use
 	unready bool   // this answer is to be made without it
 	ahead   *ahead // nil until it is of use
@@ -51,6 +55,11 @@ type reply struct {
 
 	elsewhere bool // somebody else answers, later
 
+	co       bool // the client is told that CO is understood
+	unsigned bool // a signature was not to be had
+	later    bool // ... by who cannot wait
+	judgement
+
 	glue      *dns.Fragment // what is ready of the addresses of hosts
 	glueShift int           // how far its pointers move
 	again     bool          // what was ready does not fit as a whole
@@ -58,10 +67,11 @@ type reply struct {
 
 // chain is the way of the question through aliases.
 type chain struct {
-	zone  *zone.Zone
-	v     *zone.Version
-	sname []byte // the name to be answered now
-	at    int    // where sname stands in the message, 0: not known
+	zone   *zone.Zone
+	v      *zone.Version
+	online zone.Online // what signs in the zone's name, where it has no proofs; mostly nil
+	sname  []byte      // the name to be answered now
+	at     int         // where sname stands in the message, 0: not known
 
 	links   int
 	visited [maxLinks + 1][]byte // names that were sname before
@@ -102,7 +112,10 @@ func (w *worker) Answer(dst []byte, tq *transport.Query) []byte {
 			return dst
 		}
 	default:
-		w.zones(tq, dst)
+		if w.zones(tq, dst) {
+			w.release()
+			return dst
+		}
 	}
 	out := dst
 	if w.admit(dst) {
@@ -114,20 +127,29 @@ func (w *worker) Answer(dst []byte, tq *transport.Query) []byte {
 }
 
 // zones answers from zones: with what is ready for it, or where that does not
-// fit as it is, record by record.
-func (w *worker) zones(tq *transport.Query, dst []byte) {
+// fit as it is, record by record. It reports whether somebody else answers, later.
+func (w *worker) zones(tq *transport.Query, dst []byte) bool {
 	w.unready, w.large = false, false
 	proven := w.answer()
 	if w.again {
+		judged := w.judgement
 		w.reset(tq)
+		w.judgement = judged
 		w.start(dst)
 		w.unready = true
 		proven = w.answer()
 	}
-	if !proven {
+	switch {
+	case w.later && w.srv.later(tq, w.made.set.Known):
+		return true
+	case w.unsigned:
+		w.restart(dst)
+		w.fail(dns.RCodeServFail, edeUnsigned)
+	case !proven:
 		w.restart(dst)
 		w.fail(dns.RCodeServFail, edeCollision)
 	}
+	return false
 }
 
 // reset forgets the query before.
@@ -136,12 +158,13 @@ func (w *worker) reset(tq *transport.Query) {
 	w.readOptions(tq)
 	w.tcp = tq.Proto != transport.UDP
 	w.links, w.proofs, w.sent = 0, 0, 0
-	w.zone, w.v = nil, nil
+	w.zone, w.v, w.online = nil, nil, nil
 }
 
 // release lets go of zones, so that an idle worker keeps no old version alive.
 func (w *worker) release() {
-	w.zone, w.v, w.table, w.tq = nil, nil, nil, nil
+	w.zone, w.v, w.online, w.table, w.tq = nil, nil, nil, nil, nil
+	w.made.set = zone.Unsigned{}
 	w.sig = signature{}
 	w.hosts = zone.RRset{}
 	w.m.Node, w.m.Encloser, w.m.Cut, w.m.DName, w.m.Wildcard = zone.Node{}, zone.Node{}, zone.Node{}, zone.Node{}, zone.Node{}
