@@ -1,0 +1,157 @@
+package online
+
+import (
+	"encoding/binary"
+	"slices"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"onoma/dns"
+	"onoma/dns/dnssec"
+	"onoma/zone"
+)
+
+// ZoneOptions say how one zone is signed online.
+type ZoneOptions struct {
+	Origin dns.Name
+	// Validity is how long a signature is good for at least when it is given out;
+	// 0: two days. It should exceed the TTLs of the zone.
+	Validity time.Duration
+}
+
+const defaultValidity = 48 * time.Hour
+
+// Zone signs for one zone. It implements zone.Online.
+type Zone struct {
+	signer   *Signer
+	origin   []byte // in lower case
+	validity uint32
+	share    bucket // for names that are not known
+	keys     atomic.Pointer[keyset]
+	counts   counters
+	slow     sync.Mutex // held where a slow key signs
+}
+
+var _ zone.Online = (*Zone)(nil)
+
+// keyset is the keys that sign now. It does not change.
+type keyset struct {
+	number uint64 // unlike that of any other set, of this zone and of others
+	keys   []*dnssec.Key
+	weight int64
+	slow   bool
+}
+
+// Zone returns a door for a zone, without keys.
+func (s *Signer) Zone(o ZoneOptions) *Zone {
+	if o.Validity <= 0 {
+		o.Validity = defaultValidity
+	}
+	z := &Zone{
+		signer: s, origin: []byte(o.Origin.Fold().Wire()),
+		validity: uint32(min(o.Validity, maxValidity) / time.Second),
+	}
+	z.share.init(shareOfZone)
+	return z
+}
+
+// maxValidity keeps times comparable as serial numbers (RFC 4034 §3.1.5).
+const maxValidity = 10 * 365 * 24 * time.Hour
+
+// SetKeys has keys sign from now on, all of them each set: those that sign the
+// zone's other records. With none, nothing is signed, hence not answered.
+func (z *Zone) SetKeys(keys []*dnssec.Key) {
+	if old := z.keys.Load(); old != nil && slices.Equal(old.keys, keys) {
+		return
+	}
+	k := &keyset{number: z.signer.keysets.Add(1), keys: slices.Clone(keys)}
+	for _, key := range keys {
+		k.weight += weight(key)
+		k.slow = k.slow || key.IsSlow()
+	}
+	z.keys.Store(k)
+}
+
+// weight is how much longer than one of P-256 a signature by k takes.
+func weight(k *dnssec.Key) int64 {
+	switch {
+	case k.IsSlow():
+		return 50
+	case k.Algorithm() == dnssec.ECDSAP384SHA384, k.Algorithm() == dnssec.ED448:
+		return 10
+	}
+	return 1
+}
+
+// Counts returns what has been counted for this zone.
+func (z *Zone) Counts() Counts { return z.counts.read() }
+
+// Sign implements zone.Online.
+func (z *Zone) Sign(dst []byte, set *zone.Unsigned) ([]byte, zone.Signing) {
+	keys := z.keys.Load()
+	if keys == nil || len(keys.keys) == 0 {
+		z.count(failed, 1)
+		return dst, zone.Refused
+	}
+	now := z.signer.clock()
+	from := begin(set.Owner, now)
+	var buf [materialRoom]byte
+	material := binary.BigEndian.AppendUint64(buf[:0], keys.number)
+	material = binary.BigEndian.AppendUint32(material, from)
+	material = binary.BigEndian.AppendUint16(material, uint16(set.Type))
+	material = appendRecords(binary.BigEndian.AppendUint32(material, set.TTL), set)
+	c := &z.signer.caches[made]
+	if set.Known {
+		c = &z.signer.caches[known]
+	}
+	k := c.key(material)
+	if sigs := c.find(k); sigs != nil {
+		z.count(hit, 1)
+		return append(dst, sigs...), zone.Signed
+	}
+	return z.miss(dst, set, keys, c, k, from, now)
+}
+
+// materialRoom has room for usual sets without allocating.
+const materialRoom = 1024
+
+// miss makes signatures, if that may be, and keeps them.
+func (z *Zone) miss(dst []byte, set *zone.Unsigned, keys *keyset, c *cache, k key, from uint32, now time.Time) ([]byte, zone.Signing) {
+	if keys.slow && !set.Patient {
+		z.count(later, 1)
+		return dst, zone.Later
+	}
+	if keys.slow {
+		z.slow.Lock()
+		defer z.slow.Unlock()
+		if sigs := c.find(k); sigs != nil { // somebody has made it meanwhile
+			return append(dst, sigs...), zone.Signed
+		}
+	}
+	if !z.pay(now.UnixNano(), keys.weight, set.Known) {
+		z.count(refused, 1)
+		return dst, zone.Refused
+	}
+	sigs, err := z.signatures(set, keys, from)
+	if err != nil {
+		z.count(failed, 1)
+		return dst, zone.Refused
+	}
+	z.count(signed, uint64(len(keys.keys)))
+	c.keep(k, sigs, from+period, uint32(now.Unix()))
+	return append(dst, sigs...), zone.Signed
+}
+
+// pay takes signatures from the budget. What is for names that are not known must
+// be left in their shares, too.
+func (z *Zone) pay(now, weight int64, known bool) bool {
+	s := z.signer
+	cost := s.cost * weight
+	return (known || z.share.take(now, cost) && s.others.take(now, cost)) && s.all.take(now, cost)
+}
+
+func (z *Zone) count(e event, n uint64) {
+	z.counts[e].Add(n)
+	z.signer.counts[e].Add(n)
+}
