@@ -238,3 +238,41 @@ func (p *Pipeline) blame(ctx context.Context, st *state, v store.Version, name d
 		}
 	})
 }
+
+// mostLooked is how many versions LastAuthor looks through.
+const mostLooked = 100_000
+
+// LastAuthor returns who has made the newest version of a zone above a number that is
+// not its signer's, with its number and its serial number; ok is false where all are
+// the signer's. Where that cannot be told any more there is an error.
+func (p *Pipeline) LastAuthor(ctx context.Context, id zone.ID, above uint64) (by zone.Author, number uint64, serial uint32, ok bool, err error) {
+	st, err := p.lookup(id)
+	if err != nil {
+		return by, 0, 0, false, err
+	}
+	below := uint64(0) // the newest
+	for page, looked := 50, 0; looked < mostLooked; page, looked = 1000, looked+page {
+		list, err := p.store.Log(ctx, st.row, below, page)
+		if err != nil {
+			return by, 0, 0, false, err
+		}
+		for i := range list {
+			v := &list[i]
+			if v.Number <= above {
+				return by, 0, 0, false, nil
+			}
+			if zone.Door(v.Door) != zone.DoorSigner {
+				e := entryOf(v)
+				return e.By, e.Number, e.Serial, true, nil
+			}
+			below = v.Number
+		}
+		if len(list) < page {
+			break
+		}
+	}
+	if below == above+1 {
+		return by, 0, 0, false, nil
+	}
+	return by, 0, 0, false, noVersion(fmt.Sprintf("of the versions of %s above %d not enough are kept to tell who has changed it", id, above))
+}

@@ -63,6 +63,9 @@ func (m maker) make(head *zone.Version, number uint64) (made, error) {
 		return made{}, fmt.Errorf("changing %s: %w: it was to be the first version, and there is version %d", m.spec.ID, zone.ErrConflict, number)
 	case m.c.Replace == nil && head == nil:
 		return made{}, fmt.Errorf("changing %s: %w", m.spec.ID, zone.ErrNoVersion)
+	case m.c.Replace == nil && m.spec.Signer != nil && m.rules().NeedsWhole(m.c.By.Door):
+		// What was left out when the zone was signed is in the digest, and signed.
+		return made{}, fmt.Errorf("changing %s: a digest or signatures are to be checked, for which all of the zone is needed: %w", m.spec.ID, zone.ErrUnfit)
 	case m.c.Replace == nil:
 		out, err = m.edit(head, m.c.Edit)
 	case !m.c.Replace.Origin().Equal(m.st.z.Origin()):

@@ -103,7 +103,8 @@ var errNotThere = errors.New("what the difference removes is not there")
 
 // apply makes the changes, strictly: who removes what is not there has another
 // zone than we have. The SOA record goes by being replaced.
-func (d *difference) apply(e *zone.Editor) error {
+// What a signer here owns is left out.
+func (d *difference) apply(e *zone.Editor, signer Signer) error {
 	var name dns.Name
 	for _, b := range d.chunks {
 		for len(b) > 0 {
@@ -112,6 +113,7 @@ func (d *difference) apply(e *zone.Editor) error {
 			op, r, b = cut(b, name)
 			name = r.Name
 			switch {
+			case owned(signer, &r):
 			case op == opAdd:
 				if _, err := e.Add(r); err != nil {
 					return err

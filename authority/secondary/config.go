@@ -20,6 +20,7 @@ type Zones interface {
 	Submit(ctx context.Context, changes ...zone.Change) ([]zone.Receipt, error)
 	// Head returns the newest version of a zone and its number.
 	Head(id zone.ID) (number uint64, v *zone.Version, ok bool)
+	// Where zones are signed here, it is Authors too.
 	// Zone returns what is served, so that it can be withdrawn; nil: unknown.
 	Zone(id zone.ID) *zone.Zone
 }
@@ -116,6 +117,8 @@ type ZoneConfig struct {
 	Backwards   Backwards
 	Timers      Timers
 	Limits      Limits
+	// Signer signs the zone here; nil: it is as the primaries have it.
+	Signer Signer
 	// Saved is what Options.Save was given last; nil: nothing is known.
 	Saved []byte
 }
@@ -141,7 +144,8 @@ type State struct {
 	Zone      zone.ID
 	Phase     Phase
 	HasZone   bool
-	Serial    uint32 // where HasZone is set
+	Serial    uint32 // where HasZone is set: as the primaries count, which for a zone that is signed here is not what is served
+	Signed    bool   // here
 	Expired   bool   // it is withdrawn
 	Primaries []Primary
 	Primary   netip.AddrPort // that was asked last

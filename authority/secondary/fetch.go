@@ -50,7 +50,7 @@ func (s *Secondary) fetch(ctx context.Context, a action) result {
 		done, ok := s.options.Turn(ctx, a.id)
 		if !ok {
 			r := result{elsewhere: true}
-			s.head(a.id, &r)
+			s.head(a.id, a.signer, a.source, &r)
 			return r
 		}
 		defer done()
@@ -62,8 +62,15 @@ func (s *Secondary) fetch(ctx context.Context, a action) result {
 	f.report = Report{Zone: a.id, Primary: a.primary, IXFR: a.task == taskIXFR}
 	if f.base != nil {
 		f.report.From = f.base.Serial()
+		if a.signer != nil {
+			f.a.source = a.source.from(s.options.Zones, a.id, f.number)
+			f.report.From = f.a.source.serial
+		}
 	} else if a.task == taskIXFR {
 		return result{whole: true} // somebody has taken the version away
+	}
+	if a.task == taskIXFR && a.signer != nil && !f.a.source.known {
+		return result{whole: true} // nobody knows what the primary's version was
 	}
 	r := f.run(ctx)
 	if ctx.Err() == nil { // else the server ends
@@ -158,7 +165,7 @@ func (f *fetching) begin() {
 	f.in = incoming{question: q, limits: f.a.limits}
 	f.diff, f.whole = difference{origin: f.a.id.Name}, nil
 	if f.a.task == taskIXFR {
-		f.in.question.Type, f.in.ours, f.in.sink = dns.TypeIXFR, f.base.Serial(), &f.diff
+		f.in.question.Type, f.in.ours, f.in.sink = dns.TypeIXFR, f.report.From, &f.diff
 		return
 	}
 	f.whole = newWholeZone(f.a.id.Name)
@@ -170,9 +177,9 @@ func (f *fetching) query() *dns.Message {
 	m := newQuery(f.in.question, true)
 	if f.a.task == taskIXFR {
 		soa := f.base.SOA()
-		m.Authority = []dns.Record{{
-			Name: f.a.id.Name, Type: dns.TypeSOA, Class: f.base.Class(), TTL: soa.TTL(), Data: slices.Clone(soa.First()),
-		}}
+		data := slices.Clone(soa.First())
+		dns.SetSOASerial(data, f.report.From)
+		m.Authority = []dns.Record{{Name: f.a.id.Name, Type: dns.TypeSOA, Class: f.base.Class(), TTL: soa.TTL(), Data: data}}
 	}
 	return m
 }
@@ -207,22 +214,31 @@ func (f *fetching) submit(ctx context.Context) result {
 		Zone: f.a.id, Base: f.number, First: f.number == 0, KeepSerial: true,
 		By: zone.Author{Door: zone.DoorTransfer, Name: "primary:" + f.a.primary.Addr.String()},
 	}
+	if f.a.signer != nil {
+		change.By.Comment = remarkOf(r.serial)
+	}
 	if f.whole != nil {
 		change.Replace = f.whole.version
 	} else {
 		change.Edit = func(e *zone.Editor) error {
-			bad = f.diff.apply(e)
+			bad = f.diff.apply(e, f.a.signer)
 			return bad
 		}
 	}
-	_, err := f.s.options.Zones.Submit(ctx, change)
-	f.s.head(f.a.id, &r)
+	receipts, err := f.s.options.Zones.Submit(ctx, change)
+	now := f.a.source
+	if err == nil {
+		now = source{number: receipts[0].Version, serial: r.serial, known: true}
+	}
+	f.s.head(f.a.id, f.a.signer, now, &r)
 	var refusal *zone.Refusal
 	switch {
 	case err == nil:
 		r.done = true
 	case bad != nil:
 		r.whole, r.err = true, bad
+	case change.Edit != nil && errors.Is(err, zone.ErrUnfit): // whose digest cannot be checked, say
+		r.whole, r.err = true, err
 	case errors.Is(err, zone.ErrConflict):
 		r.overrun, r.err = true, err
 	case errors.As(err, &refusal):
@@ -233,10 +249,17 @@ func (f *fetching) submit(ctx context.Context) result {
 	return r
 }
 
-// head notes what is here.
-func (s *Secondary) head(id zone.ID, r *result) {
-	if _, v, ok := s.options.Zones.Head(id); ok && v != nil {
-		r.have, r.ours, r.times = true, v.Serial(), timesOf(v)
+// head notes what is here. Of a zone that is signed here, before is what was known of
+// where a version came from.
+func (s *Secondary) head(id zone.ID, signer Signer, before source, r *result) {
+	number, v, ok := s.options.Zones.Head(id)
+	if !ok || v == nil {
+		return
+	}
+	r.have, r.ours, r.times = true, v.Serial(), timesOf(v)
+	if signer != nil {
+		r.source = before.from(s.options.Zones, id, number)
+		r.ours = r.source.serial
 	}
 }
 

@@ -406,7 +406,7 @@ func FuzzIncoming(f *testing.F) {
 		switch {
 		case ixfr && d.whole == nil:
 			e := build(t, 1, 3).Edit()
-			if err := d.apply(e); err != nil {
+			if err := d.apply(e, nil); err != nil {
 				e.Discard()
 				return
 			}

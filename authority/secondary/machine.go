@@ -65,6 +65,8 @@ type action struct {
 	id      zone.ID
 	primary Primary
 	limits  Limits
+	signer  Signer // nil: none
+	source  source // of what was here when the action began
 }
 
 // result is what has become of an action.
@@ -82,7 +84,8 @@ type result struct {
 	done   bool   // of a transfer: that version is served now
 	have   bool   // there is a version here, with the serial number ours
 	ours   uint32
-	times  times // of the version that is here
+	source source // of it, where it is signed here; ours is the primary's number then
+	times  times  // of the version that is here
 
 	expire    time.Duration // of the EXPIRE option (RFC 7314)
 	hasExpire bool
@@ -106,8 +109,10 @@ type member struct {
 	id     zone.ID
 	cfg    *ZoneConfig // without what is of this zone alone
 	have   bool
-	serial uint32
+	serial uint32 // as the primaries count
 	times  times
+	signer Signer
+	source source // where there is a signer
 
 	phase  Phase
 	task   task
@@ -150,9 +155,9 @@ const maxPrimaries = 64
 // while the server was down, on average: many of them are no storm.
 const startSpread = time.Millisecond
 
-// add begins to keep a zone, or goes on with other settings. have, serial and t
-// are of the version that is here.
-func (c *machine) add(cfg ZoneConfig, have bool, serial uint32, t times, now time.Time) {
+// add begins to keep a zone, or goes on with other settings. have, ours, source and
+// times of here are of the version that is here.
+func (c *machine) add(cfg ZoneConfig, here *result, now time.Time) {
 	if len(cfg.Primaries) > maxPrimaries {
 		cfg.Primaries = cfg.Primaries[:maxPrimaries]
 	}
@@ -160,12 +165,17 @@ func (c *machine) add(cfg ZoneConfig, have bool, serial uint32, t times, now tim
 		c.configure(old, cfg, now)
 		return
 	}
-	m := &member{id: cfg.ID, cfg: c.share(cfg), have: have, serial: serial, times: t, older: -1, at: -1}
+	have := here.have
+	m := &member{id: cfg.ID, cfg: c.share(cfg), signer: cfg.Signer, older: -1, at: -1}
+	m.took(here)
 	c.zones[cfg.ID] = m
 	c.use(cfg.Primaries, 1)
 	s, known := readSaved(cfg.Saved)
 	if known {
 		m.checked, m.expires, m.next, m.tries = s.checked, s.expires, s.next, s.tries
+	}
+	if known && s.source.number > 0 && m.signer == nil {
+		m.force = true // it was signed here, and has serial numbers that are not the primary's
 	}
 	switch {
 	case !have:
@@ -173,7 +183,7 @@ func (c *machine) add(cfg ZoneConfig, have bool, serial uint32, t times, now tim
 	case !known: // when it was fetched nobody knows
 		m.expires = now.Add(m.bounded().expire)
 		fallthrough
-	case !m.next.After(now):
+	case !m.next.After(now), m.force, m.isVague():
 		m.next = now.Add(time.Duration(c.random(int64(len(c.zones)) * int64(startSpread))))
 	case m.next.After(now.Add(m.bounded().refresh)): // the clock has been set back
 		m.next = now.Add(time.Duration(c.random(int64(m.bounded().refresh))))
@@ -185,7 +195,7 @@ func (c *machine) add(cfg ZoneConfig, have bool, serial uint32, t times, now tim
 // thousand with the same settings tend to come one after the other, and keep them
 // once.
 func (c *machine) share(cfg ZoneConfig) *ZoneConfig {
-	cfg.ID, cfg.Saved = zone.ID{}, nil
+	cfg.ID, cfg.Saved, cfg.Signer = zone.ID{}, nil, nil
 	if had := c.last; had == nil || had.Backwards != cfg.Backwards || had.Timers != cfg.Timers || had.Limits != cfg.Limits ||
 		!slices.Equal(had.Primaries, cfg.Primaries) || !slices.Equal(had.AllowNotify, cfg.AllowNotify) {
 		c.last = &cfg
@@ -203,6 +213,12 @@ func (c *machine) configure(m *member, cfg ZoneConfig, now time.Time) {
 	c.use(cfg.Primaries, 1)
 	c.use(m.cfg.Primaries, -1)
 	m.cfg = c.share(cfg)
+	if (m.signer == nil) != (cfg.Signer == nil) {
+		others, m.force = true, true // whose serial numbers are here is another matter now
+	}
+	if m.signer = cfg.Signer; m.signer == nil {
+		m.source = source{}
+	}
 	if !others {
 		return
 	}
@@ -290,7 +306,7 @@ func (m *member) primaryOf(from netip.Addr, key dns.Name) int {
 // new spares the question.
 func (m *member) isNews(serial uint32) bool {
 	switch {
-	case !m.have || m.withdrawn:
+	case !m.have || m.withdrawn || m.isVague():
 		return true
 	case m.isRefused && serial == m.refused:
 		return false

@@ -99,7 +99,7 @@ func (d *drive) add(primaries ...int) *member {
 	for _, n := range primaries {
 		cfg.Primaries = append(cfg.Primaries, to(n))
 	}
-	d.c.add(cfg, false, 0, times{}, d.now)
+	d.c.add(cfg, &result{have: false, ours: 0, times: times{}}, d.now)
 	d.expect(taskAXFR, primaries[0], fetched(1))
 	return d.c.zones[id]
 }
@@ -154,7 +154,7 @@ func TestTimers(t *testing.T) {
 func TestBounds(t *testing.T) {
 	d := newDrive(t, wide)
 	cfg := ZoneConfig{ID: id, Primaries: []Primary{to(1)}, Timers: Timers{MinRefresh: time.Minute, MaxRefresh: time.Hour}}
-	d.c.add(cfg, false, 0, times{}, d.now)
+	d.c.add(cfg, &result{have: false, ours: 0, times: times{}}, d.now)
 	d.expect(taskAXFR, 1, result{done: true, serial: 1, have: true, ours: 1, times: times{0, 0, time.Hour * 24}})
 	d.pass(59 * time.Second)
 	d.expectNothing()
@@ -298,7 +298,7 @@ func TestFailureMemory(t *testing.T) {
 	// 50 zones that have but the one that is down.
 	for i := range 50 {
 		other := zone.IDOf("", dns.MustName(fmt.Sprintf("z%d.example.", i)))
-		d.c.add(ZoneConfig{ID: other, Primaries: []Primary{to(1)}}, true, 1, standard, d.now)
+		d.c.add(ZoneConfig{ID: other, Primaries: []Primary{to(1)}}, &result{have: true, ours: 1, times: standard}, d.now)
 	}
 	d.expectNothing()
 	d.pass(firstRest)
@@ -415,14 +415,14 @@ func TestRestart(t *testing.T) {
 
 	fresh := newDrive(t, wide)
 	fresh.now = d.now.Add(time.Minute)
-	fresh.c.add(cfg, true, 1, standard, fresh.now)
+	fresh.c.add(cfg, &result{have: true, ours: 1, times: standard}, fresh.now)
 	fresh.expectNothing()
 	fresh.pass(time.Hour - time.Minute)
 	fresh.expect(taskCheck, 1, at(1))
 
 	late := newDrive(t, wide)
 	late.now = d.now.Add(25 * time.Hour)
-	late.c.add(cfg, true, 1, standard, late.now)
+	late.c.add(cfg, &result{have: true, ours: 1, times: standard}, late.now)
 	late.step()
 	if len(late.told) != 1 || late.told[0] != taskWithdraw {
 		t.Errorf("a zone that has expired while the server was down is served")
@@ -438,7 +438,7 @@ func TestRestart(t *testing.T) {
 	}
 	for i := range 10_000 {
 		other := zone.IDOf("", dns.MustName(fmt.Sprintf("z%d.example.", i)))
-		storm.c.add(ZoneConfig{ID: other, Primaries: cfg.Primaries, Saved: []byte{savedForm, 2, 0, 4, 0}}, true, 1, standard, storm.now)
+		storm.c.add(ZoneConfig{ID: other, Primaries: cfg.Primaries, Saved: []byte{savedForm, 2, 0, 4, 0}}, &result{have: true, ours: 1, times: standard}, storm.now)
 	}
 	storm.step()
 	if n := len(storm.pending); n > wide.each[classCheck] {
@@ -496,10 +496,10 @@ func TestReconfigure(t *testing.T) {
 	d.add(1)
 	d.notify(1, 2)
 	d.step()
-	d.c.add(ZoneConfig{ID: id, Primaries: []Primary{to(2)}}, true, 1, standard, d.now)
+	d.c.add(ZoneConfig{ID: id, Primaries: []Primary{to(2)}}, &result{have: true, ours: 1, times: standard}, d.now)
 	d.expect(taskIXFR, 1, fails)
 	d.expect(taskIXFR, 2, fetched(2))
-	d.c.add(ZoneConfig{ID: id, Primaries: []Primary{to(3), to(2)}}, true, 2, standard, d.now)
+	d.c.add(ZoneConfig{ID: id, Primaries: []Primary{to(3), to(2)}}, &result{have: true, ours: 2, times: standard}, d.now)
 	d.expect(taskCheck, 3, at(2))
 	d.expectNothing()
 }
@@ -508,7 +508,7 @@ func TestReconfigure(t *testing.T) {
 // what that one has fetched is here.
 func TestFetchedElsewhere(t *testing.T) {
 	d := newDrive(t, wide)
-	d.c.add(ZoneConfig{ID: id, Primaries: []Primary{to(1)}}, false, 0, times{}, d.now)
+	d.c.add(ZoneConfig{ID: id, Primaries: []Primary{to(1)}}, &result{have: false, ours: 0, times: times{}}, d.now)
 	m := d.c.zones[id]
 	d.expect(taskAXFR, 1, result{elsewhere: true})
 	d.expectNothing()

@@ -148,7 +148,7 @@ func (c *machine) begin(p *peer, class, urgency int, now time.Time) bool {
 	}
 	c.out = append(c.out, action{
 		task: m.task, m: m, ticket: m.ticket, id: m.id,
-		primary: p.primary, limits: m.cfg.Limits,
+		primary: p.primary, limits: m.cfg.Limits, signer: m.signer, source: m.source,
 	})
 	return true
 }

@@ -52,7 +52,7 @@ func (c *machine) further(m *member, now time.Time) {
 func (c *machine) ask(m *member, i int) {
 	m.asked, m.task = i, taskCheck
 	switch {
-	case m.force || !m.have && !m.isRefused:
+	case m.force || !m.have && !m.isRefused || m.isVague():
 		m.task = taskAXFR
 	case m.have && m.urgent && m.hinted && !m.cfg.Primaries[i].NoIXFR:
 		m.task = taskIXFR
@@ -63,7 +63,7 @@ func (c *machine) ask(m *member, i int) {
 // fetch queues the zone at the primary that has a newer version.
 func (c *machine) fetch(m *member) {
 	m.task = taskIXFR
-	if !m.have || m.back || m.force || m.cfg.Primaries[m.asked].NoIXFR {
+	if !m.have || m.back || m.force || m.isVague() || m.cfg.Primaries[m.asked].NoIXFR {
 		m.task = taskAXFR
 	}
 	c.enqueue(m)
@@ -120,7 +120,7 @@ func (c *machine) checked(m *member, r *result, now time.Time) {
 	switch {
 	case m.isRefused && r.serial == m.refused:
 		c.useless(m, fmt.Errorf("version %d was refused: %w", r.serial, m.why), now)
-	case !m.have || zone.IsNewer(r.serial, m.serial):
+	case !m.have || m.isVague() || zone.IsNewer(r.serial, m.serial):
 		c.fetch(m)
 	case r.serial == m.serial:
 		c.confirmed(m, r, now)
@@ -157,9 +157,12 @@ func (c *machine) isOlder(m *member, serial uint32, now time.Time) {
 // took notes which version is here, which may have come by another server.
 func (m *member) took(r *result) {
 	if r.have {
-		m.have, m.serial, m.times = true, r.ours, r.times
+		m.have, m.serial, m.source, m.times = true, r.ours, r.source, r.times
 	}
 }
+
+// isVague reports whether nobody knows which version of the primary is here.
+func (m *member) isVague() bool { return m.have && m.signer != nil && !m.source.known }
 
 // transferred takes the end of a transfer.
 func (c *machine) transferred(m *member, r *result, now time.Time) {

@@ -72,10 +72,16 @@ func New(o Options) *Secondary {
 // be known to Options.Zones, with a version or without.
 func (s *Secondary) Add(cfg ZoneConfig) {
 	cfg.ID = zone.IDOf(cfg.ID.View, cfg.ID.Name)
-	var r result
-	s.head(cfg.ID, &r)
+	old, _ := readSaved(cfg.Saved)
 	s.mu.Lock()
-	s.machine.add(cfg, r.have, r.ours, r.times, s.options.Clock())
+	if m := s.machine.zones[cfg.ID]; m != nil {
+		old.source = m.source
+	}
+	s.mu.Unlock()
+	var r result
+	s.head(cfg.ID, cfg.Signer, old.source, &r)
+	s.mu.Lock()
+	s.machine.add(cfg, &r, s.options.Clock())
 	s.mu.Unlock()
 	s.poke()
 }
@@ -155,7 +161,7 @@ func (s *Secondary) State(id zone.ID) (State, bool) {
 
 func (m *member) state() State {
 	st := State{
-		Zone: m.id, Phase: m.phase, HasZone: m.have, Serial: m.serial, Expired: m.withdrawn,
+		Zone: m.id, Phase: m.phase, HasZone: m.have, Serial: m.serial, Expired: m.withdrawn, Signed: m.signer != nil,
 		Primaries: m.cfg.Primaries, LastCheck: m.checked, NextCheck: m.next, Expires: m.expires, Tries: m.tries,
 	}
 	if m.asked < len(m.cfg.Primaries) {
@@ -272,7 +278,7 @@ func (s *Secondary) do(ctx context.Context, a action) (r result) {
 	}()
 	if a.task == taskCheck {
 		r = s.check(ctx, a)
-		s.head(a.id, &r)
+		s.head(a.id, a.signer, a.source, &r)
 		return r
 	}
 	return s.fetch(ctx, a)

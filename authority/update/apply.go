@@ -55,7 +55,7 @@ func (r *Rule) check(rec *dns.Record, op Ops) *Error {
 
 // isSigners reports whether records of the type are made by who signs a zone.
 func isSigners(t dns.Type) bool {
-	return t == dns.TypeRRSIG || t == dns.TypeNSEC || t == dns.TypeNSEC3 || t == dns.TypeNSEC3PARAM
+	return t == dns.TypeRRSIG || t == dns.TypeNSEC || t == dns.TypeNSEC3 || t == dns.TypeNSEC3PARAM || t == dns.TypeZONEMD
 }
 
 // edit is the [zone.Change]'s Edit.

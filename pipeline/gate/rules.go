@@ -225,7 +225,13 @@ func (r *Rules) semantics(id zone.ID, old, new *zone.Version, d zone.Delta) *zon
 
 // IsSlow reports whether there is something to do for Slow with what comes by a door.
 func (r *Rules) IsSlow(door zone.Door) bool {
-	return len(r.Command) > 0 || (r.ZONEMD != ZONEMDOff || r.DNSSEC != DNSSECOff) && comesWhole(door)
+	return len(r.Command) > 0 || r.NeedsWhole(door)
+}
+
+// NeedsWhole reports whether something is asked of all that comes by a door, signatures
+// and digests included: a difference is not enough where these are not kept.
+func (r *Rules) NeedsWhole(door zone.Door) bool {
+	return (r.ZONEMD != ZONEMDOff || r.DNSSEC != DNSSECOff) && comesWhole(door)
 }
 
 // comesWhole reports whether digests and signatures count for what comes by a door:
