@@ -77,9 +77,11 @@ func (z *Zone) SetKeys(keys []*dnssec.Key) {
 func weight(k *dnssec.Key) int64 {
 	switch {
 	case k.IsSlow():
-		return 50
-	case k.Algorithm() == dnssec.ECDSAP384SHA384, k.Algorithm() == dnssec.ED448:
-		return 10
+		return 25
+	case k.Algorithm() == dnssec.ECDSAP384SHA384:
+		return 11
+	case k.Algorithm() == dnssec.ED448:
+		return 4
 	}
 	return 1
 }
