@@ -12,6 +12,7 @@ import (
 type Notice struct {
 	View   string
 	Zone   dns.Name
+	Type   dns.Type // SOA; or CDS or CSYNC of a child (RFC 9859), where Zone is the child
 	From   netip.AddrPort
 	Proto  transport.Proto
 	Key    dns.Name // that it was signed with; the zero Name: it was not
@@ -33,6 +34,9 @@ const (
 var (
 	edePrimary   = &dns.EDE{Code: dns.EDEProhibited, Text: "this server is a primary of the zone"}
 	edeNotPrimed = &dns.EDE{Code: dns.EDEProhibited, Text: "not one of the zone's primaries"}
+	edeChild     = &dns.EDE{Code: dns.EDEProhibited, Text: "too many such messages, or the parent's policy leaves this out"}
+
+	edeNotDelegated = &dns.EDE{Code: dns.EDENotAuthoritative, Text: "nothing that a zone of this server delegates"}
 )
 
 // notified answers NOTIFY (RFC 1996), at once: what is to be done is done later.
@@ -40,14 +44,17 @@ var (
 // reason is worth more to who has set up the wrong secondary.
 func (w *worker) notified() {
 	switch {
+	case (w.q.Type == dns.TypeCDS || w.q.Type == dns.TypeCSYNC) && w.q.Class == dns.ClassIN && w.srv.children != nil:
+		w.childNotified()
+		return
 	case w.q.Type != dns.TypeSOA:
-		w.fail(dns.RCodeNotImp, edeType) // RFC 1996 §3.7: no other is defined
+		w.fail(dns.RCodeNotImp, edeType) // RFC 1996 §3.7 defines no other, RFC 9859 those of a parent's endpoint
 		return
 	case w.q.Class != dns.ClassIN:
 		w.fail(dns.RCodeNotAuth, edeNotOrigin)
 		return
 	}
-	switch w.notice() {
+	switch w.notice(w.srv.notices) {
 	case NoticeTaken:
 		w.aa, w.fate = true, fateAnswer
 		return
@@ -62,18 +69,31 @@ func (w *worker) notified() {
 	w.fail(dns.RCodeRefused, edePrimary)
 }
 
+// childNotified answers a child's NOTIFY (RFC 9859 §4.3): NOERROR says that it is acted
+// on, and any other answer that it is not.
+func (w *worker) childNotified() {
+	switch w.notice(w.srv.children) {
+	case NoticeTaken:
+		w.aa, w.fate = true, fateAnswer
+	case NoticeRefused:
+		w.fail(dns.RCodeRefused, edeChild)
+	default:
+		w.fail(dns.RCodeNotAuth, edeNotDelegated)
+	}
+}
+
 // notice tells who wants to know.
-func (w *worker) notice() NoticeVerdict {
-	if w.srv.notices == nil {
+func (w *worker) notice(told func(Notice) NoticeVerdict) NoticeVerdict {
+	if told == nil {
 		return NoticeUnknown
 	}
 	name, err := dns.NameFromWire(w.q.Name)
 	if err != nil {
 		return NoticeUnknown
 	}
-	n := Notice{View: w.srv.view, Zone: name, From: w.tq.Client, Proto: w.tq.Proto, Key: w.signedBy()}
+	n := Notice{View: w.srv.view, Zone: name, Type: w.q.Type, From: w.tq.Client, Proto: w.tq.Proto, Key: w.signedBy()}
 	n.Serial, n.HasSerial = hintOf(w.tq.Msg, name)
-	return w.srv.notices(n)
+	return told(n)
 }
 
 // hintOf returns the serial number in the answer section of a NOTIFY.

@@ -43,6 +43,9 @@ type Options struct {
 	// Notified is told of NOTIFYs (RFC 1996), and says what becomes of each. Many
 	// goroutines call it, and it must be quick. nil: no zone has a primary.
 	Notified func(Notice) NoticeVerdict
+	// ChildNotified is told of NOTIFYs for CDS and CSYNC, of which children of our zones
+	// tell their parent (RFC 9859), as Notified is of others. nil: NOTIMP.
+	ChildNotified func(Notice) NoticeVerdict
 	// Expires says how long a zone may still be served that a primary gives, for
 	// the EXPIRE option (RFC 7314); ok is false for others. nil: all are others.
 	Expires func(view string, zone dns.Name) (left time.Duration, ok bool)
@@ -66,6 +69,7 @@ type Server struct {
 	transfers transfers
 	updates   Updates
 	notices   func(Notice) NoticeVerdict
+	children  func(Notice) NoticeVerdict
 	expires   func(string, dns.Name) (time.Duration, bool)
 	replies   replies
 	patients  patients
@@ -95,7 +99,7 @@ func New(o Options) *Server {
 	}
 	s.transfers.init(o.Transfers)
 	s.updates, s.replies.clock = o.Updates, s.transfers.options.Clock
-	s.notices, s.expires = o.Notified, o.Expires
+	s.notices, s.children, s.expires = o.Notified, o.ChildNotified, o.Expires
 	if o.MaxUDP == 0 {
 		s.maxUDP = defaultMaxUDP
 	}

@@ -51,3 +51,21 @@ type Server struct {
 	Err  string       // why nothing counts that it said
 	Said []dns.Record // CDS, CDNSKEY, CSYNC and NS of the child, as far as it was asked
 }
+
+// describeServers returns what servers have said, for people.
+func describeServers(servers []seen) []Server {
+	out := make([]Server, 0, len(servers))
+	for i := range servers {
+		s := &servers[i]
+		v := Server{Host: s.host, Addr: s.addr, Took: s.took}
+		if s.err != nil {
+			v.Err = s.err.Error()
+		}
+		for _, t := range []dns.Type{dns.TypeCDS, dns.TypeCDNSKEY, dns.TypeCSYNC, dns.TypeNS} {
+			r := s.apex[t]
+			v.Said = append(v.Said, r.records()...)
+		}
+		out = append(out, v)
+	}
+	return out
+}
