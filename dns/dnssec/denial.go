@@ -1,8 +1,6 @@
 package dnssec
 
-import (
-	"onoma/dns"
-)
+import "onoma/dns"
 
 // Proof is what a Denial says of a claim.
 type Proof uint8
@@ -113,25 +111,23 @@ const (
 // that has no DS for it (RFC 4035 §5.2, RFC 5155 §8.9).
 func (d *Denial) Delegation(name dns.Name) (Delegation, Proof) {
 	types, ok := d.match(name)
-	if ok && hasType(types, dns.TypeNS) {
+	if ok && types.Has(dns.TypeNS) {
 		if p := denies(types, dns.TypeDS, name); p != Proved {
 			return UnknownDelegation, Unproved
 		}
 		return UnsignedDelegation, Proved
 	}
-	if p := d.Type(name, dns.TypeDS); p == Proved || p == NoName {
-		return NoDelegation, p
-	} else if p != Unproved {
-		return UnsignedDelegation, p
+	p := d.Type(name, dns.TypeDS)
+	if p == Unproved {
+		p = d.Name(name)
 	}
-	switch p := d.Name(name); p {
+	switch p {
 	case Proved, NoName:
 		return NoDelegation, p
 	case OptOut, TooMany:
 		return UnsignedDelegation, p
-	default:
-		return UnknownDelegation, p
 	}
+	return UnknownDelegation, p
 }
 
 // match returns the types of the record that is name's own.
@@ -143,8 +139,6 @@ func (d *Denial) match(name dns.Name) (dns.TypeBitmap, bool) {
 	n, ok := d.matchNSEC3(name)
 	return n.Types, ok
 }
-
-func hasType(b dns.TypeBitmap, t dns.Type) bool { return b.Has(t) }
 
 // isCut reports whether types are those of a delegation's parent side: such a
 // record says nothing of what lies at and below the cut but DS (RFC 6840 §4.1).

@@ -23,6 +23,7 @@ var floors = map[string]int{
 	"telemetry":           3, // watches the handlers of transport from outside, so it lies above it
 	"authority":           3,
 	"resolver":            3,
+	"resolver/validator":  2, // pure: it knows dns and dns/dnssec alone, and delegation and inspect need it, too
 	"propagation":         3,
 	"pipeline":            3,
 	"signer":              3,
