@@ -28,8 +28,10 @@ lab-shell: build ## Open a shell in which every program resolves names in a lab 
 	@scripts/lab-shell
 
 .PHONY: build
-build: ## Build bin/onoma, one static binary
+build: ## Build bin/onoma, one static binary, and bin/onoma-pkcs11 (keys in tokens) where a C compiler is
 	CGO_ENABLED=0 $(GO) build -trimpath -o bin/onoma ./cmd/onoma
+	@if command -v "$$($(GO) env CC)" >/dev/null; then CGO_ENABLED=1 $(GO) build -trimpath -o bin/onoma-pkcs11 ./cmd/onoma-pkcs11; \
+	  else echo 'no C compiler: bin/onoma-pkcs11 is left out'; fi
 
 .PHONY: test
 test: ## Install what the tests need where that is allowed, then run all tests

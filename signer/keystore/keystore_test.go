@@ -187,7 +187,7 @@ func TestLostKeys(t *testing.T) {
 			wantErr(t, err, ErrLost, id, s.where, "restore it from a backup")
 		}
 		s.Forget()
-	if err := os.Remove(path); err != nil {
+		if err := os.Remove(path); err != nil {
 			t.Fatal(err)
 		}
 		_, err = s.Load(t.Context(), id)

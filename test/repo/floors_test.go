@@ -35,6 +35,7 @@ var floors = map[string]int{
 	"lab":                 6,
 	"daemon":              5,
 	"cmd/onoma":           7,
+	"cmd/onoma-pkcs11":    7,
 	"bench":               8,
 	"test":                9,
 }
