@@ -8,7 +8,8 @@ import (
 
 // Facts is what is known of the zone as it is served, and of its parent. The machine believes no plan, only facts.
 type Facts struct {
-	// Generation is that of the Wanted by which the served zone is made; the times below are about that one.
+	// Generation is that of the Wanted by which the served zone is made; the times below are about that one. While
+	// Wanted.ZoneFrozen there is nothing to be made: it is Wanted's then.
 	Generation uint64
 	// InSync is since when all servers of the zone have the apex sets (DNSKEY, CDS, CDNSKEY) of Generation, zero: not yet.
 	InSync time.Time
@@ -45,7 +46,9 @@ type SeenDS struct {
 
 // Wanted is what should stand at the apex, and which keys sign what.
 type Wanted struct {
-	Generation uint64 // goes up with every difference; comes back in Facts
+	// Generation goes up with every difference in the keys, signers and the DS that the parent is asked for; it comes back in
+	// Facts. Nothing waits for other differences (forms of CDS, Denial, TTL).
+	Generation uint64
 	DNSKEYs    []dns.DNSKEY
 	Signers    []Signer
 	CDS        []dns.DS     // the deletion of RFC 8078 §4 included
@@ -55,7 +58,7 @@ type Wanted struct {
 	TTL        time.Duration
 	// Urgent: signatures of keys that are no signers any more are replaced now, not when they are due.
 	Urgent bool
-	// KeysFrozen: the DNSKEY, CDS and CDNSKEY sets and their signatures stay as they were served; nobody can sign them now.
+	// KeysFrozen: the DNSKEY set and its signatures stay as they were served; nobody can sign it now. CDS and CDNSKEY go.
 	// ZoneFrozen: nothing of the zone can be signed: no change can be published. Both are texts for people, empty if all is well.
 	KeysFrozen, ZoneFrozen string
 }

@@ -54,7 +54,7 @@ type Key struct {
 	RData     []byte `json:"dnskey"` // rdata of the DNSKEY
 	Role      Role   `json:"role"`
 	Goal      State  `json:"goal"`              // Omnipresent: it is to be in use; Hidden: it is to go
-	Standby   bool   `json:"standby,omitempty"` // published in advance, signs nothing
+	Standby   bool   `json:"standby,omitempty"` // published in advance; with a DS it signs the DNSKEY set, and nothing else
 	Lost      bool   `json:"lost,omitempty"`    // its private half is gone: it makes no signature any more
 	Urgent    bool   `json:"urgent,omitempty"`  // it goes without safety margins: somebody else may have it
 	Foreign   string `json:"foreign,omitempty"` // the provider whose key it is (RFC 8901)
@@ -67,6 +67,10 @@ type Key struct {
 	Parent  AtParent             `json:"parent,omitzero"`
 	// Elsewhere is since when all other providers' servers have this key in their DNSKEY sets (RFC 8901 §5.2).
 	Elsewhere time.Time `json:"elsewhere,omitzero"`
+	// Until is when nothing of a provider that was told to go is cached any more.
+	Until time.Time `json:"until,omitzero"`
+
+	planned int // the so-many-th key of a prediction, which does not exist
 }
 
 // AtParent is what is known of a key's DS.
@@ -87,23 +91,50 @@ type Ring struct {
 	versions []*version // ascending by generation; the last is the wanted one
 	last     time.Time  // time of the last Step
 	parent   Parent     // as seen last
-	next     time.Time
-	waits    []Wait
+
+	// made anew by each Step
+	next  time.Time
+	waits []Wait
 }
 
-// version is one state of what the zone publishes and of what its sets are signed by.
-type version struct {
-	Generation uint64    `json:"generation"`
-	Made       time.Time `json:"made,omitzero"`
-	Keys       []string  `json:"keys,omitempty"`         // ids in the DNSKEY set
-	KeySigners []string  `json:"key-signers,omitempty"`  // of the DNSKEY set
-	Signers    []string  `json:"zone-signers,omitempty"` // of everything else
-	CDS        []string  `json:"cds,omitempty"`          // keys whose DS is asked for
-	// TTLs that caches may hold the sets for: the longest seen while it was served.
-	KeyTTL  time.Duration `json:"key-ttl,omitempty"`
-	ZoneTTL time.Duration `json:"zone-ttl,omitempty"`
-	// KeysOut is since when no server has this DNSKEY set any more, SignersOut since when none has sets signed so.
-	KeysOut    time.Time     `json:"keys-out,omitzero"`
-	SignersOut time.Time     `json:"signers-out,omitzero"`
-	Margin     time.Duration `json:"margin,omitempty"` // safety on top, when it goes
+// New returns the ring of a zone that has no keys yet.
+func New(zone dns.Name) *Ring { return &Ring{zone: zone, versions: []*version{{}}} }
+
+// Zone returns the zone whose keys these are.
+func (r *Ring) Zone() dns.Name { return r.zone }
+
+// Keys returns copies of all keys, in the order in which they came.
+func (r *Ring) Keys() []Key {
+	out := make([]Key, len(r.keys))
+	for i, k := range r.keys {
+		out[i] = *k
+	}
+	return out
 }
+
+// Key returns a copy of the key with this id.
+func (r *Ring) Key(id string) (Key, bool) {
+	if k := r.key(id); k != nil {
+		return *k, true
+	}
+	return Key{}, false
+}
+
+func (r *Ring) key(id string) *Key {
+	for _, k := range r.keys {
+		if k.ID == id {
+			return k
+		}
+	}
+	return nil
+}
+
+// DNSKEY returns the key's DNSKEY.
+func (k *Key) DNSKEY() dns.DNSKEY {
+	d, _ := dns.ParseDNSKEY(dns.RData(k.RData)) // it was parsed before it came into the ring
+	return d
+}
+
+func (k *Key) own() bool    { return k.Foreign == "" }
+func (k *Key) usable() bool { return k.own() && !k.Lost }
+func (k *Key) stays() bool  { return k.Goal == Omnipresent }
