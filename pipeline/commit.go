@@ -256,7 +256,7 @@ func (g *group) change(b *batch, i int, pr *progress) (zone.Receipt, error) {
 			return zone.Receipt{}, errSlow // overtaken by another node: once more
 		}
 	} else {
-		mk := maker{p: g.p, st: pr.st, spec: pr.st.spec, c: c, at: g.at, quick: true, ctx: g.ctx}
+		mk := maker{p: g.p, st: pr.st, spec: pr.st.spec.of(c), c: c, at: g.at, quick: true, ctx: g.ctx}
 		if m, err = mk.make(pr.head, pr.number); err != nil {
 			return zone.Receipt{}, err
 		}
@@ -388,7 +388,7 @@ func (p *Pipeline) flush() {
 // say logs what authors should know.
 func (p *Pipeline) say(receipts []zone.Receipt) {
 	for i := range receipts {
-		// The file's door knows better whether somebody has touched the number, and says so.
+		// The file's door says it with what else there is to say of the file.
 		if r := &receipts[i]; r.Note != "" && r.By.Door != zone.DoorFile {
 			p.o.Log.Info("zone changed, but not just as it was asked", "zone", r.Zone.String(), "version", r.Version, "serial", r.Serial, "by", r.By.Name, "note", r.Note)
 		}

@@ -56,10 +56,7 @@ func (m maker) difference(from, to *zone.Version) (d zone.Delta, dropped int) {
 func (m maker) owners(v *zone.Version) iter.Seq[[]dns.Record] {
 	return func(yield func([]dns.Record) bool) {
 		var list []dns.Record
-		for r := range m.spec.Signer.Unsigned(v) {
-			if !m.spec.isAuthored(&r) {
-				continue
-			}
+		for r := range m.spec.authoredOf(v) {
 			if len(list) > 0 && !list[0].Name.Equal(r.Name) {
 				if !yield(list) {
 					return

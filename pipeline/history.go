@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"iter"
 	"time"
 
 	"onoma/dns"
@@ -167,6 +168,23 @@ func (p *Pipeline) Rollback(ctx context.Context, id zone.ID, number uint64, by z
 		by.Comment = fmt.Sprintf("back to version %d", number)
 	}
 	return zone.Change{Zone: id, By: by, Replace: v}, nil
+}
+
+// Authored yields the records of a version of a zone that are its authors', and not
+// its signer's.
+func (p *Pipeline) Authored(id zone.ID, v *zone.Version) iter.Seq[dns.Record] {
+	st, err := p.lookup(id)
+	if err != nil {
+		return v.Records()
+	}
+	p.mu.RLock()
+	spec := st.spec
+	p.mu.RUnlock()
+	spec = spec.active()
+	if spec.Signer == nil {
+		return v.Records()
+	}
+	return spec.authoredOf(v)
 }
 
 // Blamed is a record of a zone and the version that it came with.

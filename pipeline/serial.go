@@ -46,10 +46,17 @@ func (s *ZoneSpec) serial(c *zone.Change, last, own uint32, at time.Time) (seria
 		policy = SerialIncrement // a rollback, or a signer, which cannot say another one
 	}
 	serial = policy.next(last, at)
-	if own != last && c.By.Door != zone.DoorRollback && !(s.Signer != nil && c.KeepSerial) {
+	if own != last && hasWish(c.By.Door) {
 		note = fmt.Sprintf("the change has the serial number %d, which is not newer than %d: %d is used instead", own, last, serial)
 	}
 	return serial, false, note
+}
+
+// hasWish reports whether who comes by a door is told that another serial number is
+// used than theirs. A rollback means another one; a file's door knows better whether
+// somebody has touched it, and says so; a primary counts for itself.
+func hasWish(door zone.Door) bool {
+	return door != zone.DoorRollback && door != zone.DoorFile && door != zone.DoorTransfer
 }
 
 // refuseSerial says what is wrong with a serial number that its author has to raise.

@@ -3,6 +3,7 @@ package pipeline
 import (
 	"errors"
 	"fmt"
+	"iter"
 
 	"onoma/dns"
 	"onoma/zone"
@@ -136,6 +137,17 @@ func (s *ZoneSpec) isAuthored(r *dns.Record) bool {
 	return !s.Signer.Owns(r.Name, r.Type) && (r.Type != dns.TypeZONEMD || !r.Name.Equal(s.ID.Name))
 }
 
+// authoredOf yields the authors' records of v, in the order of [zone.Version.Records].
+func (s *ZoneSpec) authoredOf(v *zone.Version) iter.Seq[dns.Record] {
+	return func(yield func(dns.Record) bool) {
+		for r := range s.Signer.Unsigned(v) {
+			if s.isAuthored(&r) && !yield(r) {
+				return
+			}
+		}
+	}
+}
+
 // authored parts a delta into what is the authors' and what is not.
 func (s *ZoneSpec) authored(d zone.Delta) (own, others zone.Delta) {
 	own.Removed, others.Removed = s.part(d.Removed)
@@ -181,10 +193,7 @@ func (m maker) whole(v, head *zone.Version) (*zone.Version, error) {
 func (m maker) bare(v *zone.Version) (*zone.Version, int, error) {
 	b := zone.NewBuilder(v.Origin())
 	left := v.Stats().Records
-	for r := range m.spec.Signer.Unsigned(v) {
-		if !m.spec.isAuthored(&r) {
-			continue
-		}
+	for r := range m.spec.authoredOf(v) {
 		if err := b.Add(r); err != nil {
 			return nil, 0, err
 		}

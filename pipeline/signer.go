@@ -10,11 +10,12 @@ import (
 )
 
 // Signer signs one zone, as a stage of each change: what the authors have brought
-// is signed in the same version. Its methods but Sign may be called by any
-// goroutine; Sign and Whole by one at a time for a zone.
+// is signed in the same version. Its methods but Sign and Whole may be called by any
+// goroutine; these by one at a time for a zone. What they have made may never be
+// served: the gate may refuse it, or another node be faster.
 type Signer interface {
 	// Owns reports whether records are the Signer's alone. Those of authors are
-	// dropped, or refused.
+	// dropped, or refused. One that does not own RRSIG records leaves the zone alone.
 	Owns(owner dns.Name, t dns.Type) bool
 
 	// Sign signs what e has edited from head, whose SOA has its serial number
@@ -29,4 +30,31 @@ type Signer interface {
 	// Unsigned yields the records of v that are the authors', in the order of
 	// Version.Records.
 	Unsigned(v *zone.Version) iter.Seq[dns.Record]
+}
+
+// Chooser is a Signer that is asked what to do with content that comes whole.
+type Chooser interface {
+	// Takes reports whether v is to be signed, which else is served as it is.
+	Takes(v *zone.Version) bool
+}
+
+// of returns the spec for a change: without a Signer where that leaves the zone alone.
+func (s *ZoneSpec) of(c *zone.Change) *ZoneSpec {
+	if s.Signer == nil {
+		return s
+	}
+	if chooser, ok := s.Signer.(Chooser); ok && c.Replace != nil && c.By.Door != zone.DoorRollback {
+		chooser.Takes(c.Replace)
+	}
+	return s.active()
+}
+
+// active returns the spec, without a Signer where that leaves the zone alone.
+func (s *ZoneSpec) active() *ZoneSpec {
+	if s.Signer == nil || s.Signer.Owns(s.ID.Name, dns.TypeRRSIG) {
+		return s
+	}
+	alone := *s
+	alone.Signer = nil
+	return &alone
 }

@@ -106,7 +106,7 @@ func (p *Pipeline) prepareAll(ctx context.Context, b *batch, from map[zone.ID]st
 		if !ok {
 			return nil, fmt.Errorf("changing %s: %w", c.Zone, zone.ErrUnknown)
 		}
-		m := maker{p: p, st: s.st, spec: s.spec, c: c, at: at, ctx: ctx}
+		m := maker{p: p, st: s.st, spec: s.spec.of(c), c: c, at: at, ctx: ctx}
 		made, err := m.make(s.head, s.number)
 		if err == nil && made.next != nil {
 			err = m.checkSlow(s.head, made.next)

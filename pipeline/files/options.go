@@ -3,9 +3,11 @@ package files
 import (
 	"context"
 	"fmt"
+	"iter"
 	"log/slog"
 	"time"
 
+	"onoma/dns"
 	"onoma/zone"
 )
 
@@ -70,6 +72,10 @@ type Options struct {
 	Submit func(ctx context.Context, changes ...zone.Change) ([]zone.Receipt, error)
 	Head   func(id zone.ID) (number uint64, v *zone.Version, ok bool) // number 0: no version yet
 
+	// Authored yields what of a version is its authors', and not a signer's: what is
+	// written back. nil: all of it.
+	Authored func(id zone.ID, v *zone.Version) iter.Seq[dns.Record]
+
 	// Stamps returns what Keep was given for each zone, at the start. Where they are
 	// nil, all files are read at each start.
 	Stamps func(ctx context.Context) (map[zone.ID][]byte, error)
@@ -94,6 +100,9 @@ func (o Options) withDefaults() Options {
 	}
 	if o.Clock == nil {
 		o.Clock = time.Now
+	}
+	if o.Authored == nil {
+		o.Authored = func(_ zone.ID, v *zone.Version) iter.Seq[dns.Record] { return v.Records() }
 	}
 	orDuration(&o.Quiet, 300*time.Millisecond)
 	orDuration(&o.Poll, 5*time.Second)

@@ -286,6 +286,9 @@ func (d *Door) submit(ctx context.Context, e *entry, z Zone, v *zone.Version, fi
 		s.note(fmt.Sprintf("%s: the serial number %d is not newer than the one that was served: %d is served instead; there is no need to change it by hand",
 			z.Path, v.Serial(), r.Serial))
 	}
+	if r.Note != "" {
+		s.note(z.Path + ": " + r.Note)
+	}
 	e.tried = nil
 	d.stamped(e, stamp{version: r.Version, served: r.Serial, serial: v.Serial(), source: source})
 	d.keep(ctx, e, z.ID)

@@ -21,7 +21,7 @@ func (d *Door) Published(r zone.Receipt) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	e := d.zones[r.Zone]
-	if e == nil || !e.zone.WriteBack || !e.dirty.IsZero() {
+	if e == nil || !e.zone.WriteBack || !e.dirty.IsZero() || r.By.Door == zone.DoorSigner { // who changes nothing that is written
 		return
 	}
 	e.dirty = time.Now().Add(d.o.WriteAfter)
@@ -144,7 +144,7 @@ func (d *Door) dump(w io.Writer, z Zone, number uint64, v *zone.Version) error {
 	buf := bufio.NewWriter(w)
 	fmt.Fprintf(buf, "; Zone %s, version %d, serial %d, written by onoma at %s.\n", z.ID, number, v.Serial(), d.o.Clock().UTC().Format(time.RFC3339))
 	fmt.Fprintf(buf, "; The zone is changed in other ways than by this file. What is written here by hand is not\n; read, until: onoma ctl zone reload %s --take-file\n", z.ID)
-	if err := zonefile.Write(buf, v.Origin(), v.Records()); err != nil {
+	if err := zonefile.Write(buf, v.Origin(), d.o.Authored(z.ID, v)); err != nil {
 		return err
 	}
 	return buf.Flush()
