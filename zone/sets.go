@@ -12,32 +12,32 @@ import (
 // well-formed.
 
 // PutRRset makes packed, count records of rdata, the RRset of type t; its signatures
-// stay. With count 0 there is none.
-func (e *Editor) PutRRset(owner []byte, t dns.Type, ttl uint32, packed []byte, count int) error {
+// stay. With count 0 there is none. It reports whether that changed anything.
+func (e *Editor) PutRRset(owner []byte, t dns.Type, ttl uint32, packed []byte, count int) (bool, error) {
 	return e.putSet(owner, t, t == dns.TypeNSEC3, body{ttl, uint32(count), packed}, false)
 }
 
 // PutSigs makes packed, count records of rdata of RRSIG, the signatures that cover
-// the RRset of type t. With count 0 there are none.
-func (e *Editor) PutSigs(owner []byte, t dns.Type, ttl uint32, packed []byte, count int) error {
+// the RRset of type t. With count 0 there are none. It reports as PutRRset does.
+func (e *Editor) PutSigs(owner []byte, t dns.Type, ttl uint32, packed []byte, count int) (bool, error) {
 	return e.putSet(owner, t, t == dns.TypeNSEC3, body{ttl, uint32(count), packed}, true)
 }
 
-func (e *Editor) putSet(owner []byte, t dns.Type, hashed bool, b body, sigs bool) error {
+func (e *Editor) putSet(owner []byte, t dns.Type, hashed bool, b body, sigs bool) (bool, error) {
 	switch {
 	case e.spent:
-		return ErrSpent
+		return false, ErrSpent
 	case !e.v.has(owner):
-		return ErrOutOfZone
+		return false, ErrOutOfZone
 	}
 	e.openWire(owner, hashed)
 	s := e.cur.find(t)
 	if s == nil {
 		if b.count == 0 {
-			return nil
+			return false, nil
 		}
 		if len(e.cur.sets) >= maxTypes {
-			return fmt.Errorf("putting %s: %w", t, ErrTypes)
+			return false, fmt.Errorf("putting %s: %w", t, ErrTypes)
 		}
 		s = e.cur.set(t)
 	}
@@ -46,12 +46,12 @@ func (e *Editor) putSet(owner []byte, t dns.Type, hashed bool, b body, sigs bool
 		p, ttl = &s.sigs, &s.sigTTL
 	}
 	if p.n == int(b.count) && (b.count == 0 || *ttl == b.ttl && bytes.Equal(p.buf, b.packed)) {
-		return nil
+		return false, nil
 	}
 	p.buf = append(p.buf[:0], b.packed...)
 	p.n, *ttl = int(b.count), b.ttl
 	e.cur.dirty = true
-	return nil
+	return true, nil
 }
 
 // Clear takes all records of a name away, NSEC3 records apart; with hashed, those and

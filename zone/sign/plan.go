@@ -2,6 +2,7 @@ package sign
 
 import (
 	"errors"
+	"fmt"
 	"slices"
 	"time"
 
@@ -127,12 +128,22 @@ func (k *Key) signs(t dns.Type, top bool) bool {
 }
 
 // check reports what is wrong with the plan in itself.
-func (p *Plan) check() error {
-	if !p.isSigned() {
-		return nil
+func (p *Plan) check(origin dns.Name) error {
+	for _, r := range p.Apex {
+		if !isKeyType(r.Type) || !r.Name.Equal(origin) {
+			return fmt.Errorf("%w: %s %s is not one of the sets of keys of %s", ErrPlan, r.Name, r.Type, origin)
+		}
 	}
-	if !slices.ContainsFunc(p.Keys, func(k Key) bool { return k.SignsZone }) {
-		return errors.Join(ErrPlan, errors.New("no key signs the zone"))
+	if p.isSigned() && !slices.ContainsFunc(p.Keys, func(k Key) bool { return k.SignsZone }) {
+		return fmt.Errorf("%w: no key signs the zone", ErrPlan)
+	}
+	if len(p.Denial.Salt) > 255 {
+		return fmt.Errorf("%w: the salt has %d octets, expected at most 255", ErrPlan, len(p.Denial.Salt))
+	}
+	for _, a := range p.ZONEMD {
+		if dnssec.ZONEMDDigestLen(a) == 0 {
+			return fmt.Errorf("%w: hash algorithm %d of ZONEMD is not known", ErrPlan, a)
+		}
 	}
 	return nil
 }
