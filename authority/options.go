@@ -191,18 +191,28 @@ func (w *worker) appendWishes(opts []byte) []byte {
 	return opts
 }
 
-// appendExpire: RFC 7314 §4.2: a primary's answer has the SOA's own EXPIRE, and so
-// have those to AXFR and IXFR; a secondary's has what is left of it.
 func (w *worker) appendExpire(opts []byte) []byte {
+	return binary.BigEndian.AppendUint32(appendHead(opts, dns.OptionExpire, 4), w.expire())
+}
+
+// expire is for how many seconds the zone may be served. RFC 7314 §4.2: a primary's
+// answer has the SOA's own EXPIRE, and so have those to AXFR and IXFR; a secondary's
+// has what is left of it. Signatures are not to be served when they have expired
+// (RFC 4035 §5.3.1 has validators refuse them), so that there is no more than that.
+func (w *worker) expire() uint32 {
 	soa := w.v.SOA().First()
-	opts = append(appendHead(opts, dns.OptionExpire, 4), soa[len(soa)-8:len(soa)-4]...)
+	left := time.Duration(binary.BigEndian.Uint32(soa[len(soa)-8:])) * time.Second
 	if w.srv.expires != nil {
-		if left, ok := w.srv.expires(w.srv.view, w.v.Origin()); ok {
-			seconds := min(max(left/time.Second, 0), math.MaxUint32)
-			binary.BigEndian.PutUint32(opts[len(opts)-4:], uint32(seconds))
+		if own, ok := w.srv.expires(w.srv.view, w.v.Origin()); ok {
+			left = own
 		}
 	}
-	return opts
+	if w.srv.until != nil {
+		if until, ok := w.srv.until(w.srv.view, w.v.Origin()); ok {
+			left = min(left, until.Sub(time.Unix(0, w.now())))
+		}
+	}
+	return uint32(min(max(left/time.Second, 0), math.MaxUint32))
 }
 
 func appendHead(opts []byte, c dns.OptionCode, n uint16) []byte {

@@ -49,6 +49,10 @@ type Options struct {
 	// Expires says how long a zone may still be served that a primary gives, for
 	// the EXPIRE option (RFC 7314); ok is false for others. nil: all are others.
 	Expires func(view string, zone dns.Name) (left time.Duration, ok bool)
+	// SignedUntil says when the first of the signatures in what is served of a zone
+	// expires, for the EXPIRE option: no secondary shall serve it longer. ok is
+	// false for zones that are not signed here. nil: none is.
+	SignedUntil func(view string, zone dns.Name) (until time.Time, ok bool)
 
 	// ReportAgent is the domain that resolvers report errors to (RFC 9567); the
 	// zero Name or the root: none.
@@ -71,6 +75,7 @@ type Server struct {
 	notices   func(Notice) NoticeVerdict
 	children  func(Notice) NoticeVerdict
 	expires   func(string, dns.Name) (time.Duration, bool)
+	until     func(string, dns.Name) (time.Time, bool)
 	replies   replies
 	patients  patients
 
@@ -100,6 +105,7 @@ func New(o Options) *Server {
 	s.transfers.init(o.Transfers)
 	s.updates, s.replies.clock = o.Updates, s.transfers.options.Clock
 	s.notices, s.children, s.expires = o.Notified, o.ChildNotified, o.Expires
+	s.until = o.SignedUntil
 	if o.MaxUDP == 0 {
 		s.maxUDP = defaultMaxUDP
 	}
