@@ -209,8 +209,10 @@ type Telling struct {
 	Status Status // of the DSYNC record that named it
 	Tries  int
 	Last   time.Time
-	Acked  time.Time // zero: not yet
-	Error  string    // of the last try: what it answered, extended errors included
+	// Answered is when it last answered, zero: not yet; Error is why it was not told, or what it said other than yes, with its
+	// extended errors.
+	Answered time.Time
+	Error    string
 }
 
 // Pushed is what came of an UPDATE.
