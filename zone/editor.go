@@ -254,6 +254,7 @@ func (e *Editor) View() *Version {
 		return nil
 	}
 	e.close()
+	e.v.apex, _ = e.w.Find(&e.v.names, &e.key, nil)
 	e.sync()
 	return e.v
 }

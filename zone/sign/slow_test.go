@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"slices"
 	"strings"
-	"testing"
 	"time"
 
 	"onoma/dns"
@@ -141,8 +140,7 @@ func expected(p *sign.Plan, v *zone.Version) []string {
 
 // actual is a signed version in the same form; each signature is verified, and that
 // it has as long to live as the plan says.
-func actual(t testing.TB, p *sign.Plan, v *zone.Version, at time.Time) []string {
-	t.Helper()
+func actual(p *sign.Plan, v *zone.Version, at time.Time) ([]string, error) {
 	var lines []string
 	sets := make(map[string]*dnssec.RRset)
 	for r := range v.Records() {
@@ -162,7 +160,7 @@ func actual(t testing.TB, p *sign.Plan, v *zone.Version, at time.Time) []string 
 		}
 		s, err := dns.ParseRRSIG(r.Data)
 		if err != nil {
-			t.Fatal(err)
+			return nil, err
 		}
 		lines = append(lines, fmt.Sprintf("%s RRSIG %s by %d", r.Name.Fold(), s.TypeCovered, s.KeyTag))
 		set := sets[r.Name.Fold().String()+s.TypeCovered.String()]
@@ -174,12 +172,12 @@ func actual(t testing.TB, p *sign.Plan, v *zone.Version, at time.Time) []string 
 			continue
 		}
 		if err := dnssec.VerifyRRset(*set, &s, p.Keys[i].DNSKEY(), at); err != nil {
-			t.Errorf("%s %s: %v", set.Owner, set.Type, err)
+			return nil, fmt.Errorf("%s %s: %w", set.Owner, set.Type, err)
 		}
 		if r.TTL != set.TTL {
-			t.Errorf("%s %s has TTL %d, its signature %d", set.Owner, set.Type, set.TTL, r.TTL)
+			return nil, fmt.Errorf("%s %s has TTL %d, its signature %d", set.Owner, set.Type, set.TTL, r.TTL)
 		}
 	}
 	slices.Sort(lines)
-	return lines
+	return lines, nil
 }
