@@ -180,8 +180,8 @@ func (s *stepper) explainAlarms(cur *version) {
 	for _, k := range s.r.keys {
 		switch in := slices.Contains(cur.KeySigners, k.ID); {
 		case !k.Lost:
-		case slices.Contains(cur.Signers, k.ID):
-			s.alarm(k, "the private half of %s is lost and no key can take its place: the zone is frozen as it is. "+
+		case s.r.isStuck() && (in || slices.Contains(cur.Signers, k.ID)):
+			s.alarm(k, "the private half of %s is lost and no key can take its place: what it signed is frozen as it is. "+
 				"Have all its DS removed from the parent before its signatures end; a new key takes over then", k.label())
 		case in:
 			s.alarm(k, "the private half of %s is lost: the DNSKEY set stays as it is. "+

@@ -29,12 +29,12 @@ func TestFirstSigningReachesSecure(t *testing.T) {
 // TestRandomYears has policies and commands of all kinds follow each other at random, ripe or not: nobody ever finds the
 // zone bogus, and when things calm down the machine is where the policy wants it.
 func TestRandomYears(t *testing.T) {
-	runs := 24
+	runs := 10
 	if n, err := strconv.Atoi(os.Getenv("KEYS_RUNS")); err == nil {
 		runs = n
 	}
 	if testing.Short() {
-		runs = 6
+		runs = 3
 	}
 	for seed := range runs {
 		t.Run(fmt.Sprint(seed), func(t *testing.T) {

@@ -153,7 +153,7 @@ func (s *stepper) standIn() bool {
 			continue
 		}
 		for _, k := range s.r.keys {
-			if k.stays() && k.usable() && k.Algorithm == s.r.key(id).Algorithm && slices.Contains(s.next.Keys, k.ID) &&
+			if k.usable() && k.Algorithm == s.r.key(id).Algorithm && slices.Contains(s.next.Keys, k.ID) &&
 				s.try(func(v *version) { v.Signers = with(without(v.Signers, id), k.ID) }) {
 				return true
 			}
@@ -229,8 +229,19 @@ func (s *stepper) hasOtherDS(k *Key) bool {
 	})
 }
 
-// isStuck: a key that signs the zone is lost and none can stand in, so that only a zone without DS can go on.
-func (r *Ring) isStuck() bool { return !r.haveUsable(r.current().Signers) }
+// isStuck: a key is lost that signs the zone and none can stand in, or that signs the DNSKEY set and none of its algorithm is
+// to follow. Only a zone without DS can go on.
+func (r *Ring) isStuck() bool {
+	cur := r.current()
+	if !r.haveUsable(cur.Signers) {
+		return true
+	}
+	return slices.ContainsFunc(r.algorithms(cur.KeySigners), func(a uint8) bool {
+		ofKind := func(id string) bool { k := r.key(id); return k.Algorithm == a && k.usable() }
+		follows := func(k *Key) bool { return k.Algorithm == a && k.usable() && k.stays() && k.Role&KSK != 0 }
+		return !slices.ContainsFunc(cur.KeySigners, ofKind) && !slices.ContainsFunc(r.keys, follows)
+	})
+}
 
 // unpublish takes k out of the DNSKEY set; the last keys of an algorithm go together.
 func (s *stepper) unpublish(k *Key) bool {
