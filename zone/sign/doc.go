@@ -5,7 +5,7 @@
 // changed, their neighbours in the chain of NSEC or NSEC3, names that a cut hides or
 // shows, and the apex. [Plan.Whole] signs a zone that comes whole, on all cores, and
 // keeps signatures that are still good. [Plan.Survey] walks a zone and says what is
-// due, [Plan.Refresh] makes that anew. [Verify] says what is wrong with a signed zone,
+// due, [Plan.Renew] makes that anew. [Verify] says what is wrong with a signed zone,
 // knowing nothing of plans.
 //
 // What is signed is what the zone is authoritative for: neither glue nor what a cut

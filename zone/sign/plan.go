@@ -96,6 +96,11 @@ func (p *Plan) refresh(t dns.Type) time.Duration {
 // isSigned reports whether the plan makes signatures at all.
 func (p *Plan) isSigned() bool { return p.Denial.Kind != None }
 
+// IsSlow reports whether one of the keys is slow: then nothing is signed quickly.
+func (p *Plan) IsSlow() bool {
+	return slices.ContainsFunc(p.Keys, func(k Key) bool { return k.IsSlow() })
+}
+
 // isKeyType reports whether the set of type t at the apex is one of the keys'.
 func isKeyType(t dns.Type) bool {
 	return t == dns.TypeDNSKEY || t == dns.TypeCDS || t == dns.TypeCDNSKEY

@@ -162,12 +162,14 @@ func (s *signing) remember(t *task, set zone.RRset, head zone.Node) {
 		t.old, t.there = sigs.Packed(), sigs.TTL() == t.ttl
 	}
 	was, _ := head.RRset(t.typ)
-	if sigs, ok := was.Sigs(); ok && was.TTL() == t.ttl && was.Count() == t.count && string(was.Packed()) == string(t.rdata) {
-		t.there = t.there && string(t.old) == string(sigs.Packed())
-		t.old, t.trusted = sigs.Packed(), true
-		return
-	}
-	if !s.verify {
+	before, ok := was.Sigs()
+	switch isSame := ok && was.TTL() == t.ttl && string(was.Packed()) == string(t.rdata); {
+	case isSame && !s.verify && t.old != nil:
+		t.trusted = true // they are head's, or Renew has made them
+	case isSame:
+		t.there = t.there && string(t.old) == string(before.Packed())
+		t.old, t.trusted = before.Packed(), true
+	case !s.verify:
 		t.old, t.there = nil, false
 	}
 }

@@ -100,7 +100,12 @@ var denials = map[string]sign.Denial{
 
 func same(t testing.TB, p *sign.Plan, v *zone.Version) {
 	t.Helper()
-	got, err := actual(p, v, noon)
+	sameAt(t, p, v, noon)
+}
+
+func sameAt(t testing.TB, p *sign.Plan, v *zone.Version, at time.Time) {
+	t.Helper()
+	got, err := actual(p, v, at)
 	if err != nil {
 		t.Fatal(err)
 	}
