@@ -33,6 +33,9 @@ func (d *Desk) look(ctx context.Context, p *parent, r request) outcome {
 	o := outcome{report: Report{Parent: r.parent, Child: r.child, At: began, Because: r.because}}
 	d.examine(ctx, p, r, &o)
 	o.report.Took = d.o.Clock().Sub(began)
+	if !o.ended.since.IsZero() {
+		o.ended.until = o.ended.since.Add(p.Policy.Bootstrap.Delay)
+	}
 	o.ended.verdict = worst(o.report.DS, o.report.CSYNC)
 	return o
 }
@@ -109,8 +112,6 @@ func (d *Desk) examineDS(ctx context.Context, l *look, r request, o *outcome, or
 	o.ended.since, o.ended.print = after.since, after.print
 	if w.retry {
 		o.ended.again |= kindDS
-	} else if !after.since.IsZero() {
-		o.ended.until = after.since.Add(l.policy.Bootstrap.Delay)
 	}
 	o.report.DS = Outcome{Looked: true, Verdict: w.verdict, Why: w.why}
 	if w.verdict == Changed {

@@ -230,6 +230,9 @@ func (s *schedule) done(t *task, e ended, p *Policy, now time.Time) time.Time {
 	s.count(e.verdict)
 	t.since, t.print = e.since, e.print
 	rest := now.Add(p.MinInterval)
+	if !e.isAlive(now) {
+		t.since = time.Time{}
+	}
 	switch {
 	case t.again != 0: // news came meanwhile
 		s.set(t, resting, rest)
@@ -237,7 +240,7 @@ func (s *schedule) done(t *task, e ended, p *Policy, now time.Time) time.Time {
 		t.kinds, t.because = e.again, becauseRetry
 		s.set(t, waiting, now.Add(p.Retry[t.tries]))
 		t.tries++
-	case !e.until.IsZero():
+	case e.isAlive(now):
 		t.kinds, t.because, t.tries = kindDS, becauseDelay, 0
 		s.set(t, waiting, later(rest, e.nextOfDelay(now)))
 	default:
@@ -247,11 +250,17 @@ func (s *schedule) done(t *task, e ended, p *Policy, now time.Time) time.Time {
 	return t.due
 }
 
+// isAlive says whether a delay runs. One whose end has come, with servers that cannot be
+// asked, has as long once more.
+func (e *ended) isAlive(now time.Time) bool {
+	return !e.until.IsZero() && now.Before(e.until.Add(e.until.Sub(e.since)))
+}
+
 // nextOfDelay: RFC 8078 §3.3 has the child looked at more than once while the delay
 // runs: some eight times, and at its end.
 func (e *ended) nextOfDelay(now time.Time) time.Time {
 	next := now.Add(max(time.Second, e.until.Sub(e.since)/8))
-	if next.After(e.until) {
+	if next.After(e.until) && now.Before(e.until) {
 		return e.until
 	}
 	return next
