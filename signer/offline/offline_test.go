@@ -249,7 +249,7 @@ func TestParseErrors(t *testing.T) {
 		{";; KeySigningRequest 2.0 1000\n" + key, `f:1: version "2.0"`},
 		{";; KeySigningRequest 1.0 soon\n" + key, `f:1: "soon": a time was expected`},
 		{head + "\n", "f:1: the bundle of 1970-01-01T00:16:40Z has no records"},
-		{head + key + head + key, "f:3: 1970-01-01T00:16:40Z does not come after"},
+		{head + key + ";; KeySigningRequest 1.0 999\n" + key, "f:3: 1970-01-01T00:16:39Z comes after 1970-01-01T00:16:40Z"},
 		{head + key + ";; SignedKeyResponse 1.0 2000\n", "f:3: SignedKeyResponse in a KeySigningRequest"},
 		{head + key + "example.net. 60 DNSKEY 256 3 15 AAAA\n", "f:3: a record of example.net.; example.com. was expected"},
 		{head + key + "example.com. 60 A 192.0.2.1\n", "f:3: A: DNSKEY, CDS, CDNSKEY or RRSIG was expected"},
@@ -427,12 +427,12 @@ func TestBIND(t *testing.T) {
 	if err != nil {
 		t.Skip("bind9-utils with dnssec-ksr (9.20) is not installed")
 	}
-	dir := t.TempDir()
+	dir, kskDir := t.TempDir(), t.TempDir()
 	conf := filepath.Join(dir, "conf")
 	if err := os.WriteFile(conf, []byte(`dnssec-policy "p" { offline-ksk yes; keys { ksk lifetime unlimited algorithm 13; zsk lifetime P60D algorithm 13; }; };`), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	ksr := func(args ...string) string {
+	ksr := func(dir string, args ...string) string {
 		t.Helper()
 		out, err := exec.Command(program, append([]string{"-K", dir, "-k", "p", "-l", conf, "-i", "now", "-e", "+90d"}, args...)...).Output()
 		if err != nil {
@@ -440,8 +440,8 @@ func TestBIND(t *testing.T) {
 		}
 		return string(out)
 	}
-	ksr("keygen", "example.com")
-	request, err := Parse("ksr", strings.NewReader(ksr("request", "example.com")))
+	ksr(dir, "keygen", "example.com")
+	request, err := Parse("ksr", strings.NewReader(ksr(dir, "request", "example.com")))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -450,7 +450,7 @@ func TestBIND(t *testing.T) {
 	if err := reread(t, mustSign(t, request, o), BIND).Verify(nil); err != nil {
 		t.Error(err)
 	}
-	ksr("-o", "keygen", "example.com")
+	ksr(kskDir, "-o", "keygen", "example.com")
 	path := filepath.Join(dir, "ksr")
 	var b bytes.Buffer
 	if err := request.Write(&b, BIND, time.Now(), "onoma"); err != nil {
@@ -459,7 +459,7 @@ func TestBIND(t *testing.T) {
 	if err := os.WriteFile(path, b.Bytes(), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	skr, err := Parse("skr", strings.NewReader(ksr("-f", path, "-o", "sign", "example.com")))
+	skr, err := Parse("skr", strings.NewReader(ksr(kskDir, "-f", path, "-o", "sign", "example.com")))
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -112,8 +112,9 @@ func (p *parser) start(n int, when string) (err error) {
 	if p.from, err = parseTime(when); err != nil {
 		return p.fail(n, "%q: a time was expected, as seconds since 1970 or as 20260131120000", clip(when))
 	}
-	if last := len(p.file.Bundles); last > 0 && !p.from.After(p.file.Bundles[last-1].From) {
-		return p.fail(n, "%s does not come after %s: bundles were expected in the order of time", stamp(p.from), stamp(p.file.Bundles[last-1].From))
+	// BIND makes two of the same time where a period ends; the second counts.
+	if last := len(p.file.Bundles); last > 0 && p.from.Before(p.file.Bundles[last-1].From) {
+		return p.fail(n, "%s comes after %s: bundles were expected in the order of time", stamp(p.from), stamp(p.file.Bundles[last-1].From))
 	}
 	if len(p.file.Bundles) == maxBundles {
 		return p.fail(n, "there are more than %d bundles", maxBundles)

@@ -33,8 +33,7 @@ func (f *File) Verify(trust []dns.Record) error {
 }
 
 func (f *File) verify(b *Bundle, trust []dns.Record) error {
-	keys := slices.DeleteFunc(b.Keys(), func(k dns.DNSKEY) bool { return !f.isTrusted(k, trust) })
-	if len(keys) == 0 {
+	if !slices.ContainsFunc(b.Keys(), func(k dns.DNSKEY) bool { return f.isTrusted(k, trust) }) {
 		return fmt.Errorf("none of its keys is one that the zone's parent or the operator names")
 	}
 	covered := map[dns.Type]bool{}
@@ -43,14 +42,17 @@ func (f *File) verify(b *Bundle, trust []dns.Record) error {
 		if err != nil {
 			return err
 		}
-		if err := f.verifySig(b, s, keys); err != nil {
+		by, err := f.verifySig(b, s)
+		if err != nil {
 			return fmt.Errorf("RRSIG %s by key %d: %w", s.TypeCovered, s.KeyTag, err)
 		}
-		covered[s.TypeCovered] = true
+		if f.isTrusted(by, trust) { // others may sign, too, as in a rollover
+			covered[s.TypeCovered] = true
+		}
 	}
 	for _, t := range []dns.Type{dns.TypeDNSKEY, dns.TypeCDS, dns.TypeCDNSKEY} {
 		if len(b.set(t).RData) > 0 && !covered[t] {
-			return fmt.Errorf("%s is not signed", t)
+			return fmt.Errorf("%s is not signed by such a key", t)
 		}
 	}
 	if len(b.set(dns.TypeDNSKEY).RData) == 0 {
@@ -75,24 +77,25 @@ func (f *File) isTrusted(k dns.DNSKEY, trust []dns.Record) bool {
 	})
 }
 
-func (f *File) verifySig(b *Bundle, s dns.RRSIG, keys []dns.DNSKEY) error {
+// verifySig returns the key of the bundle that made a signature.
+func (f *File) verifySig(b *Bundle, s dns.RRSIG) (by dns.DNSKEY, err error) {
 	set := b.set(s.TypeCovered)
 	if len(set.RData) == 0 {
-		return fmt.Errorf("there is no such set")
+		return by, fmt.Errorf("there is no such set")
 	}
 	if !s.Signer.Equal(f.Zone) {
-		return fmt.Errorf("its signer is %s; %s was expected", s.Signer, f.Zone)
+		return by, fmt.Errorf("its signer is %s; %s was expected", s.Signer, f.Zone)
 	}
-	err := fmt.Errorf("no trusted key of the set has this tag and algorithm")
-	for _, k := range keys {
+	err = fmt.Errorf("no key of the DNSKEY set has this tag and algorithm")
+	for _, k := range b.Keys() {
 		if k.KeyTag() != s.KeyTag || k.Algorithm != s.Algorithm {
 			continue
 		}
 		if err = dnssec.VerifyRRset(set, &s, k, b.From); err == nil {
-			return nil
+			return k, nil
 		}
 	}
-	return err
+	return by, err
 }
 
 // verifyCDS: what the parent is asked for must work (RFC 7344 §4.1).
