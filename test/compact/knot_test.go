@@ -42,7 +42,7 @@ var differences = []struct {
 
 // TestBesideKnot puts the same questions to Knot's module onlinesign.
 func TestBesideKnot(t *testing.T) {
-	child, _ := signed(t, online.New(online.Options{}), "compact.test.", childZone, newKey(t, dnssec.ECDSAP256SHA256))
+	child, _ := signed(t, online.New(online.Options{}), "compact.test.", childZone, newKey(t, dnssec.ECDSAP256SHA256), compact)
 	auth := authority.New(authority.Options{})
 	auth.AddZone(child)
 	us := serve(t, auth)

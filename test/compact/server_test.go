@@ -74,20 +74,23 @@ func newKey(t testing.TB, algorithm uint8) *dnssec.Key {
 	return k
 }
 
-// signed returns a zone of that text, without a chain, signed by key, and its door to the signer.
-func signed(t testing.TB, s *online.Signer, origin, text string, key *dnssec.Key) (*zone.Zone, *online.Zone) {
+// compact is how most zones here deny.
+var compact = sign.Denial{Kind: sign.Compact}
+
+// signed returns a zone of that text, signed by key, and its door to the signer.
+func signed(t testing.TB, s *online.Signer, origin, text string, key *dnssec.Key, denial sign.Denial) (*zone.Zone, *online.Zone) {
 	t.Helper()
 	name := dns.MustName(origin)
 	apex := []dns.Record{{Name: name, Type: dns.TypeDNSKEY, Class: dns.ClassIN, TTL: 3600, Data: key.RData()}}
 	plan := sign.Plan{
 		Keys: []sign.Key{{Key: key, SignsKeys: true, SignsZone: true}}, Apex: apex,
-		Denial: sign.Denial{Kind: sign.Compact}, Skew: time.Hour,
+		Denial: denial, Skew: time.Hour,
 	}
 	v, _, err := plan.Whole(context.Background(), read(t, origin, text), time.Now())
 	if err != nil {
 		t.Fatal(err)
 	}
-	if v.Denial() != zone.DenialCompact {
+	if (v.Denial() == zone.DenialCompact) != (denial.Kind == sign.Compact) {
 		t.Fatalf("%s: denial is %v", origin, v.Denial())
 	}
 	door := s.Zone(online.ZoneOptions{Origin: name})
@@ -111,14 +114,20 @@ func read(t testing.TB, origin, text string) *zone.Version {
 // newRig serves the zones at a free address.
 func newRig(t testing.TB, o online.Options, algorithm uint8) *rig {
 	t.Helper()
+	return newRigOf(t, o, algorithm, compact)
+}
+
+// newRigOf is newRig for zones that deny in another way.
+func newRigOf(t testing.TB, o online.Options, algorithm uint8, denial sign.Denial) *rig {
+	t.Helper()
 	r := &rig{signer: online.New(o), auth: authority.New(authority.Options{})}
 	parentKey, childKey := newKey(t, algorithm), newKey(t, algorithm)
 	ds, err := dnssec.MakeDS(dns.MustName("compact.test."), childKey.DNSKEY(), dnssec.DigestSHA256)
 	if err != nil {
 		t.Fatal(err)
 	}
-	parent, _ := signed(t, r.signer, "test.", parentZone+"compact DS "+ds.RData().Text(dns.TypeDS)+"\n", parentKey)
-	child, door := signed(t, r.signer, "compact.test.", childZone, childKey)
+	parent, _ := signed(t, r.signer, "test.", parentZone+"compact DS "+ds.RData().Text(dns.TypeDS)+"\n", parentKey, denial)
+	child, door := signed(t, r.signer, "compact.test.", childZone, childKey, denial)
 	plain := zone.New(dns.MustName("plain.test."))
 	plain.Publish(read(t, "plain.test.", plainZone))
 	if err := r.auth.SetZones(parent, child, plain); err != nil {
