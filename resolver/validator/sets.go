@@ -129,7 +129,7 @@ func (l *look) check(s signedSet, z *place) (good *dns.RRSIG, tried []Signature,
 		tried = append(tried, r)
 		if why == nil {
 			good, err = sig, nil
-		} else if err == errNoSigs || err == errNoKey {
+		} else if err == errNoSigs || err == errNoKey || errors.Is(why, ErrLimit) {
 			err = why
 		}
 	}

@@ -33,6 +33,7 @@ type world struct {
 
 type served struct {
 	worker  transport.Worker
+	zone    *zone.Zone
 	version *zone.Version
 	keys    []*dnssec.Key
 }
@@ -70,10 +71,10 @@ func (w *world) add(origin, text string, h how) *served {
 		}
 		s.version = w.build(name, h.change(list))
 	}
-	z := zone.New(name)
-	z.Publish(s.version)
+	s.zone = zone.New(name)
+	s.zone.Publish(s.version)
 	server := authority.New(authority.Options{})
-	server.AddZone(z)
+	server.AddZone(s.zone)
 	s.worker = server.NewWorker()
 	w.zones[name] = s
 	return s
