@@ -157,6 +157,12 @@ func (w *watched) untold(v *View) Finding {
 			"It takes them when it looks by itself, if it does. Otherwise hand them to the registrar: " + w.handout(),
 		}
 	}
+	if err := w.tells[1].err; err != "" {
+		return Finding{
+			Notice, "notify-none", "The parent was not told of the new CSYNC record: " + err + ".",
+			"It takes the name servers and addresses over when it looks by itself, if it does. Otherwise tell the registrar.",
+		}
+	}
 	for _, t := range v.Told {
 		if t.Error != "" && (v.Condition == Waiting || t.Type == dns.TypeCSYNC) {
 			return Finding{

@@ -46,3 +46,29 @@ func StartUpdatableBIND(t testing.TB, zones Zones, addr netip.AddrPort, policies
 	s.awaitZones(t, zones)
 	return s
 }
+
+// StartUpdatableKnot runs Knot as the primary of zones that a key may update, at addr (see [Peer.Addr]), until the test ends. It
+// skips the test when Knot is not installed.
+func StartUpdatableKnot(t testing.TB, zones Zones, addr netip.AddrPort, key Key) *Server {
+	t.Helper()
+	Need(t, Knot.Binary)
+	dir := tempDir(t, Knot.Name)
+	lines := append(knotServer(dir, addr),
+		"key:", "  - id: "+key.Name, "    algorithm: hmac-sha256", "    secret: "+key.Secret,
+		"acl:", "  - id: update", "    key: "+key.Name, "    action: update", "zone:")
+	for _, z := range zones {
+		lines = append(lines, fmt.Sprintf("  - domain: %q", z.Name), fmt.Sprintf("    file: %q", z.File), fmt.Sprintf("    storage: %q", dir),
+			"    zonefile-sync: -1", "    zonefile-load: difference", "    journal-content: changes", "    acl: update")
+	}
+	conf, err := writeFile(dir, "knot.conf", lines...)
+	if err != nil {
+		t.Fatal(err)
+	}
+	binary, err := find(Knot.Binary)
+	if err != nil {
+		t.Fatal(err)
+	}
+	s := start(t, Knot.Name, dir, addr, binary, []string{"-c", conf})
+	s.awaitZones(t, zones)
+	return s
+}
