@@ -29,7 +29,7 @@ func (r *Ring) add(k Key, key dns.DNSKEY) error {
 	if d, err := dns.ParseDNSKEY(rdata); err != nil || !d.IsZoneKey() || d.IsRevoked() || d.Protocol != 3 {
 		return fmt.Errorf("adding key %q: %w: it is no key for zones (RFC 4034 §2.1)", k.ID, ErrRefused)
 	}
-	// Equal tags are legal, but make validators try both keys, and some give up (RFC 8624 says to make another).
+	// Equal tags are legal, but make validators try both keys.
 	for _, o := range r.keys {
 		if o.Tag == key.KeyTag() && o.Algorithm == key.Algorithm && o.Removed.IsZero() {
 			return fmt.Errorf("adding key %q: %w: key %q has the same tag %d: make another", k.ID, ErrRefused, o.ID, o.Tag)

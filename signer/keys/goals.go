@@ -106,6 +106,7 @@ func (s *stepper) fill(role Role) {
 }
 
 func (s *stepper) need(role Role, standby bool) {
+	s.vacant = true
 	text := fmt.Sprintf("a new %v is needed: %s", role, s.p.keyText())
 	if standby {
 		text += ", to stand by"

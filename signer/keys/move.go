@@ -129,7 +129,7 @@ func (s *stepper) signKeys(k *Key) bool {
 
 // askDS asks the parent for k's DS: instead of those of keys that go, or beside them.
 func (s *stepper) askDS(k *Key) bool {
-	if k.Role&KSK == 0 || slices.Contains(s.next.DS, k.ID) {
+	if k.Role&KSK == 0 || slices.Contains(s.next.DS, k.ID) || s.r.isStuck() {
 		return false
 	}
 	var old []string
@@ -213,11 +213,12 @@ func (s *stepper) stopSigning(k *Key) bool {
 // dropDS asks the parent to remove k's DS. One DS is left, unless the zone goes unsigned or no other way leads on.
 func (s *stepper) dropDS(k *Key) bool {
 	rest := without(s.next.DS, k.ID)
-	if len(rest) == len(s.next.DS) || len(rest) == 0 && !s.goesUnsigned() && !s.r.isStuck() {
+	mayBeLast := s.goesUnsigned() || s.r.isStuck() && !s.vacant
+	if len(rest) == len(s.next.DS) || len(rest) == 0 && !mayBeLast {
 		return false
 	}
 	// Another key's DS is in all caches before this one goes, unless the parent exchanges one for the other (askDS).
-	if !s.goesUnsigned() && !s.r.isStuck() && !s.hasOtherDS(k) {
+	if !mayBeLast && !s.hasOtherDS(k) {
 		return false
 	}
 	return s.try(func(v *version) { v.DS = rest })

@@ -12,7 +12,7 @@ import (
 // proves nothing, neither that the DS is there nor that it is not.
 func (s *stepper) observeParent() {
 	f := &s.f.Parent
-	if f.At.IsZero() || f.Answered == 0 || f.At.After(s.now) || !f.At.After(s.r.parent.At) {
+	if f.At.IsZero() || f.Answered == 0 || f.At.After(s.now) || f.At.Before(s.r.parent.At) {
 		return
 	}
 	for _, k := range s.r.keys {

@@ -16,6 +16,7 @@ type stepper struct {
 	f      *Facts
 	next   *version
 	events []Event
+	vacant bool // a key is still to be made
 }
 
 // Step goes as far as now, the policy and the facts allow, and tells what it did. The caller answers each NeedKey by AddKey and

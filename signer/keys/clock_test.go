@@ -1,0 +1,124 @@
+package keys
+
+import (
+	"strings"
+	"testing"
+	"time"
+)
+
+func TestClockThatGoesBackStopsAll(t *testing.T) {
+	s := newSim(t)
+	s.fresh = true
+	s.run(day)
+	s.r.Roll(CSK, s.now, &s.p)
+	s.run(time.Hour)
+	before, _ := s.r.MarshalJSON()
+	back := s.now.Add(-10 * day)
+	events := s.r.Step(back, &s.p, Facts{Generation: s.gen, InSync: s.synced, Signed: s.synced})
+	after, _ := s.r.MarshalJSON()
+	if string(before) != string(after) || len(events) != 1 || events[0].What != Alarm {
+		t.Errorf("the ring went on: %v", events)
+	}
+	if w := s.r.Explain(); len(w) != 1 || !w[0].Alarm || !strings.Contains(w[0].Text, "clock") {
+		t.Errorf("explained by %v", w)
+	}
+	// An operator says that the clock is right: waits begin anew, and the rollover comes to its end.
+	s.r.TrustClock(back)
+	s.now, s.synced, s.dsAt = back, back, back
+	s.parent = true
+	s.run(3 * day)
+	for _, k := range s.r.Keys() {
+		if want := map[string]string{"CSK1": Gone, "CSK2": Active}[k.ID]; k.Phase() != want {
+			t.Errorf("%s is %s, want %s: %v", k.ID, k.Phase(), want, s.waits())
+		}
+	}
+}
+
+// TestSilenceProvesNothing: a parent's server that does not answer has the DS no more and no less than before.
+func TestSilenceProvesNothing(t *testing.T) {
+	s := newSim(t)
+	s.fresh = true
+	s.run(day)
+	f := s.facts()
+	f.Parent.DS, f.Parent.Answered = nil, 0
+	f.Parent.At = s.now.Add(time.Hour)
+	s.r.Step(f.Parent.At, &s.p, f)
+	if k := s.r.Keys()[0]; k.Records[DS].State != Omnipresent {
+		t.Errorf("no answer made the DS %v", k.Records[DS].State)
+	}
+	s.r.Roll(CSK, s.now, &s.p)
+	s.now = s.now.Add(2 * time.Hour)
+	s.parent = false
+	s.run(12 * time.Hour)
+	g := s.facts()
+	k1 := s.r.key("CSK1")
+	if k1.Records[DS].State != Unretentive || k1.Parent.Servers != 2 {
+		t.Fatalf("the DS of CSK1 is %v at %d servers", k1.Records[DS].State, k1.Parent.Servers)
+	}
+	g.Parent.DS, g.Parent.Answered, g.Parent.At = nil, 1, s.now
+	s.r.Step(s.now, &s.p, g)
+	if !k1.Parent.Nobody.IsZero() {
+		t.Error("one server of two proves that nobody has the DS")
+	}
+	g.Parent.Answered, g.Parent.At = 2, s.now.Add(time.Hour)
+	s.r.Step(g.Parent.At, &s.p, g)
+	if k1.Parent.Nobody.IsZero() {
+		t.Error("two servers of two do not prove that nobody has the DS")
+	}
+}
+
+func TestCommandsRefuse(t *testing.T) {
+	s := newSim(t)
+	s.run(day)
+	k, _ := s.key(Event{Role: CSK, Algorithm: 13}, 77)
+	rsa, _ := s.key(Event{Role: ZSK, Algorithm: 8}, 78)
+	revoked := k
+	revoked.Flags |= 1 << 7
+	for name, err := range map[string]error{
+		"roll what is not there": s.r.Roll(ZSK, s.now, &s.p),
+		"retire nothing":         s.r.Retire("x", s.now),
+		"forget a key in use":    s.r.Forget("CSK1"),
+		"import beside own keys": s.r.Import("i", k, CSK, false, true, s.now),
+		"other algorithm":        s.r.AddForeign("other", "o", rsa, ZSK, s.now),
+		"same id":                s.r.AddKey(Event{Role: CSK}, "CSK1", k, s.now),
+		"revoked":                s.r.AddKey(Event{Role: CSK}, "new", revoked, s.now),
+		"the DS of nothing":      s.r.DSSeen("x", s.now),
+		"a provider that is not": s.r.RemoveForeign("other", s.now),
+		"restore nothing":        s.r.Restore("x", s.now),
+		"find what was not lost": s.r.Found("CSK1"),
+		"a policy without sense": (&Policy{}).Check(),
+		"a life time of an hour": func() error { p := Default(); p.KSKLife = time.Hour; return p.Check() }(),
+	} {
+		if err == nil {
+			t.Errorf("%s: done", name)
+		}
+	}
+}
+
+// TestImport takes over keys that are in use: nothing waits, and the next rollover is like any other.
+func TestImport(t *testing.T) {
+	s := newSim(t)
+	s.p.Split = true
+	ksk, _ := s.key(Event{Role: KSK, Algorithm: 8}, 50)
+	zsk, _ := s.key(Event{Role: ZSK, Algorithm: 8}, 62)
+	for _, err := range []error{s.r.Import("ksk", ksk, KSK, false, true, s.now), s.r.Import("zsk", zsk, ZSK, false, false, s.now)} {
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	s.p.Algorithm = 8
+	s.ds = s.r.dsOf(s.r.key("ksk"), &s.p)
+	if out := s.run(time.Hour); strings.Contains(strings.Join(out, " "), "needed") {
+		t.Errorf("imported keys do not do: %v", out)
+	}
+	if w := s.r.Wanted(s.now, &s.p); len(w.DNSKEYs) != 2 || len(w.Signers) != 2 || len(w.CDS) != 1 {
+		t.Errorf("wanted: %+v", w)
+	}
+	s.p.Algorithm = 13
+	s.run(4 * day)
+	for _, k := range s.r.Keys() {
+		if want := map[uint8]string{8: Gone, 13: Active}[k.Algorithm]; k.Phase() != want {
+			t.Errorf("%s is %s, want %s: %v", k.ID, k.Phase(), want, s.waits())
+		}
+	}
+}
