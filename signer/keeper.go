@@ -1,0 +1,279 @@
+package signer
+
+import (
+	"container/heap"
+	"context"
+	"crypto/rand"
+	"fmt"
+	"log/slog"
+	"sync"
+	"time"
+
+	"onoma/signer/keys"
+	"onoma/zone"
+)
+
+// Keeper keeps zones signed.
+type Keeper struct {
+	o Options
+
+	mu    sync.Mutex
+	zones map[zone.ID]*Zone
+	times times
+	wake  chan struct{}
+	work  chan *Zone
+}
+
+// New returns a Keeper without zones.
+func New(o Options) *Keeper {
+	if o.Clock == nil {
+		o.Clock = NewSteady(nil, nil)
+	}
+	if o.Random == nil {
+		o.Random = rand.Reader
+	}
+	if o.Workers <= 0 {
+		o.Workers = 4
+	}
+	if o.Log == nil {
+		o.Log = slog.New(slog.DiscardHandler)
+	}
+	return &Keeper{o: o, zones: make(map[zone.ID]*Zone), wake: make(chan struct{}, 1), work: make(chan *Zone)}
+}
+
+// Add keeps a zone signed by the settings, from what is known of it, and returns what signs it. One that is there already
+// gets the settings.
+func (k *Keeper) Add(ctx context.Context, id zone.ID, s Settings) (*Zone, error) {
+	if err := s.Policy.Check(); err != nil {
+		return nil, fmt.Errorf("signing %s: policy %s: %w", id, s.Policy.Name, err)
+	}
+	k.mu.Lock()
+	z := k.zones[id]
+	k.mu.Unlock()
+	if z != nil {
+		z.mu.Lock()
+		z.settings = s
+		z.isPassive = z.isPassive && s.Auto
+		z.mu.Unlock()
+		k.Wake(id)
+		return z, nil
+	}
+	data, err := k.o.Load(ctx, id)
+	if err != nil {
+		return nil, err
+	}
+	return k.AddLoaded(ctx, id, s, data)
+}
+
+// AddLoaded is Add of a zone that is not there yet, given what Options.Load would return.
+func (k *Keeper) AddLoaded(ctx context.Context, id zone.ID, s Settings, data []byte) (*Zone, error) {
+	z := &Zone{k: k, id: id, settings: s, slot: -1}
+	if data != nil {
+		if err := z.st.decode(data); err != nil {
+			return nil, fmt.Errorf("signing %s: %w", id, err)
+		}
+		z.saved = data
+	}
+	if z.st.Ring == nil {
+		z.st.Ring = keys.New(id.Name)
+	}
+	head := z.latest()
+	z.mu.Lock()
+	z.wasThere = z.isSecured()
+	z.head = head
+	z.st.Fresh = z.st.Fresh || s.New && data == nil && head == nil
+	// Who signed it before this server knew of keys goes on doing so.
+	z.isPassive = s.Auto && data == nil && head != nil && isSigned(head)
+	z.mu.Unlock()
+	if data == nil && head == nil && !s.Auto {
+		// Its first content waits for keys.
+		if err := z.begin(ctx); err != nil {
+			return nil, err
+		}
+	}
+	now, _ := k.o.Clock.Now()
+	z.guard(now)
+	k.mu.Lock()
+	k.zones[id] = z
+	k.mu.Unlock()
+	k.schedule(z, z.wakesAt(now))
+	return z, nil
+}
+
+// Remove lets go of a zone. What is on the disk of it stays.
+func (k *Keeper) Remove(id zone.ID) {
+	k.mu.Lock()
+	z := k.zones[id]
+	delete(k.zones, id)
+	if z != nil && z.slot >= 0 {
+		heap.Remove(&k.times, z.slot)
+	}
+	k.mu.Unlock()
+	if z != nil && k.o.Parents != nil {
+		k.o.Parents.Forget(id)
+	}
+}
+
+// Zone returns what signs a zone, nil where nothing here does.
+func (k *Keeper) Zone(id zone.ID) *Zone {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	return k.zones[id]
+}
+
+// Zones returns the zones, in no order.
+func (k *Keeper) Zones() []zone.ID {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	out := make([]zone.ID, 0, len(k.zones))
+	for id := range k.zones {
+		out = append(out, id)
+	}
+	return out
+}
+
+// Wake has a zone looked at now: something about it has changed, at its parent, at its secondaries, or in what is wanted.
+func (k *Keeper) Wake(id zone.ID) {
+	if z := k.Zone(id); z != nil {
+		now, _ := k.o.Clock.Now()
+		k.schedule(z, now)
+	}
+}
+
+// Published is told of each version of a zone once it is served. It is quick.
+func (k *Keeper) Published(r zone.Receipt) {
+	z := k.Zone(r.Zone)
+	if z == nil || r.By.Door == zone.DoorSigner && !k.o.IsShared {
+		return
+	}
+	z.mu.Lock()
+	next, isKnown, passive := z.st.Next, z.st.Served.Generation != 0, z.isPassive
+	z.mu.Unlock()
+	switch {
+	case passive:
+	case !isKnown:
+		k.Wake(r.Zone)
+	default:
+		k.schedule(z, next)
+	}
+}
+
+// schedule has a zone tended at a time, if it is not to be tended earlier.
+func (k *Keeper) schedule(z *Zone, at time.Time) {
+	if at.IsZero() {
+		return
+	}
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	if k.zones[z.id] != z {
+		return
+	}
+	switch {
+	case z.slot < 0:
+		z.at = at
+		heap.Push(&k.times, z)
+	case at.Before(z.at):
+		z.at = at
+		heap.Fix(&k.times, z.slot)
+	default:
+		return
+	}
+	if z.slot == 0 {
+		select {
+		case k.wake <- struct{}{}:
+		default:
+		}
+	}
+}
+
+// longest is how long the Keeper sleeps at most: clocks may be set meanwhile.
+const longest = time.Minute
+
+// Run tends zones until ctx ends.
+func (k *Keeper) Run(ctx context.Context) error {
+	var workers sync.WaitGroup
+	for range k.o.Workers {
+		workers.Go(func() {
+			for z := range k.work {
+				k.schedule(z, z.tend(ctx))
+			}
+		})
+	}
+	defer workers.Wait()
+	defer close(k.work)
+	timer := time.NewTimer(0)
+	defer timer.Stop()
+	for {
+		z, wait := k.take()
+		if z != nil {
+			select {
+			case k.work <- z:
+			case <-ctx.Done():
+				return nil
+			}
+			continue
+		}
+		timer.Reset(wait)
+		select {
+		case <-timer.C:
+		case <-k.wake:
+		case <-ctx.Done():
+			return nil
+		}
+	}
+}
+
+// take returns a zone whose time has come, or how long to wait for one.
+func (k *Keeper) take() (*Zone, time.Duration) {
+	now, _ := k.o.Clock.Now()
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	if len(k.times) == 0 {
+		return nil, longest
+	}
+	if wait := k.times[0].at.Sub(now); wait > 0 {
+		return nil, min(wait, longest)
+	}
+	return heap.Pop(&k.times).(*Zone), 0
+}
+
+// Tend does what is due for all zones now, one after the other, and returns when there is something to do next. It is for
+// who has no time but that of a test, instead of Run.
+func (k *Keeper) Tend(ctx context.Context) time.Time {
+	for {
+		z, _ := k.take()
+		if z == nil {
+			break
+		}
+		k.schedule(z, z.tend(ctx))
+	}
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	if len(k.times) == 0 {
+		return time.Time{}
+	}
+	return k.times[0].at
+}
+
+// times is a heap of zones by when they are tended next.
+type times []*Zone
+
+func (t times) Len() int           { return len(t) }
+func (t times) Less(i, j int) bool { return t[i].at.Before(t[j].at) }
+func (t times) Swap(i, j int) {
+	t[i], t[j] = t[j], t[i]
+	t[i].slot, t[j].slot = i, j
+}
+func (t *times) Push(x any) {
+	z := x.(*Zone)
+	z.slot = len(*t)
+	*t = append(*t, z)
+}
+func (t *times) Pop() any {
+	old := *t
+	z := old[len(old)-1]
+	old[len(old)-1] = nil
+	*t = old[:len(old)-1]
+	z.slot = -1
+	return z
+}

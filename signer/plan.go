@@ -1,0 +1,128 @@
+package signer
+
+import (
+	"context"
+	"crypto/rand"
+	"fmt"
+	"time"
+
+	"onoma/dns"
+	"onoma/signer/keys"
+	"onoma/zone"
+	"onoma/zone/sign"
+)
+
+var kinds = map[keys.DenialKind]sign.Kind{keys.NoDenial: sign.None, keys.NSEC: sign.NSEC, keys.NSEC3: sign.NSEC3, keys.Compact: sign.Compact}
+
+// build makes the plan of what the ring wants.
+func (z *Zone) build(ctx context.Context, w *keys.Wanted, head *zone.Version, now time.Time) (*sign.Plan, error) {
+	p := &z.settings.Policy
+	plan := &sign.Plan{
+		Denial: sign.Denial{Kind: kinds[w.Denial.Kind], Iterations: w.Denial.Iterations, OptOut: w.Denial.OptOut},
+		ZONEMD: z.settings.ZONEMD, Validity: p.Validity, KeyValidity: p.KeyValidity, Refresh: p.Refresh, Jitter: p.Jitter, Skew: p.Skew,
+	}
+	if plan.Denial.Kind == sign.NSEC3 {
+		plan.Denial.Salt = z.salt(int(w.Denial.SaltLength))
+	}
+	for _, s := range w.Signers {
+		k, err := z.k.o.Store.Load(ctx, s.ID)
+		if err != nil {
+			return nil, &lostError{s.ID, err}
+		}
+		plan.Keys = append(plan.Keys, sign.Key{Key: k, SignsKeys: s.SignsKeys, SignsZone: s.SignsZone})
+	}
+	switch {
+	case w.KeysFrozen != "" && head != nil:
+		plan.Apex, plan.KeySigs = keySets(head)
+	case z.settings.Offline != nil && plan.Denial.Kind != sign.None:
+		made, err := z.settings.Offline(now)
+		if err != nil {
+			return nil, err
+		}
+		for _, r := range made {
+			if r.Type == dns.TypeRRSIG {
+				plan.KeySigs = append(plan.KeySigs, r)
+			} else {
+				plan.Apex = append(plan.Apex, r)
+			}
+		}
+	default:
+		plan.Apex = z.apex(w)
+	}
+	return plan, nil
+}
+
+// lostError is a key that a plan needs and that cannot be had.
+type lostError struct {
+	id  string
+	err error
+}
+
+func (e *lostError) Error() string { return e.err.Error() }
+func (e *lostError) Unwrap() error { return e.err }
+
+// apex makes the sets of keys that are to stand at the apex.
+func (z *Zone) apex(w *keys.Wanted) (sets []dns.Record) {
+	add := func(t dns.Type, data dns.RData) {
+		sets = append(sets, dns.Record{Name: z.id.Name, Type: t, Class: dns.ClassIN, TTL: uint32(w.TTL / time.Second), Data: data})
+	}
+	for _, k := range w.DNSKEYs {
+		add(dns.TypeDNSKEY, k.RData())
+	}
+	for _, d := range w.CDS {
+		add(dns.TypeCDS, d.RData())
+	}
+	for _, k := range w.CDNSKEY {
+		add(dns.TypeCDNSKEY, k.RData())
+	}
+	return sets
+}
+
+// keySets returns the sets of keys at the apex of v and the signatures over them.
+func keySets(v *zone.Version) (sets, sigs []dns.Record) {
+	name := v.Apex().Name()
+	for _, t := range []dns.Type{dns.TypeDNSKEY, dns.TypeCDS, dns.TypeCDNSKEY} {
+		set, ok := v.Apex().RRset(t)
+		if !ok {
+			continue
+		}
+		for data := range set.RData() {
+			sets = append(sets, dns.Record{Name: name, Type: t, Class: v.Class(), TTL: set.TTL(), Data: append(dns.RData(nil), data...)})
+		}
+		over, _ := set.Sigs()
+		for data := range over.RData() {
+			sigs = append(sigs, dns.Record{Name: name, Type: dns.TypeRRSIG, Class: v.Class(), TTL: set.TTL(), Data: append(dns.RData(nil), data...)})
+		}
+	}
+	return sets, sigs
+}
+
+// salt returns that of NSEC3, which is made up where it has not the length that it is to have.
+func (z *Zone) salt(n int) []byte {
+	z.mu.Lock()
+	defer z.mu.Unlock()
+	if len(z.st.Salt) != n {
+		z.st.Salt = make([]byte, n)
+		_, _ = rand.Read(z.st.Salt) // it never fails
+	}
+	return z.st.Salt
+}
+
+// samePlan reports whether two plans make the same zone.
+func samePlan(a, b *sign.Plan) bool {
+	return a != nil && b != nil && fmt.Sprint(planKey(a)) == fmt.Sprint(planKey(b))
+}
+
+// planKey is what tells plans apart.
+func planKey(p *sign.Plan) (parts []any) {
+	for _, k := range p.Keys {
+		parts = append(parts, k.Tag(), k.Algorithm(), k.SignsKeys, k.SignsZone, string(k.RData()))
+	}
+	for _, list := range [][]dns.Record{p.Apex, p.KeySigs} {
+		for _, r := range list {
+			parts = append(parts, r.Type, r.TTL, string(r.Data))
+		}
+	}
+	return append(parts, p.Denial.Kind, p.Denial.Iterations, string(p.Denial.Salt), p.Denial.OptOut, p.ZONEMD,
+		p.Validity, p.KeyValidity, p.Refresh, p.Jitter, p.Skew)
+}

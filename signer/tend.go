@@ -1,0 +1,422 @@
+package signer
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"time"
+
+	"onoma/dns"
+	"onoma/dns/dnssec"
+	"onoma/signer/keys"
+	"onoma/signer/keystore"
+	"onoma/zone"
+	"onoma/zone/sign"
+)
+
+// How soon a zone is looked at again.
+const (
+	soon      = time.Second      // while others are expected to follow
+	leaseTime = 10 * time.Second // that another server tends
+	retry     = 5 * time.Second  // after a failure, twice as long after each further one
+	mostRetry = 5 * time.Minute
+)
+
+// mostRounds is how many keys a zone may need at once.
+const mostRounds = 16
+
+// tend does what is due for a zone, and returns when to come again.
+func (z *Zone) tend(ctx context.Context) time.Time {
+	z.busy.Lock()
+	defer z.busy.Unlock()
+	now, off := z.k.o.Clock.Now()
+	if z.isIdle() {
+		return time.Time{}
+	}
+	if z.k.o.Lease != nil && !z.k.o.Lease(ctx) {
+		return now.Add(leaseTime)
+	}
+	z.alarm("clock", now, offText(off))
+	err := z.advance(ctx, now)
+	for try := 0; err == nil; try++ {
+		var more bool
+		if more, err = z.act(ctx, now); !more || try == mostRounds {
+			break
+		}
+	}
+	z.tellParent()
+	z.guard(now)
+	z.making.Lock()
+	err = errors.Join(err, z.save(context.WithoutCancel(ctx)))
+	z.making.Unlock()
+	return z.ended(ctx, now, err)
+}
+
+// isIdle reports whether there is nothing to sign: its authors do, or there is no content yet of which to know whether they
+// do.
+func (z *Zone) isIdle() bool {
+	z.mu.Lock()
+	defer z.mu.Unlock()
+	return z.isPassive || z.settings.Auto && z.saved == nil && z.latest() == nil
+}
+
+// ended takes notice of what came of tending.
+func (z *Zone) ended(ctx context.Context, now time.Time, err error) time.Time {
+	z.mu.Lock()
+	z.problem = err
+	if err == nil {
+		z.failures = 0
+	} else {
+		z.failures++
+	}
+	failures := z.failures
+	z.mu.Unlock()
+	if err == nil {
+		z.alarm("failure", now, "")
+		return z.wakesAt(now)
+	}
+	if ctx.Err() == nil {
+		z.alarm("failure", now, fmt.Sprintf("the zone could not be tended, what is served stays: %v", err))
+	}
+	return now.Add(min(retry<<min(failures-1, 10), mostRetry))
+}
+
+// begin makes the keys and the plan of a zone that has none yet.
+func (z *Zone) begin(ctx context.Context) error {
+	now, _ := z.k.o.Clock.Now()
+	return z.advance(ctx, now)
+}
+
+// latest returns the zone's newest version, nil where there is none.
+func (z *Zone) latest() *zone.Version {
+	if served := z.k.o.Zone(z.id); served != nil {
+		return served.Latest()
+	}
+	return nil
+}
+
+// advance has the ring go as far as now allows, has the keys made that it needs, and makes the plan of what it wants. What the
+// ring has come to is on the disk before there is such a plan.
+func (z *Zone) advance(ctx context.Context, now time.Time) error {
+	z.making.Lock()
+	defer z.making.Unlock()
+	head := z.latest()
+	z.findLost(ctx, now)
+	for range mostRounds {
+		facts := z.facts(head, now)
+		z.mu.Lock()
+		events := z.st.Ring.Step(now, &z.settings.Policy, facts)
+		wanted := z.st.Ring.Wanted(now, &z.settings.Policy)
+		z.mu.Unlock()
+		again, err := z.follow(ctx, events, now)
+		if err != nil {
+			return err
+		}
+		if again {
+			continue
+		}
+		plan, err := z.build(ctx, &wanted, head, now)
+		var lost *lostError
+		if errors.As(err, &lost) && errors.Is(err, keystore.ErrLost) {
+			z.mu.Lock()
+			err = z.st.Ring.Lose(lost.id)
+			z.mu.Unlock()
+			if err != nil {
+				return err
+			}
+			z.alarm("lost "+lost.id, now, lost.Error())
+			continue
+		}
+		if err != nil {
+			return err
+		}
+		if err := z.save(ctx); err != nil {
+			return err
+		}
+		z.mu.Lock()
+		z.plan, z.wanted = plan, wanted
+		z.mu.Unlock()
+		return nil
+	}
+	return fmt.Errorf("the keys of %s do not come to rest", z.id)
+}
+
+// findLost looks whether private keys are back that were gone.
+func (z *Zone) findLost(ctx context.Context, now time.Time) {
+	z.mu.Lock()
+	ring := z.st.Ring
+	all := ring.Keys()
+	z.mu.Unlock()
+	for i := range all {
+		if !all[i].Lost {
+			continue
+		}
+		if _, err := z.k.o.Store.Load(ctx, all[i].ID); err == nil {
+			z.mu.Lock()
+			err = ring.Found(all[i].ID)
+			z.mu.Unlock()
+			if err == nil {
+				z.alarm("lost "+all[i].ID, now, "")
+			}
+		}
+	}
+}
+
+// follow does what events ask for, and tells of the others. It reports whether the ring knows more now.
+func (z *Zone) follow(ctx context.Context, events []keys.Event, now time.Time) (again bool, err error) {
+	for i := range events {
+		e := &events[i]
+		switch e.What {
+		case keys.NeedKey:
+			if err := z.generate(ctx, e, now); err != nil {
+				return again, err
+			}
+			again = true
+		case keys.Purge:
+			if err := z.k.o.Store.Remove(ctx, e.Key); err != nil && !errors.Is(err, keystore.ErrLost) {
+				return again, err
+			}
+			z.mu.Lock()
+			err := z.st.Ring.Forget(e.Key)
+			z.mu.Unlock()
+			if err != nil {
+				return again, err
+			}
+		case keys.Alarm:
+			z.alarm(e.Text, now, e.Text)
+		case keys.Goal, keys.Phase:
+			z.k.o.Log.Info("key of a zone", "zone", z.id.String(), "key", e.Key, "tag", e.Tag, "what", e.Text)
+		}
+	}
+	return again, nil
+}
+
+// generate makes a key that the ring needs.
+func (z *Zone) generate(ctx context.Context, e *keys.Event, now time.Time) error {
+	flags := uint16(dns.DNSKEYZone)
+	if e.Role&keys.KSK != 0 {
+		flags |= dns.DNSKEYSEP
+	}
+	z.mu.Lock()
+	token := z.settings.Token
+	z.mu.Unlock()
+	make := z.k.o.Store.Generate
+	if maker, ok := z.k.o.Store.(tokenStore); ok && token != "" {
+		make = func(ctx context.Context, name dns.Name, algorithm uint8, bits int, flags uint16) (string, *dnssec.Key, error) {
+			return maker.GenerateIn(ctx, token, name, algorithm, bits, flags)
+		}
+	}
+	id, k, err := make(ctx, z.id.Name, e.Algorithm, e.Bits, flags)
+	if err != nil {
+		return err
+	}
+	z.mu.Lock()
+	defer z.mu.Unlock()
+	return z.st.Ring.AddKey(*e, id, k.DNSKEY(), now)
+}
+
+// act brings the zone one step closer to the plan: what stands at the apex, and then signatures that are missing, due or of
+// keys that sign no more. It reports whether there is more to do at once.
+func (z *Zone) act(ctx context.Context, now time.Time) (more bool, err error) {
+	head := z.latest()
+	z.mu.Lock()
+	plan, wanted, st := z.plan, z.wanted, z.st
+	z.mu.Unlock()
+	if head == nil || wanted.ZoneFrozen != "" {
+		return false, nil
+	}
+	if st.Served.Generation != wanted.Generation || !apexIs(head, plan) || !denies(head, plan) {
+		if err := z.submit(ctx, nil, "keys"); err != nil {
+			return false, err
+		}
+		if head = z.latest(); !apexIs(head, plan) {
+			return false, nil // another node's change came in between
+		}
+		z.mu.Lock()
+		if z.st.Served.Generation != wanted.Generation {
+			z.st.Served = served{Generation: wanted.Generation, Serial: head.Serial()}
+		}
+		z.mu.Unlock()
+	}
+	if plan.Denial.Kind == sign.None {
+		z.mu.Lock()
+		z.st.Whole, z.st.Next, z.st.First = z.st.Served, time.Time{}, time.Time{}
+		z.mu.Unlock()
+	} else if st.Whole.Generation != wanted.Generation || reached(st.Next, now) {
+		if more, err = z.renew(ctx, plan, &wanted, head, now); err != nil {
+			return false, err
+		}
+	}
+	return z.settle(now) || more, nil
+}
+
+// denies reports whether head denies existence as the plan says.
+func denies(head *zone.Version, plan *sign.Plan) bool {
+	switch head.Denial() {
+	case zone.DenialNSEC:
+		return plan.Denial.Kind == sign.NSEC
+	case zone.DenialNSEC3:
+		p, ok := head.NSEC3Params()
+		return plan.Denial.Kind == sign.NSEC3 && ok && p.Iterations == plan.Denial.Iterations && string(p.Salt) == string(plan.Denial.Salt)
+	}
+	return plan.Denial.Kind == sign.None || plan.Denial.Kind == sign.Compact
+}
+
+// renew has signatures made anew.
+func (z *Zone) renew(ctx context.Context, plan *sign.Plan, wanted *keys.Wanted, head *zone.Version, now time.Time) (more bool, err error) {
+	most := max(leastDue, head.Stats().Records/shareDue)
+	found := plan.Survey(ctx, head, now.Add(z.ahead(plan)), most)
+	if err := ctx.Err(); err != nil {
+		return false, err
+	}
+	if len(found.Due) > 0 {
+		if err := z.submit(ctx, found.Due, "signatures"); err != nil {
+			return false, err
+		}
+		return true, nil
+	}
+	z.mu.Lock()
+	defer z.mu.Unlock()
+	z.st.Next, z.st.First = found.Next, found.Earliest
+	if z.st.Whole.Generation != wanted.Generation && found.IsComplete {
+		z.st.Whole = served{Generation: wanted.Generation, Serial: head.Serial()}
+	}
+	return false, nil
+}
+
+// One version renews so many signatures at least, and a share of a large zone, so that it is not walked too often.
+const (
+	leastDue = 2000
+	shareDue = 32
+)
+
+// ahead is how much before their time signatures are made anew, so that one version has several.
+func (z *Zone) ahead(plan *sign.Plan) time.Duration { return min(time.Hour, plan.Refresh/20) }
+
+// settle takes notice of what all servers of the zone have by now, and reports whether that is more than before.
+func (z *Zone) settle(now time.Time) bool {
+	serial, ok := uint32(0), true
+	if z.k.o.InSync != nil {
+		serial, ok = z.k.o.InSync(z.id)
+	}
+	z.mu.Lock()
+	defer z.mu.Unlock()
+	changed := false
+	for _, s := range []*served{&z.st.Served, &z.st.Whole} {
+		isThere := ok && (z.k.o.InSync == nil || !zone.IsNewer(s.Serial, serial))
+		if s.Generation != 0 && s.Since.IsZero() && isThere {
+			s.Since, changed = now, true
+		}
+	}
+	return changed
+}
+
+// submit has the zone signed by the plan, and due signed anew.
+func (z *Zone) submit(ctx context.Context, due []sign.Due, what string) error {
+	z.mu.Lock()
+	z.due = due
+	z.mu.Unlock()
+	_, err := z.k.o.Submit(ctx, zone.Change{
+		Zone: z.id, By: zone.Author{Door: zone.DoorSigner, Name: "signer", Comment: what},
+		Edit: func(*zone.Editor) error { return nil },
+	})
+	z.mu.Lock()
+	z.due = nil
+	z.mu.Unlock()
+	return err
+}
+
+// facts is what is known of the zone as it is served.
+func (z *Zone) facts(head *zone.Version, now time.Time) keys.Facts {
+	z.mu.Lock()
+	defer z.mu.Unlock()
+	f := keys.Facts{Generation: z.st.Served.Generation, InSync: z.st.Served.Since, Fresh: z.st.Fresh, DNSKEYTTL: z.settings.Policy.DNSKEYTTL}
+	if z.st.Whole.Generation == z.st.Served.Generation {
+		f.Signed = z.st.Whole.Since
+	}
+	if z.k.o.Parents != nil {
+		f.Parent = z.k.o.Parents.Seen(z.id)
+	}
+	if head == nil {
+		return f
+	}
+	if set, ok := head.Apex().RRset(dns.TypeDNSKEY); ok {
+		f.DNSKEYTTL = max(f.DNSKEYTTL, seconds(set.TTL()))
+	}
+	soa := head.SOA()
+	f.NegativeTTL = min(seconds(soa.TTL()), seconds(dns.SOAMinimum(soa.First())))
+	f.MaxTTL = z.maxTTL(head)
+	return f
+}
+
+// maxTTL returns the longest TTL of head. The caller holds z.mu.
+func (z *Zone) maxTTL(head *zone.Version) time.Duration {
+	if z.ttl.version == head.ID() {
+		return z.ttl.most
+	}
+	var most uint32
+	for n := range head.Nodes() {
+		for set := range n.RRsets() {
+			most = max(most, set.TTL())
+		}
+	}
+	z.ttl.version, z.ttl.most = head.ID(), seconds(most)
+	return z.ttl.most
+}
+
+func seconds(n uint32) time.Duration { return time.Duration(n) * time.Second }
+
+func reached(t, now time.Time) bool { return !t.IsZero() && !now.Before(t) }
+
+// tellParent says what the parent should have.
+func (z *Zone) tellParent() {
+	if z.k.o.Parents == nil {
+		return
+	}
+	z.mu.Lock()
+	w := Wish{
+		DS: z.wanted.DS, CDS: z.wanted.CDS, Known: z.wanted.DNSKEYs, IsTold: len(z.wanted.CDS) > 0 && !z.st.Served.Since.IsZero(),
+		IsSigned: z.wanted.Denial.Kind != keys.NoDenial, WasThere: z.wasThere,
+	}
+	for _, k := range z.wanted.DNSKEYs {
+		if slices.ContainsFunc(w.DS, func(d dns.DS) bool { return dnssec.MatchDS(z.id.Name, k, d) }) {
+			w.Keys = append(w.Keys, k)
+		}
+	}
+	z.mu.Unlock()
+	z.k.o.Parents.Want(z.id, w)
+}
+
+// wakesAt returns when a zone is to be tended next.
+func (z *Zone) wakesAt(now time.Time) time.Time {
+	z.mu.Lock()
+	defer z.mu.Unlock()
+	var at time.Time
+	sooner := func(t time.Time) {
+		if !t.IsZero() && (at.IsZero() || t.Before(at)) {
+			at = t
+		}
+	}
+	if z.isPassive || z.latest() == nil && z.plan != nil {
+		return time.Time{} // until there is content
+	}
+	sooner(z.st.Ring.Next())
+	sooner(z.st.Next)
+	if !z.st.First.IsZero() {
+		sooner(z.st.First.Add(-expiryMargin))
+	}
+	switch {
+	case z.st.Served.Generation == 0:
+		sooner(now)
+	case z.st.Served.Since.IsZero() || z.st.Whole.Since.IsZero():
+		sooner(now.Add(soon)) // for the secondaries
+	}
+	if slices.ContainsFunc([]time.Time{z.st.Ring.Next()}, func(t time.Time) bool { return reached(t, now) }) {
+		at = now.Add(soon) // what should have happened waits for something else
+	}
+	if at.Before(now) && !at.IsZero() {
+		at = now
+	}
+	return at
+}
