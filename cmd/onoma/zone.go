@@ -18,6 +18,9 @@ type zoneCmd struct {
 	Log      zoneLogCmd      `cmd:"" help:"List the versions of a server's zone: who, when, by which door, why."`
 	Blame    zoneBlameCmd    `cmd:"" help:"Tell which version each record of a name came with."`
 	Rollback zoneRollbackCmd `cmd:"" help:"Make a new version with the content of an earlier one."`
+
+	Ksr zoneKsrCmd `cmd:"" help:"Make a key signing request, for a key-signing key that is kept elsewhere."`
+	Skr zoneSkrCmd `cmd:"" help:"Sign such a request, or check what was signed."`
 }
 
 // origin is the flag that all of the zone's verbs have.
