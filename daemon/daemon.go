@@ -19,9 +19,13 @@ import (
 	"onoma/authority/secondary"
 	"onoma/authority/update"
 	"onoma/config"
+	"onoma/delegation"
 	"onoma/pipeline"
 	"onoma/pipeline/files"
 	"onoma/propagation"
+	"onoma/signer"
+	"onoma/signer/keystore"
+	"onoma/signer/online"
 	"onoma/store"
 	"onoma/telemetry"
 	"onoma/zone"
@@ -39,6 +43,9 @@ type Options struct {
 	LookUp authority.LookUp
 	Getenv func(string) string // nil: os.Getenv
 	Log    *slog.Logger        // nil: nothing is logged
+
+	wall func() time.Time     // the clock of the system; nil: time.Now
+	ran  func() time.Duration // how long the machine has run; nil: the system says
 
 	writeAfter time.Duration // from a change to a file being written back; 0: as package files has it
 }
@@ -58,6 +65,17 @@ type Daemon struct {
 	catalogs    *catalog.Manager
 	follower    *propagation.Follower
 	out, in     telemetry.TransferCounter
+
+	lookups    *lookups
+	privates   *keystore.Store
+	clock      *signer.Steady
+	signer     *signer.Keeper
+	parents    *parents
+	signals    *signals
+	desk       *delegation.Desk
+	online     *online.Signer
+	doors      sync.Map // *online.Zone by zone.ID
+	unsignable sync.Map // error by zone.ID: why it is not signed
 
 	zones   *table
 	views   atomic.Pointer[views]
@@ -125,6 +143,20 @@ func (d *Daemon) open(ctx context.Context) (err error) {
 	d.files = files.New(files.Options{Submit: d.pipe.Submit, Head: d.pipe.Head, Stamps: d.stamps, Keep: d.keepStamps, WriteAfter: d.o.writeAfter, Log: d.log})
 	d.catalogs = catalog.NewManager(catalog.Options{Host: host{d}, Keeper: keeper{d}, Taken: d.isConfigured, Log: d.log})
 	d.follower = propagation.New(propagation.Options{Targets: d.targets, Alone: d.isAlone, Keys: d.keys.Find, Log: d.log})
+	if err := d.openLookups(conf); err != nil {
+		return err
+	}
+	if err := d.openSigning(conf); err != nil {
+		return err
+	}
+	d.signals = newSignals(d)
+	d.openDelegations(conf)
+	d.openOnline(conf)
+	d.follower.Listen(func(e propagation.Event) {
+		if e.All {
+			d.signer.Wake(e.Zone)
+		}
+	})
 	d.setViews(conf)
 	return nil
 }
@@ -143,6 +175,7 @@ func (d *Daemon) Start(ctx context.Context) {
 	d.ctx, d.end = context.WithCancel(ctx)
 	for what, run := range map[string]func(context.Context) error{
 		"the pipeline": d.pipe.Run, "the secondary": d.secondaries.Run, "catalogs": d.catalogs.Run, "following secondaries": d.follower.Run,
+		"the signer": d.signer.Run, "watching parents": d.parents.watcher.Run, "signals of keys": d.signals.run, "keeping delegations": d.desk.Run,
 	} {
 		d.run(what, func() error { return run(d.ctx) })
 	}
@@ -195,7 +228,7 @@ func (d *Daemon) Close() error {
 	}()
 	select {
 	case <-ended:
-		return errors.Join(d.store.Close(), d.node.close())
+		return errors.Join(d.lookups.close(), d.store.Close(), d.node.close())
 	case <-time.After(endPatience):
 		return fmt.Errorf("the server ends without %s: expected that to end within %v", strings.Join(d.running(), " and "), endPatience)
 	}
@@ -226,6 +259,10 @@ func (d *Daemon) published(r zone.Receipt) {
 	}
 	d.files.Published(r)
 	d.follower.Publish(r.Zone, r.Serial)
+	d.signer.Published(r)
+	if r.By.Door == zone.DoorSigner {
+		d.keysChanged(r.Zone)
+	}
 	d.tell(r.Zone, z)
 	if e := d.zones.get(r.Zone); e != nil && e.plan.settings.Catalog.Consume != nil {
 		d.catalogs.Update(r.Zone, z.Current())

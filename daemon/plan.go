@@ -12,6 +12,7 @@ import (
 	"onoma/config"
 	"onoma/pipeline"
 	"onoma/pipeline/gate"
+	"onoma/signer"
 	"onoma/transport"
 )
 
@@ -28,6 +29,7 @@ type plan struct {
 	rules       *gate.Rules
 	serial      pipeline.SerialPolicy
 	history     pipeline.Retention
+	signing     signer.Settings
 }
 
 // planner makes plans for one configuration. Zones with the same servers share
@@ -66,6 +68,9 @@ func (p *planner) plan(s *config.Settings) (*plan, error) {
 	}
 	if s.ForwardUpdates {
 		out.forward = forwardTo(out.primaries)
+	}
+	if out.signing, err = p.signingOf(s); err != nil {
+		return nil, err
 	}
 	out.serial = serialPolicies[s.Serial]
 	out.history = pipeline.Retention{Age: s.History.Keep, Octets: int64(s.History.Size)}

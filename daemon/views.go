@@ -66,7 +66,7 @@ func (d *Daemon) setViews(conf *config.Config) (fresh []*view) {
 func (d *Daemon) newView(name string, conf *config.Config) *view {
 	o := d.o.Authority
 	o.View, o.Keys, o.Updates = name, d.keys, d.updates
-	o.Notified = d.secondaries.Notified
+	o.Notified, o.ChildNotified = d.secondaries.Notified, d.childNotified
 	o.Expires = func(view string, origin dns.Name) (time.Duration, bool) {
 		return d.secondaries.Expires(zone.IDOf(view, origin))
 	}

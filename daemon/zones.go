@@ -40,8 +40,12 @@ func (d *Daemon) load(ctx context.Context) error {
 	if err != nil {
 		d.log.Warn("timers of secondary zones are lost, their primaries are asked soon", "error", err)
 	}
+	keys, err := d.states(ctx, keyState)
+	if err != nil {
+		return fmt.Errorf("reading the key rings of zones: %w", err)
+	}
 	for _, e := range entries {
-		d.begin(e, timers[e.id])
+		d.begin(ctx, e, timers[e.id], keys[e.id])
 	}
 	return d.setFiles()
 }
@@ -101,13 +105,14 @@ func (d *Daemon) isConfigured(id zone.ID) bool {
 	return e != nil && !e.isMember()
 }
 
-// begin serves a zone that the pipeline has, and opens its doors. saved is what is
-// known of its timers.
-func (d *Daemon) begin(e *entry, saved []byte) {
+// begin serves a zone that the pipeline has, and opens its doors. timers and keys are
+// what is known of these.
+func (d *Daemon) begin(ctx context.Context, e *entry, timers, keys []byte) {
 	z := d.pipe.Zone(e.id)
 	if z == nil {
 		return
 	}
+	d.sign(ctx, e, keys) // before anybody sees it: its signatures may have expired meanwhile
 	d.serve(e.id, z)
 	if v := z.Current(); v != nil {
 		d.follower.Load(e.id, v.Serial(), d.pipe.Made(e.id))
@@ -115,7 +120,8 @@ func (d *Daemon) begin(e *entry, saved []byte) {
 			d.catalogs.Update(e.id, v)
 		}
 	}
-	d.openDoors(e, saved)
+	d.keepChildren(ctx, e)
+	d.openDoors(e, timers)
 }
 
 // add serves zones, or has those that are served kept by other settings.
@@ -131,7 +137,11 @@ func (d *Daemon) add(ctx context.Context, entries []*entry) error {
 	}
 	d.zones.put(entries...)
 	for _, e := range entries {
-		d.begin(e, nil)
+		keys, err := d.loadKeys(ctx, e.id)
+		if err != nil {
+			return err
+		}
+		d.begin(ctx, e, nil, keys)
 	}
 	if !files {
 		return nil
@@ -143,6 +153,9 @@ func (d *Daemon) add(ctx context.Context, entries []*entry) error {
 func (d *Daemon) remove(ctx context.Context, id zone.ID, forget bool) error {
 	d.closeDoors(id)
 	d.follower.Forget(id)
+	d.signer.Remove(id)
+	d.desk.Remove(id)
+	d.unsignable.Delete(id)
 	if err := d.pipe.Remove(ctx, id, forget); err != nil && !errors.Is(err, zone.ErrUnknown) {
 		return err
 	}

@@ -1,0 +1,179 @@
+package daemon
+
+import (
+	"context"
+	"fmt"
+	"net"
+	"slices"
+	"strconv"
+	"time"
+
+	"onoma/authority"
+	"onoma/config"
+	"onoma/delegation"
+	"onoma/dns"
+	"onoma/resolver/validator"
+	"onoma/store"
+	"onoma/zone"
+)
+
+// childState is the state of what is pending of a zone's delegations in the database.
+const childState = "delegations"
+
+// openDelegations makes what keeps delegations as children publish them.
+func (d *Daemon) openDelegations(conf *config.Config) {
+	o := delegation.Options{
+		Submit: d.pipe.Submit, Resolve: d.lookups.fetch, Validate: d.lookups.prove, Load: d.loadChildren, Save: d.saveChildren,
+		Zone: func(id zone.ID) *zone.Version {
+			if z := d.pipe.Zone(id); z != nil {
+				return z.Current()
+			}
+			return nil
+		},
+		Clock: d.now, Log: d.log,
+	}
+	if d.lookups.isOwn {
+		o.Allowed = allAddresses // its servers may be on loopback
+	}
+	if port := strconv.Itoa(conf.Lookups.Port); port != "53" {
+		o.Dial = func(ctx context.Context, network, address string) (net.Conn, error) {
+			host, _, err := net.SplitHostPort(address)
+			if err != nil {
+				return nil, err
+			}
+			return new(net.Dialer).DialContext(ctx, network, net.JoinHostPort(host, port))
+		}
+	}
+	d.desk = delegation.New(o)
+}
+
+func (d *Daemon) loadChildren(ctx context.Context, id zone.ID) ([]byte, error) {
+	row, ok := d.pipe.Row(id)
+	if !ok {
+		return nil, fmt.Errorf("zone %s: %w", id, zone.ErrUnknown)
+	}
+	return d.store.State(ctx, row, childState)
+}
+
+func (d *Daemon) saveChildren(ctx context.Context, id zone.ID, data []byte) error {
+	row, ok := d.pipe.Row(id)
+	if !ok {
+		return fmt.Errorf("zone %s: %w", id, zone.ErrUnknown)
+	}
+	return d.store.SetState(ctx, []store.ZoneState{{Zone: row, What: childState, Data: data}})
+}
+
+// prove asks for a signal of RFC 9615, of which nothing that was seen before counts: it may have come this moment.
+func (l *lookups) prove(ctx context.Context, name dns.Name, t dns.Type) (delegation.Proven, error) {
+	l.resolver.Flush(name, true)
+	r, err := validator.New(validator.Options{Anchors: l.anchors, Fetch: l.fetch}).Look(ctx, name, t)
+	if err != nil {
+		return delegation.Proven{}, err
+	}
+	out := delegation.Proven{Secure: r.Status == validator.Secure, Why: r.Why}
+	for _, rec := range r.Answer {
+		if rec.Type == t {
+			out.Answer = append(out.Answer, rec)
+		}
+	}
+	return out, nil
+}
+
+// keepChildren has the delegations of a zone kept as its settings say, or ends that.
+func (d *Daemon) keepChildren(ctx context.Context, e *entry) {
+	s := &e.plan.settings.Children
+	if !s.DS && !s.CSYNC || e.kind() == fromPrimary || e.kind() == fromMembers {
+		d.desk.Remove(e.id)
+		return
+	}
+	p := delegation.Policy{DS: s.DS, CSYNC: s.CSYNC, Scan: s.Scan, MinInterval: max(s.Interval, time.Millisecond), Delete: s.Delete}
+	for _, way := range s.Bootstrap {
+		switch way {
+		case "authenticated":
+			p.Bootstrap.Authenticated = true
+		case "delay":
+			p.Bootstrap.Delay = s.Hold
+		case "own":
+			p.Bootstrap.Own = s.Own
+		}
+	}
+	if err := d.desk.Set(ctx, delegation.Parent{ID: e.id, Policy: p}); err != nil {
+		d.log.Error("the delegations of a zone are not kept", "zone", e.id, "error", err)
+	}
+	d.publishDSYNC(ctx, e)
+}
+
+// publishDSYNC has a zone say where its children send NOTIFY (RFC 9859 §2.2): in a wildcard that covers all of them.
+func (d *Daemon) publishDSYNC(ctx context.Context, e *entry) {
+	s := &e.plan.settings.Children
+	z := d.pipe.Zone(e.id)
+	if s.Publish.IsZero() || z == nil || z.Latest() == nil {
+		return
+	}
+	owner, err := dns.ParseNameIn("*._dsync", e.id.Name)
+	if err != nil {
+		d.log.Error("a zone does not say where its children send NOTIFY: its name is too long", "zone", e.id)
+		return
+	}
+	var want []dns.Record
+	for _, t := range []struct {
+		typ dns.Type
+		is  bool
+	}{{dns.TypeCDS, s.DS}, {dns.TypeCSYNC, s.CSYNC}} {
+		if t.is {
+			want = append(want, dns.Record{Name: owner, Type: dns.TypeDSYNC, Class: dns.ClassIN, TTL: dsyncTTL, Data: dsyncOf(t.typ, s.PublishPort, s.Publish)})
+		}
+	}
+	if hasJust(z.Latest().Find([]byte(owner.Wire())), want) {
+		return
+	}
+	_, err = d.pipe.Submit(ctx, zone.Change{
+		Zone: e.id, By: zone.Author{Door: zone.DoorSigner, Name: "children", Comment: "where children send NOTIFY"},
+		Edit: func(ed *zone.Editor) error {
+			ed.RemoveRRset(owner, dns.TypeDSYNC)
+			for _, r := range want {
+				if _, err := ed.Add(r); err != nil {
+					return err
+				}
+			}
+			return nil
+		},
+	})
+	if err != nil {
+		d.log.Error("a zone does not say where its children send NOTIFY", "zone", e.id, "error", err)
+	}
+}
+
+const dsyncTTL = 3600
+
+// dsyncOf is a DSYNC record of scheme NOTIFY (RFC 9859 §2.1).
+func dsyncOf(t dns.Type, port int, target dns.Name) dns.RData {
+	const notify = 1
+	b := dns.RData{byte(t >> 8), byte(t), notify, byte(port >> 8), byte(port)}
+	return target.Append(b)
+}
+
+// hasJust reports whether a name has these DSYNC records and no others.
+func hasJust(n zone.Node, want []dns.Record) bool {
+	set, _ := n.RRset(dns.TypeDSYNC)
+	if set.Count() != len(want) {
+		return false
+	}
+	for data := range set.RData() {
+		if !slices.ContainsFunc(want, func(r dns.Record) bool { return dns.EqualRData(dns.TypeDSYNC, r.Data, data) }) {
+			return false
+		}
+	}
+	return true
+}
+
+// childNotified takes what a child says that it has published.
+func (d *Daemon) childNotified(n authority.Notice) authority.NoticeVerdict {
+	switch d.desk.Notified(n.View, n.Zone, n.Type, n.From.Addr()) {
+	case delegation.Taken:
+		return authority.NoticeTaken
+	case delegation.Rejected:
+		return authority.NoticeRefused
+	}
+	return authority.NoticeUnknown
+}

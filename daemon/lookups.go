@@ -1,0 +1,125 @@
+package daemon
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"net/netip"
+	"os"
+	"slices"
+
+	"onoma/config"
+	"onoma/dns"
+	"onoma/dns/zonefile"
+	"onoma/resolver"
+	"onoma/resolver/iterator"
+	"onoma/resolver/validator"
+)
+
+// lookups is the small resolver that the server has for itself: it finds the servers of parents and children, and validates
+// what RFC 9615 has children publish.
+type lookups struct {
+	resolver  *resolver.Resolver
+	validator *validator.Validator
+	anchors   []dns.Record
+	isOwn     bool // of a root of its own, as in a lab
+}
+
+// lookupCache is the octets for what has been looked up, twice.
+const lookupCache = 4 << 20
+
+// rootAnchors are the DS records of the Internet's root, of 2017 and of 2024.
+const rootAnchors = `. 172800 IN DS 20326 8 2 E06D44B80B8F1D39A95C0B0D7C65D08458E880409BBC683457104237C7F8EC8D
+. 172800 IN DS 38696 8 2 683D2D0ACB8C9B712A1948B27F741219298D0A450D612C483AF444A4C0FB2B16
+`
+
+func (d *Daemon) openLookups(conf *config.Config) error {
+	cfg := resolver.Config{
+		UpstreamPort: uint16(conf.Lookups.Port), MessageCacheSize: lookupCache, RecordCacheSize: lookupCache, Log: d.log,
+	}
+	l := &lookups{isOwn: conf.Lookups.RootHints != ""}
+	if l.isOwn {
+		f, err := os.Open(conf.Lookups.RootHints)
+		if err != nil {
+			return fmt.Errorf("reading root hints: %w", err)
+		}
+		defer f.Close()
+		if cfg.Hints, err = iterator.ParseHints(f, conf.Lookups.RootHints); err != nil {
+			return err
+		}
+		cfg.AllowLoopbackServers = slices.ContainsFunc(cfg.Hints, func(h resolver.Hint) bool {
+			return slices.ContainsFunc(h.Addrs, netip.Addr.IsLoopback)
+		})
+	}
+	var err error
+	if l.anchors, err = readAnchors(conf.Lookups.TrustAnchor, l.isOwn); err != nil {
+		return err
+	}
+	if l.resolver, err = resolver.New(cfg); err != nil {
+		return err
+	}
+	l.validator = validator.New(validator.Options{Anchors: l.anchors, Fetch: l.fetch})
+	d.lookups = l
+	return nil
+}
+
+// readAnchors reads DS and DNSKEY records. Without a file they are those of the Internet, and none of a root of one's own.
+func readAnchors(path string, isOwn bool) (anchors []dns.Record, err error) {
+	text := []byte(rootAnchors)
+	switch {
+	case path != "":
+		if text, err = os.ReadFile(path); err != nil {
+			return nil, fmt.Errorf("reading the trust anchor: %w", err)
+		}
+	case isOwn:
+		return nil, nil
+	}
+	all, err := zonefile.NewReader(bytes.NewReader(text), zonefile.Options{File: path, Origin: dns.Root}).ReadAll()
+	if err != nil {
+		return nil, fmt.Errorf("reading the trust anchor: %w", err)
+	}
+	for _, rec := range all {
+		if rec.Type == dns.TypeDS || rec.Type == dns.TypeDNSKEY {
+			anchors = append(anchors, rec)
+		}
+	}
+	if len(anchors) == 0 {
+		return nil, fmt.Errorf("reading the trust anchor: %s has no DS and no DNSKEY record, expected one at least", path)
+	}
+	return anchors, nil
+}
+
+func (l *lookups) close() error {
+	if l == nil {
+		return nil
+	}
+	return l.resolver.Close()
+}
+
+// fetch answers a question with signatures, unvalidated.
+func (l *lookups) fetch(ctx context.Context, q dns.Question) (*dns.Message, error) {
+	res, err := l.resolver.Resolve(ctx, q, resolver.Options{DNSSEC: true})
+	if err != nil {
+		return nil, err
+	}
+	m := dns.NewQuery(0, q, true)
+	m.Flags |= dns.FlagQR
+	m.Flags = m.Flags.WithRCode(res.RCode)
+	m.Answer, m.Authority = res.Answer, res.Authority
+	return m, nil
+}
+
+// resolve is fetch with AD set where the answer is secure, for the types that are believed for it.
+func (l *lookups) resolve(ctx context.Context, q dns.Question) (*dns.Message, error) {
+	m, err := l.fetch(ctx, q)
+	if err != nil || q.Type != dns.TypeDSYNC {
+		return m, err
+	}
+	if r, err := l.validator.Look(ctx, q.Name, q.Type); err == nil && r.Status == validator.Secure {
+		m.Flags |= dns.FlagAD
+	}
+	return m, nil
+}
+
+// allAddresses lets servers be anywhere.
+func allAddresses(netip.Addr) bool { return true }

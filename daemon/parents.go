@@ -1,0 +1,119 @@
+package daemon
+
+import (
+	"sync"
+
+	"onoma/config"
+	"onoma/dns"
+	"onoma/signer"
+	"onoma/signer/keys"
+	"onoma/signer/parent"
+	"onoma/zone"
+)
+
+// parents is the signer's way to the parents of zones. It is a signer.Parents.
+type parents struct {
+	d       *Daemon
+	watcher *parent.Watcher
+
+	mu   sync.Mutex
+	last map[zone.ID]wish
+}
+
+// wish is what a zone's parent was last asked for.
+type wish struct {
+	signer.Wish
+	told []byte // the CDS that it was told of
+	e    *entry
+}
+
+func (d *Daemon) openParents(conf *config.Config) *parents {
+	p := &parents{d: d, last: make(map[zone.ID]wish)}
+	p.watcher = parent.New(parent.Options{
+		Resolve: d.lookups.resolve, Port: uint16(conf.Lookups.Port), Keys: d.keys.Find,
+		Changed: func(id zone.ID, v parent.View) {
+			d.signer.Wake(id)
+			d.signals.wake()
+		},
+		Log: d.log,
+	})
+	d.parents = p
+	return p
+}
+
+// Want has the Watcher look after the DS of a zone.
+func (p *parents) Want(id zone.ID, w signer.Wish) {
+	e := p.d.zones.get(id)
+	if e == nil {
+		return
+	}
+	told := octetsOf(w.DS, w.CDS)
+	p.mu.Lock()
+	had, was := p.last[id]
+	isSame := was && had.e == e && w.Equal(&had.Wish)
+	isNews := w.IsTold && string(had.told) != string(told)
+	next := wish{Wish: w, told: had.told, e: e}
+	if isNews {
+		next.told = told
+	}
+	p.last[id] = next
+	p.mu.Unlock()
+	if !w.IsSigned && len(w.DS) == 0 && !was {
+		return
+	}
+	if !isSame {
+		p.watcher.Set(p.zone(id, e, &w))
+		p.d.signals.wake()
+	}
+	if isNews && e.plan.settings.Parent.Notify {
+		p.watcher.Tell(id, dns.TypeCDS)
+	}
+}
+
+// octetsOf tells one set of records from another.
+func octetsOf(lists ...[]dns.DS) (b []byte) {
+	for _, list := range lists {
+		for _, d := range list {
+			b = append(append(b, byte(len(d.Digest))), d.RData()...)
+		}
+		b = append(b, 0)
+	}
+	return b
+}
+
+func (p *parents) zone(id zone.ID, e *entry, w *signer.Wish) parent.Zone {
+	s := &e.plan.settings.Parent
+	z := parent.Zone{
+		ID: id, Notify: s.Notify, ReportTo: p.d.conf.Load().Server.ReportAgent, Delays: parent.Delays{Overdue: s.Overdue},
+		Wanted:   parent.Wanted{DS: w.DS, Keys: w.Keys, Known: w.Known, Unmanaged: e.plan.signing.Policy.Parent == keys.ByHand},
+		WasThere: w.WasThere,
+	}
+	for _, r := range s.Servers {
+		z.Parents = append(z.Parents, r.Address...)
+	}
+	if len(s.Push) > 0 && len(s.Push[0].Address) > 0 {
+		z.Push = &parent.Push{Server: s.Push[0].Address[0], Key: s.Push[0].Key}
+	}
+	return z
+}
+
+// Seen returns what the parent's servers have.
+func (p *parents) Seen(id zone.ID) keys.Parent {
+	v, ok := p.watcher.State(id)
+	if !ok || v.Counted == 0 {
+		return keys.Parent{}
+	}
+	out := keys.Parent{At: v.At, Asked: v.Counted, Answered: v.Answered, TTL: v.TTL, NegativeTTL: v.NegativeTTL, Delay: v.Delay}
+	for _, s := range v.DS {
+		out.DS = append(out.DS, keys.SeenDS{DS: s.DS, Servers: s.Servers})
+	}
+	return out
+}
+
+// Forget ends the watch over a zone.
+func (p *parents) Forget(id zone.ID) {
+	p.mu.Lock()
+	delete(p.last, id)
+	p.mu.Unlock()
+	p.watcher.Forget(id)
+}

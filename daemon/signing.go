@@ -1,0 +1,206 @@
+package daemon
+
+import (
+	"context"
+	"fmt"
+	"path/filepath"
+	"time"
+
+	"onoma/config"
+	"onoma/dns/dnssec"
+	"onoma/signer"
+	"onoma/signer/keys"
+	"onoma/signer/keystore"
+	"onoma/store"
+	"onoma/zone"
+)
+
+// keyState is the state of a zone's keys in the database.
+const keyState = "keys"
+
+// openSigning makes what signs zones.
+func (d *Daemon) openSigning(conf *config.Config) (err error) {
+	seal, err := keystore.SealFrom(conf.DNSSEC.Seal, d.o.Getenv)
+	if err != nil {
+		return err
+	}
+	o := keystore.Options{Dir: conf.DNSSEC.Keys, Seal: seal}
+	if o.Dir == "" {
+		o.Dir = filepath.Join(conf.Data, "keys")
+	}
+	if d.privates, err = keystore.Open(o); err != nil {
+		return err
+	}
+	d.clock = signer.NewSteady(d.o.wall, d.o.ran)
+	so := signer.Options{
+		Submit: d.pipe.Submit, Zone: d.pipe.Zone, Load: d.loadKeys, Save: d.saveKeys, Store: d.privates,
+		InSync: d.inSync, Parents: d.openParents(conf), Clock: d.clock, Log: d.log,
+	}
+	if d.store.IsShared() {
+		so.IsShared, so.Lease = true, d.leaseOf("signer")
+	}
+	d.signer = signer.New(so)
+	return nil
+}
+
+func (d *Daemon) loadKeys(ctx context.Context, id zone.ID) ([]byte, error) {
+	row, ok := d.pipe.Row(id)
+	if !ok {
+		return nil, fmt.Errorf("zone %s: %w", id, zone.ErrUnknown)
+	}
+	return d.store.State(ctx, row, keyState)
+}
+
+func (d *Daemon) saveKeys(ctx context.Context, id zone.ID, data []byte) error {
+	row, ok := d.pipe.Row(id)
+	if !ok {
+		return fmt.Errorf("zone %s: %w", id, zone.ErrUnknown)
+	}
+	return d.store.SetState(ctx, []store.ZoneState{{Zone: row, What: keyState, Data: data}})
+}
+
+// inSync says which serial number all servers of a zone have: that of this server where it has no secondaries.
+func (d *Daemon) inSync(id zone.ID) (uint32, bool) {
+	if d.isAlone(id) {
+		if z := d.pipe.Zone(id); z != nil {
+			if v := z.Latest(); v != nil {
+				return v.Serial(), true
+			}
+		}
+		return 0, false
+	}
+	return d.follower.InSync(id)
+}
+
+// leaseTime is how long this server may be away before another one that shares the database does its work.
+const leaseTime = 30 * time.Second
+
+// leaseOf reports whether this server is the one that does what must be done once.
+func (d *Daemon) leaseOf(what string) func(context.Context) bool {
+	return func(ctx context.Context) bool {
+		ok, err := d.store.Lease(ctx, what, d.node.name, leaseTime)
+		if err != nil {
+			d.log.Warn("it is not known who does what is to be done once", "what", what, "error", err)
+		}
+		return ok && err == nil
+	}
+}
+
+// sign has a zone signed as its settings say, or ends that. saved is what is known of its keys.
+func (d *Daemon) sign(ctx context.Context, e *entry, saved []byte) {
+	settings, wanted := e.signing(saved != nil)
+	if !wanted {
+		d.signer.Remove(e.id)
+		return
+	}
+	var z *signer.Zone
+	var err error
+	if d.signer.Zone(e.id) != nil {
+		z, err = d.signer.Add(ctx, e.id, settings)
+	} else {
+		z, err = d.signer.AddLoaded(ctx, e.id, settings, saved)
+	}
+	if err != nil {
+		d.log.Error("a zone cannot be signed, and is not changed", "zone", e.id, "error", err)
+		d.unsignable.Store(e.id, err)
+		return
+	}
+	d.unsignable.Delete(e.id)
+	spec := e.spec()
+	spec.Signer = z
+	if err := d.pipe.Configure(spec); err != nil {
+		d.log.Error("a zone cannot be signed", "zone", e.id, "error", err)
+	}
+	d.signOnline(e.id, settings.Policy.Denial.Kind == keys.Compact)
+}
+
+// signing returns how a zone is signed; false: not at all, and it never was. hasKeys says that this server has signed it.
+func (e *entry) signing(hasKeys bool) (signer.Settings, bool) {
+	s := e.plan.settings
+	k := e.kind()
+	if k == fromMembers {
+		return signer.Settings{}, false
+	}
+	isAuto := s.DNSSEC == config.PolicyAuto
+	isOff := s.DNSSEC == config.PolicyOff || isAuto && (k == fromPrimary || s.Catalog.Consume != nil)
+	if isOff && !hasKeys {
+		return signer.Settings{}, false
+	}
+	out := e.plan.signing
+	out.Auto = isAuto
+	out.New = s.New
+	if isOff {
+		// What was signed goes unsigned step by step, or resolvers would refuse it.
+		out.Policy.Unsigned = true
+	}
+	return out, true
+}
+
+// signingOf translates a policy.
+func (p *planner) signingOf(s *config.Settings) (out signer.Settings, err error) {
+	name := s.DNSSEC
+	if name == config.PolicyAuto || name == config.PolicyOff {
+		name = config.PolicyDefault
+	}
+	c, ok := p.conf.FindPolicy(name)
+	if !ok {
+		return out, fmt.Errorf("there is no policy %q", name)
+	}
+	out.Policy, err = policyOfKeys(c)
+	out.Token = c.Token
+	for _, digest := range c.ZONEMD {
+		switch digest {
+		case "sha-384":
+			out.ZONEMD = append(out.ZONEMD, dnssec.ZONEMDSHA384)
+		case "sha-512":
+			out.ZONEMD = append(out.ZONEMD, dnssec.ZONEMDSHA512)
+		}
+	}
+	return out, err
+}
+
+var denialKinds = map[string]keys.Denial{
+	"nsec": {Kind: keys.NSEC}, "nsec3": {Kind: keys.NSEC3}, "nsec3-opt-out": {Kind: keys.NSEC3, OptOut: true}, "compact": {Kind: keys.Compact},
+}
+
+// policyOfKeys returns a policy in the words of the key rings.
+func policyOfKeys(c *config.Policy) (keys.Policy, error) {
+	p := keys.Default()
+	algorithm, err := dnssec.ParseAlgorithm(c.Algorithm)
+	if err != nil {
+		return p, fmt.Errorf("policy %s: %w", c.Name, err)
+	}
+	p.Name, p.Algorithm, p.Split = c.Name, algorithm, c.Keys == "split"
+	if algorithm == dnssec.RSASHA256 || algorithm == dnssec.RSASHA512 {
+		p.Bits = c.Bits
+	}
+	p.KSKLife, p.ZSKLife, p.Standby = c.KSKLife, c.ZSKLife, c.Standby
+	if c.ZSKRoll == "double-signature" {
+		p.ZSKRoll = keys.DoubleSignature
+	}
+	p.Denial = denialKinds[c.Denial]
+	p.Denial.Iterations, p.Denial.SaltLength = uint16(c.Iterations), uint8(c.Salt)
+	p.Validity, p.KeyValidity, p.Refresh, p.Jitter, p.Skew = c.Validity, c.KeyValidity, c.Refresh, c.Jitter, c.Skew
+	p.DNSKEYTTL, p.MaxTTL, p.PublishSafety, p.RetireSafety = c.KeyTTL, c.MaxTTL, c.PublishSafety, c.RetireSafety
+	if c.DS == "by-hand" {
+		p.Parent = keys.ByHand
+	}
+	p.CDSDigests = nil
+	for _, digest := range c.CDS {
+		switch digest {
+		case "sha-256":
+			p.CDSDigests = append(p.CDSDigests, dnssec.DigestSHA256)
+		case "sha-384":
+			p.CDSDigests = append(p.CDSDigests, dnssec.DigestSHA384)
+		case "none":
+			p.NoCDS = true
+		}
+	}
+	return p, p.Check()
+}
+
+// now is the time that signatures go by.
+func (d *Daemon) now() time.Time {
+	now, _ := d.clock.Now()
+	return now
+}
