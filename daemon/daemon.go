@@ -140,7 +140,7 @@ func (d *Daemon) open(ctx context.Context) (err error) {
 		Transfers: conf.Server.TransfersInMax, Turn: d.turn(),
 		Ended: func(r secondary.Report) { d.in.Count(r.Kind.String(), r.Records, r.Octets, r.Err) },
 	})
-	d.files = files.New(files.Options{Submit: d.pipe.Submit, Head: d.pipe.Head, Stamps: d.stamps, Keep: d.keepStamps, WriteAfter: d.o.writeAfter, Log: d.log})
+	d.files = files.New(files.Options{Submit: d.pipe.Submit, Head: d.pipe.Head, Stamps: d.stamps, Keep: d.keepStamps, Authored: d.pipe.Authored, WriteAfter: d.o.writeAfter, Log: d.log})
 	d.catalogs = catalog.NewManager(catalog.Options{Host: host{d}, Keeper: keeper{d}, Taken: d.isConfigured, Log: d.log})
 	d.follower = propagation.New(propagation.Options{Targets: d.targets, Alone: d.isAlone, Keys: d.keys.Find, Log: d.log})
 	if err := d.openLookups(conf); err != nil {

@@ -7,6 +7,7 @@ import (
 	"onoma/authority/secondary"
 	"onoma/authority/update"
 	"onoma/config"
+	"onoma/dns"
 	"onoma/pipeline/files"
 	"onoma/store"
 	"onoma/zone"
@@ -15,14 +16,19 @@ import (
 // openDoors has the doors of a zone do as its entry says. saved is what is known
 // of its timers.
 func (d *Daemon) openDoors(e *entry, saved []byte) {
-	k, s := e.kind(), update.Settings{Policy: e.plan.policy, Forward: e.plan.forward}
+	signer := d.signer.Zone(e.id)
+	k, s := e.kind(), update.Settings{Policy: e.plan.policy, Forward: e.plan.forward, Signed: signer != nil && signer.Owns(e.id.Name, dns.TypeRRSIG)}
 	if k == fromPrimary && s.Forward != nil || k == fromDoors && len(s.Policy) > 0 {
 		d.updates.Set(e.id, s)
 	} else {
 		d.updates.Remove(e.id)
 	}
 	if k == fromPrimary {
-		d.secondaries.Add(e.secondaryConfig(saved))
+		c := e.secondaryConfig(saved)
+		if signer != nil {
+			c.Signer = signer
+		}
+		d.secondaries.Add(c)
 		if _, wasRefused := d.standing(e.id); wasRefused {
 			d.secondaries.Refresh(e.id) // what it has to be like may be something else now
 		}

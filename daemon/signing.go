@@ -8,6 +8,7 @@ import (
 
 	"onoma/config"
 	"onoma/dns/dnssec"
+	"onoma/pipeline"
 	"onoma/signer"
 	"onoma/signer/keys"
 	"onoma/signer/keystore"
@@ -91,6 +92,9 @@ func (d *Daemon) sign(ctx context.Context, e *entry, saved []byte) {
 	settings, wanted := e.signing(saved != nil)
 	if !wanted {
 		d.signer.Remove(e.id)
+		if err := d.pipe.Configure(e.spec()); err != nil {
+			d.log.Error("a zone is signed as before", "zone", e.id, "error", err)
+		}
 		return
 	}
 	var z *signer.Zone
@@ -112,6 +116,16 @@ func (d *Daemon) sign(ctx context.Context, e *entry, saved []byte) {
 		d.log.Error("a zone cannot be signed", "zone", e.id, "error", err)
 	}
 	d.signOnline(e.id, settings.Policy.Denial.Kind == keys.Compact)
+}
+
+// specOf returns how the pipeline keeps a zone: with the signer that it has, until sign
+// says otherwise, so that no change in between goes unsigned.
+func (d *Daemon) specOf(e *entry) pipeline.ZoneSpec {
+	spec := e.spec()
+	if z := d.signer.Zone(e.id); z != nil {
+		spec.Signer = z
+	}
+	return spec
 }
 
 // signing returns how a zone is signed; false: not at all, and it never was. hasKeys says that this server has signed it.

@@ -31,7 +31,7 @@ func (d *Daemon) load(ctx context.Context) error {
 	entries = append(entries, members...)
 	specs := make([]pipeline.ZoneSpec, len(entries))
 	for i, e := range entries {
-		specs[i] = e.spec()
+		specs[i] = d.specOf(e)
 	}
 	if err := d.pipe.Load(ctx, specs); err != nil {
 		return err
@@ -129,7 +129,7 @@ func (d *Daemon) add(ctx context.Context, entries []*entry) error {
 	specs := make([]pipeline.ZoneSpec, len(entries))
 	files := false
 	for i, e := range entries {
-		specs[i] = e.spec()
+		specs[i] = d.specOf(e)
 		files = files || e.file != ""
 	}
 	if err := d.pipe.Load(ctx, specs); err != nil {
