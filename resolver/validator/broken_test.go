@@ -122,6 +122,27 @@ func TestBrokenAnswers(t *testing.T) {
 	}
 }
 
+// The record that denies types at a wildcard is no word on the names that it
+// stands for: its signature holds for any owner.
+func TestDenialThatAWildcardMade(t *testing.T) {
+	w := usual(t, kinds["NSEC"])
+	wildcard, err := w.fetch(context.Background(), dns.Question{Name: dns.MustName("*.wild.leaf.test."), Type: dns.TypeA, Class: dns.ClassIN})
+	if err != nil {
+		t.Fatal(err)
+	}
+	w.tamper = only("x.wild.leaf.test. MX", func(m *dns.Message) {
+		m.Answer, m.Authority = nil, slices.Clone(wildcard.Authority)
+		for i, r := range m.Authority {
+			if r.Name.IsWildcard() {
+				m.Authority[i].Name = dns.MustName("x.wild.leaf.test.")
+			}
+		}
+	})
+	if r := w.look(w.validator(".", validator.Limits{}), "x.wild.leaf.test. MX"); r.Status != validator.Bogus {
+		t.Errorf("%v: %s", r.Status, r.Why)
+	}
+}
+
 // A zone whose parent has nothing but DS of unknown algorithms or digests is not
 // signed for us (RFC 4035 §5.2, RFC 6840 §5.2); any known one is enough.
 func TestUnknownAlgorithms(t *testing.T) {

@@ -14,7 +14,6 @@ import (
 // what leads there.
 func FuzzAnswers(f *testing.F) {
 	w := usual(f, kinds["NSEC"])
-	w.add("n3.", "www A 192.0.2.1\n*.w TXT \"w\"\n", kinds["NSEC3"])
 	questions := []dns.Question{
 		{Name: dns.MustName("www.leaf.test."), Type: dns.TypeA, Class: dns.ClassIN},
 		{Name: dns.MustName("leaf.test."), Type: dns.TypeDNSKEY, Class: dns.ClassIN},
@@ -22,8 +21,8 @@ func FuzzAnswers(f *testing.F) {
 		{Name: dns.MustName("unsigned.test."), Type: dns.TypeDS, Class: dns.ClassIN},
 		{Name: dns.MustName("no.leaf.test."), Type: dns.TypeA, Class: dns.ClassIN},
 		{Name: dns.MustName("x.wild.leaf.test."), Type: dns.TypeTXT, Class: dns.ClassIN},
-		{Name: dns.MustName("no.n3."), Type: dns.TypeA, Class: dns.ClassIN},
-		{Name: dns.MustName("x.w.n3."), Type: dns.TypeTXT, Class: dns.ClassIN},
+		{Name: dns.MustName("no.n3.test."), Type: dns.TypeA, Class: dns.ClassIN},
+		{Name: dns.MustName("x.w.n3.test."), Type: dns.TypeTXT, Class: dns.ClassIN},
 	}
 	for i, q := range questions {
 		m, err := w.fetch(context.Background(), q)

@@ -154,9 +154,6 @@ func (s *served) sign(w *world, h how) {
 
 // fetch asks the server of the zone that is to answer: for DS the parent's.
 func (w *world) fetch(_ context.Context, q dns.Question) (*dns.Message, error) {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	w.asked++
 	at := q.Name.Fold()
 	if q.Type == dns.TypeDS && !at.IsRoot() {
 		at = at.Parent()
@@ -164,6 +161,14 @@ func (w *world) fetch(_ context.Context, q dns.Question) (*dns.Message, error) {
 	for w.zones[at] == nil && !at.IsRoot() {
 		at = at.Parent()
 	}
+	return w.ask(at, q)
+}
+
+// ask asks the server of a zone.
+func (w *world) ask(at dns.Name, q dns.Question) (*dns.Message, error) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.asked++
 	m := dns.NewQuery(1, q, false)
 	m.EDNS = &dns.EDNS{UDPSize: 65535, DO: true}
 	m.Flags |= dns.FlagCD
@@ -180,6 +185,8 @@ func (w *world) fetch(_ context.Context, q dns.Question) (*dns.Message, error) {
 	return answer, err
 }
 
+func (w *world) clock() time.Time { return w.now }
+
 // validator trusts the keys of a zone.
 func (w *world) validator(anchor string, limits validator.Limits) *validator.Validator {
 	name := dns.MustName(anchor)
@@ -187,7 +194,7 @@ func (w *world) validator(anchor string, limits validator.Limits) *validator.Val
 	for _, k := range w.zones[name].keys {
 		anchors = append(anchors, dns.Record{Name: name, Type: dns.TypeDNSKEY, Class: dns.ClassIN, Data: k.RData()})
 	}
-	return validator.New(validator.Options{Anchors: anchors, Fetch: w.fetch, Clock: func() time.Time { return w.now }, Limits: limits})
+	return validator.New(validator.Options{Anchors: anchors, Fetch: w.fetch, Clock: w.clock, Limits: limits})
 }
 
 func (w *world) look(v *validator.Validator, question string) validator.Result {
@@ -225,7 +232,8 @@ func usual(t testing.TB, h how) *world {
 	w.add("unsigned.test.", "www A 192.0.2.9\n", how{algorithms: []uint8{0}})
 	w.add("leaf.test.", leafText, h)
 	w.add("other.test.", "www A 192.0.2.3\n", how{algorithms: []uint8{dnssec.ED25519}})
-	w.add("test.", "leaf NS ns.leaf\nother NS ns.other\nunsigned NS ns.unsigned\n", h)
+	w.add("n3.test.", "www A 192.0.2.1\n*.w TXT \"w\"\n", kinds["NSEC3"])
+	w.add("test.", "leaf NS ns.leaf\nother NS ns.other\nunsigned NS ns.unsigned\nn3 NS ns.n3\n", h)
 	w.add(".", "test. NS ns.test.\n", how{algorithms: []uint8{dnssec.ED448}})
 	return w
 }
