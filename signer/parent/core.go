@@ -23,10 +23,11 @@ type core struct {
 // watched is a zone. At rest it costs its memory, and a timer for each server of its parent.
 type watched struct {
 	Zone
-	begun time.Time // when what is wanted became what it is
-	eager time.Time // when something was last done that the parent may act upon
-	was   bool      // what is wanted was at all servers
-	delay time.Duration
+	begun  time.Time // when what is wanted became what it is
+	eager  time.Time // when something was last done that the parent may act upon
+	was    bool      // what is wanted was at all servers
+	delay  time.Duration
+	isCalm bool // all is as it should be, and nothing is under way
 
 	find      *job
 	parent    dns.Name
@@ -38,6 +39,7 @@ type watched struct {
 	tells  [2]tell // of CDS and CSYNC
 	push   *job
 	pushed *Pushed
+	report *Report // the last one
 
 	print     string // of what was last said to have been seen
 	isChanged bool   // in core.changed
@@ -120,7 +122,7 @@ func (c *core) expect(w *watched, want Wanted, now time.Time) {
 
 // begin begins a change: what was seen before says nothing of what is now.
 func (c *core) begin(w *watched, now time.Time) {
-	w.begun, w.was, w.delay = now, false, 0
+	w.begun, w.was, w.isCalm, w.delay, w.report = now, false, false, 0, nil
 	w.ttl, w.none = 0, 0
 	for _, l := range w.looks {
 		w.ttl = max(w.ttl, l.TTL)
@@ -337,7 +339,12 @@ func (c *core) settle(w *watched, now time.Time) {
 	c.excuse(w, now)
 	condition := w.condition()
 	if condition != Secure && condition != Insecure {
+		w.isCalm = false
 		return
+	}
+	if !w.isCalm {
+		w.isCalm = true
+		c.calm(w, now)
 	}
 	if w.delay == 0 {
 		w.delay = max(now.Sub(w.begun), 1)
@@ -345,10 +352,20 @@ func (c *core) settle(w *watched, now time.Time) {
 	if condition == Secure && len(w.Wanted.DS) > 0 {
 		w.was = true
 	}
+	w.report = nil
 	c.dropPush(w)
 	if t := &w.tells[0]; t.job != nil {
 		c.drop(t.job) // it has done what it was to be told
 		t.job = nil
+	}
+}
+
+// calm has the servers that were looked at often looked at now and then.
+func (c *core) calm(w *watched, now time.Time) {
+	for _, l := range w.looks {
+		if l.phase == rests && l.Failures == 0 {
+			c.later(&l.job, now.Add(c.jittered(w.Delays.Rest)))
+		}
 	}
 }
 

@@ -26,6 +26,12 @@ func (w *watched) findings(v *View, now time.Time) []Finding {
 	add(w.differ(v))
 	add(w.unsigned(v))
 	add(w.untold(v))
+	if r := w.report; r != nil {
+		add(Finding{
+			Notice, "reported", fmt.Sprintf("Somebody, probably the parent, has reported that the %s records of %s are not good: %s.", r.Type, r.Name, r.Code),
+			"See whether all servers of the zone serve the same, and whether it validates.",
+		})
+	}
 	if p := v.Pushed; p != nil && p.Error != "" {
 		add(Finding{
 			Warning, "push-failed", fmt.Sprintf("%s did not take the DS by UPDATE: %s.", p.Server, p.Error),
