@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"io"
 	"os"
-	"path/filepath"
 	"strconv"
 	"strings"
 	"time"
@@ -211,16 +210,9 @@ func (c *skrSignCmd) loadToken(a *app, id string) (*dnssec.Key, func(), error) {
 	if c.Module == "" || c.PIN == "" {
 		return nil, func() {}, hint(fmt.Errorf("%s: how is the token reached?", id), "--module with the PKCS #11 library of its maker, and --pin file:PATH")
 	}
-	dir, err := os.MkdirTemp("", "onoma") // 0700
-	if err != nil {
-		return nil, func() {}, err
-	}
-	client := token.NewClient(token.Options{Socket: filepath.Join(dir, "s"), Helper: &token.Helper{Module: c.Module, Token: r.Token, PIN: c.PIN}})
-	done := func() {
-		client.Close()
-		os.RemoveAll(dir)
-	}
-	signer, err := client.Find(a.ctx, r.Label)
+	client := token.NewSet([]token.Spec{{Name: r.Token, Module: c.Module, Label: r.Token, PIN: c.PIN}})
+	done := client.Close
+	signer, err := client.Find(a.ctx, r)
 	if err != nil {
 		return nil, done, err
 	}

@@ -6,14 +6,17 @@ import (
 	"fmt"
 	"io"
 	"net"
+	"os"
+	"path/filepath"
 	"strconv"
+	"sync"
 	"syscall"
 	"time"
 )
 
 // Options is what a Client works with.
 type Options struct {
-	Socket  string        // where the helper listens
+	Socket  string        // where the helper listens; "": in a folder of its own, where Helper is given
 	Helper  *Helper       // starts it; nil: it runs already
 	Timeout time.Duration // of one request; 0: 10 s
 }
@@ -22,6 +25,10 @@ type Options struct {
 type Client struct {
 	o    Options
 	idle chan net.Conn // connections that nobody uses at this moment
+
+	mu   sync.Mutex
+	path string // of the socket
+	dir  string // that was made for it, or ""
 }
 
 // NewClient returns a client; it connects when it is first used.
@@ -46,6 +53,30 @@ func (c *Client) Close() {
 	if c.o.Helper != nil {
 		c.o.Helper.Close()
 	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.dir != "" {
+		os.RemoveAll(c.dir)
+		c.dir, c.path = "", ""
+	}
+}
+
+// socket returns where the helper listens. A folder for that has a short path, as
+// sockets need.
+func (c *Client) socket() (string, error) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.path == "" {
+		c.path = c.o.Socket
+	}
+	if c.path == "" {
+		dir, err := os.MkdirTemp("", "onoma-") // 0700
+		if err != nil {
+			return "", fmt.Errorf("making a folder for a socket: %w", err)
+		}
+		c.dir, c.path = dir, filepath.Join(dir, "token")
+	}
+	return c.path, nil
 }
 
 // ask sends a request and returns the answer. A connection that broke meanwhile is
@@ -96,19 +127,24 @@ func (c *Client) connect(ctx context.Context) (conn net.Conn, fresh bool, err er
 		return conn, false, nil
 	default:
 	}
+	path, err := c.socket()
+	if err != nil {
+		return nil, false, err
+	}
 	for {
+		var process *child
 		if c.o.Helper != nil {
-			if err := c.o.Helper.Start(ctx, c.o.Socket); err != nil {
+			if process, err = c.o.Helper.running(ctx, path); err != nil {
 				return nil, false, err
 			}
 		}
-		conn, err = (&net.Dialer{}).DialContext(ctx, "unix", c.o.Socket)
+		conn, err = (&net.Dialer{}).DialContext(ctx, "unix", path)
 		switch {
 		case err == nil:
 			return conn, true, nil
-		case c.o.Helper == nil:
+		case process == nil:
 			return nil, false, fmt.Errorf("onoma-pkcs11 is not reached: %w: is it running, and as the same user?", err)
-		case !c.o.Helper.ended(ctx):
+		case !process.hasEnded(ctx):
 			return nil, false, err
 		}
 	}

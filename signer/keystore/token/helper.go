@@ -62,26 +62,27 @@ func (t *tail) lastLine() string {
 	return lines[len(lines)-1]
 }
 
-// Start returns when the helper listens; it does nothing if it does already.
-func (h *Helper) Start(ctx context.Context, socket string) error {
+// running returns the helper's process when it listens; it starts one if there is
+// none.
+func (h *Helper) running(ctx context.Context, socket string) (*child, error) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	if h.failed != nil {
-		return h.failed
+		return nil, h.failed
 	}
 	if h.child != nil {
 		select {
 		case <-h.child.done:
 		default:
-			return nil
+			return h.child, nil
 		}
 	}
 	c, err := h.start(socket)
 	if err != nil {
-		return fmt.Errorf("starting onoma-pkcs11: %w", err)
+		return nil, fmt.Errorf("starting onoma-pkcs11: %w", err)
 	}
 	h.child = c
-	return h.wait(ctx, c, socket)
+	return c, h.wait(ctx, c, socket)
 }
 
 func (h *Helper) start(socket string) (*child, error) {
@@ -151,15 +152,9 @@ func (h *Helper) wait(ctx context.Context, c *child, socket string) error {
 	}
 }
 
-// ended waits a moment for the end of a helper that takes no connections, and
-// reports whether another may be started.
-func (h *Helper) ended(ctx context.Context) bool {
-	h.mu.Lock()
-	c := h.child
-	h.mu.Unlock()
-	if c == nil {
-		return true
-	}
+// hasEnded waits a moment for the end of a process that took no connection, and
+// reports whether another may be started, or has been by somebody else.
+func (c *child) hasEnded(ctx context.Context) bool {
 	select {
 	case <-c.done:
 		return true

@@ -16,6 +16,23 @@ type Set map[string]*Client
 
 var _ keystore.Tokens = Set{}
 
+// Spec is a token of a configuration.
+type Spec struct {
+	Name   string // what the configuration calls it, which is what ids of keys have
+	Module string // the PKCS #11 library of its maker
+	Label  string
+	PIN    string // file:PATH, env:NAME or credential:NAME
+}
+
+// NewSet returns the tokens; each one's helper is started when it is first needed.
+func NewSet(specs []Spec) Set {
+	s := Set{}
+	for _, t := range specs {
+		s[t.Name] = NewClient(Options{Helper: &Helper{Module: t.Module, Token: t.Label, PIN: t.PIN}})
+	}
+	return s
+}
+
 func (s Set) client(name string) (*Client, error) {
 	c, found := s[name]
 	if !found {
