@@ -1,6 +1,10 @@
 package zone
 
-import "onoma/dns"
+import (
+	"slices"
+
+	"onoma/dns"
+)
 
 // Online makes the signatures that answers need and versions do not have: over
 // denials of existence where there is no chain (RFC 9824), and over what is made
@@ -27,6 +31,21 @@ type Unsigned struct {
 	Known bool
 	// Patient says that the caller may wait: it holds up nobody else.
 	Patient bool
+}
+
+// Pack appends the records of a set in canonical order, each once (RFC 4034 §6.3),
+// as Unsigned has them.
+func Pack(dst []byte, t dns.Type, set []dns.RData) []byte {
+	compare := func(a, b dns.RData) int { return dns.CompareCanonicalRData(t, a, b) }
+	if !slices.IsSortedFunc(set, compare) {
+		set = slices.SortedFunc(slices.Values(set), compare)
+	}
+	for i, rd := range set {
+		if i == 0 || compare(set[i-1], rd) != 0 {
+			dst = append(be.AppendUint16(dst, uint16(len(rd))), rd...)
+		}
+	}
+	return dst
 }
 
 // Signing is what became of a request to sign.
