@@ -144,11 +144,28 @@ func (s RRset) Equal(t RRset) bool {
 	return s.typ == t.typ && s.count == t.count && s.body.isSame(t.body)
 }
 
-// Tidied returns v, or where edits have left much garbage in it the same version in
-// memory of its own.
-func (v *Version) Tidied() *Version {
-	if v.isWasteful() {
+// Settled ends a version that its caller has made of another one by many edits and
+// has shown to nobody: what of its memory is garbage is counted, rather than guessed as
+// after a small edit, and if that is much the result is the same version in memory of
+// its own.
+func (v *Version) Settled() *Version {
+	_, used := v.sp.Size()
+	live := 0
+	for _, t := range v.tries() {
+		c := v.sp.Walk(t)
+		for l, ok := c.Next(); ok; l, ok = c.Next() {
+			live += cellsEach
+			if t != &v.absent {
+				live += entryLen(v.sp.At(l.Ref))
+			}
+		}
+	}
+	if used > live+live/2+slack {
 		return v.compact()
 	}
+	v.live = used
 	return v
 }
+
+// cellsEach is what the trie takes for a name: its leaf, and its part of branches.
+const cellsEach = 18

@@ -35,5 +35,5 @@ func (p *Plan) WholeFrom(ctx context.Context, v, head *zone.Version, at time.Tim
 	if err != nil {
 		return nil, Report{}, err
 	}
-	return nv.Tidied(), s.report, nil
+	return nv.Settled(), s.report, nil
 }
