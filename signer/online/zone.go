@@ -1,6 +1,7 @@
 package online
 
 import (
+	"bytes"
 	"encoding/binary"
 	"slices"
 	"sync"
@@ -62,7 +63,8 @@ const maxValidity = 10 * 365 * 24 * time.Hour
 // SetKeys has keys sign from now on, all of them each set: those that sign the
 // zone's other records. With none, nothing is signed, hence not answered.
 func (z *Zone) SetKeys(keys []*dnssec.Key) {
-	if old := z.keys.Load(); old != nil && slices.Equal(old.keys, keys) {
+	same := func(a, b *dnssec.Key) bool { return bytes.Equal(a.RData(), b.RData()) }
+	if old := z.keys.Load(); old != nil && slices.EqualFunc(old.keys, keys, same) {
 		return
 	}
 	k := &keyset{number: z.signer.keysets.Add(1), keys: slices.Clone(keys)}

@@ -155,7 +155,11 @@ func TestWhatDiffersIsSignedAnew(t *testing.T) {
 	if c := z.Counts(); c.Signed != uint64(len(sets)) || c.Hits != uint64(len(sets)) {
 		t.Errorf("%+v, expected %d signatures and as many hits", c, len(sets))
 	}
-	z.SetKeys([]*dnssec.Key{key}) // the same
+	again, err := dnssec.NewKey(key.DNSKEY(), key.Private()) // the same, loaded once more
+	if err != nil {
+		t.Fatal(err)
+	}
+	z.SetKeys([]*dnssec.Key{again})
 	z.Sign(nil, sets["one"])
 	if c := z.Counts(); c.Signed != uint64(len(sets)) {
 		t.Error("the same key is another")
