@@ -5,6 +5,7 @@ import (
 	"errors"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -187,5 +188,36 @@ func TestWhatCannotBeAsked(t *testing.T) {
 		if _, err := v.Look(context.Background(), dns.Root, q); !errors.Is(err, validator.ErrType) {
 			t.Errorf("%v: %v", q, err)
 		}
+	}
+}
+
+// Any goroutine may look, while places are remembered and forgotten.
+func TestManyGoroutines(t *testing.T) {
+	w := usual(t, kinds["NSEC3"])
+	v := w.validator(".", validator.Limits{Zones: 2})
+	var all sync.WaitGroup
+	for _, question := range []string{"www.leaf.test. A", "no.leaf.test. A", "www.other.test. A", "x.wild.leaf.test. TXT"} {
+		name, typ, _ := strings.Cut(question, " ")
+		qt, _ := dns.ParseType(typ)
+		for range 2 {
+			all.Go(func() {
+				for range 10 {
+					if r, err := v.Look(context.Background(), dns.MustName(name), qt); err != nil || r.Status != validator.Secure {
+						t.Errorf("%s: %v, %v", question, r.Status, err)
+					}
+				}
+			})
+		}
+	}
+	all.Wait()
+}
+
+// A validator with the root's own anchors takes nobody else's root.
+func TestRootAnchors(t *testing.T) {
+	w := usual(t, kinds["NSEC"])
+	v := validator.New(validator.Options{Anchors: validator.RootAnchors(), Fetch: w.fetch, Clock: w.clock})
+	r := w.look(v, "www.leaf.test. A")
+	if r.Status != validator.Bogus || len(r.Chain) != 1 || len(r.Chain[0].DS) != 2 || !strings.Contains(r.Why, "20326") || !strings.Contains(r.Why, "38696") {
+		t.Errorf("%v: %s", r.Status, r.Why)
 	}
 }

@@ -1,0 +1,12 @@
+package validator
+
+import "onoma/dns"
+
+// RootAnchors returns the DS records of the root's keys as IANA publishes them:
+// KSK-2017, and KSK-2024, which takes over on 11 October 2026.
+func RootAnchors() []dns.Record {
+	return []dns.Record{
+		dns.MustRecord(". 86400 IN DS 20326 8 2 E06D44B80B8F1D39A95C0B0D7C65D08458E880409BBC683457104237C7F8EC8D"),
+		dns.MustRecord(". 86400 IN DS 38696 8 2 683D2D0ACB8C9B712A1948B27F741219298D0A450D612C483AF444A4C0FB2B16"),
+	}
+}
