@@ -35,8 +35,9 @@ type Options struct {
 	// Dial opens connections to children's servers, always by TCP and to port 53. nil: a
 	// net.Dialer.
 	Dial func(ctx context.Context, network, address string) (net.Conn, error)
-	// Allowed says which addresses may be asked; nil: all that are unicast. Children
-	// write glue, and may write addresses of machines that are none of their business.
+	// Allowed says which addresses may be asked; nil: all that are unicast and not those of
+	// this machine and its link. Children write glue, and may write addresses of machines
+	// that are none of their business.
 	Allowed func(netip.Addr) bool
 	// IPv4Only leaves IPv6 addresses out where a server has others, for a machine that
 	// has no way to them.
@@ -84,6 +85,9 @@ func New(o Options) *Desk {
 	}
 	if o.Dial == nil {
 		o.Dial = new(net.Dialer).DialContext
+	}
+	if o.Allowed == nil {
+		o.Allowed = func(a netip.Addr) bool { return !a.IsLoopback() && !a.IsLinkLocalUnicast() }
 	}
 	if o.Log == nil {
 		o.Log = slog.New(slog.DiscardHandler)

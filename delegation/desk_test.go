@@ -159,7 +159,6 @@ func TestAddresses(t *testing.T) {
 				}
 				return m, nil
 			}
-			o.Allowed = func(a netip.Addr) bool { return !a.IsLoopback() }
 		}
 	}
 	h := newHouse(t, zoneText, Policy{DS: true}, resolve("ns.example. 1 IN A 192.0.2.7", "ns.example. 1 IN AAAA 2001:db8::7"))
@@ -174,7 +173,7 @@ func TestAddresses(t *testing.T) {
 	if diff := cmp.Diff(c.dsText(next), h.has("child.tld.", dns.TypeDS)); diff != "" {
 		t.Error(diff)
 	}
-	for _, bad := range []string{"127.0.0.1", "224.0.0.1", "0.0.0.0", "255.255.255.255"} {
+	for _, bad := range []string{"127.0.0.1", "169.254.169.254", "224.0.0.1", "0.0.0.0", "255.255.255.255"} {
 		h := newHouse(t, zoneText, Policy{DS: true}, resolve("ns.example. 1 IN A 192.0.2.7", "ns.example. 1 IN A "+bad))
 		if r := h.look("child.tld."); r.DS.Verdict != Waits || !strings.Contains(r.DS.Why, "not one to be asked") || h.net.dialled > 0 {
 			t.Errorf("%s: %+v, %d connections", bad, r.DS, h.net.dialled)

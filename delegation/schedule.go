@@ -49,8 +49,9 @@ type task struct {
 	because string
 	phase   phase
 	due     time.Time
-	tries   int   // in vain, one after the other
-	again   kinds // asked for while it was running or resting
+	rest    time.Time // nobody has it looked at before: MinInterval after the last look
+	tries   int       // in vain, one after the other
+	again   kinds     // asked for while it was running or resting
 	source  netip.Prefix
 	at      int // in the heap, -1: not there
 
@@ -123,6 +124,10 @@ func (s *schedule) hurry(t *task, what kinds, now time.Time) {
 		t.kinds |= what
 		t.because, t.tries = becauseNotify, 0
 		s.unset(t)
+		if now.Before(t.rest) {
+			s.set(t, waiting, t.rest)
+			return
+		}
 		s.push(t)
 	case ready:
 		t.kinds |= what
@@ -230,6 +235,7 @@ func (s *schedule) done(t *task, e ended, p *Policy, now time.Time) time.Time {
 	s.count(e.verdict)
 	t.since, t.print = e.since, e.print
 	rest := now.Add(p.MinInterval)
+	t.rest = rest
 	if !e.isAlive(now) {
 		t.since = time.Time{}
 	}

@@ -92,7 +92,7 @@ func (d *Desk) fit(list []netip.Addr) ([]netip.Addr, error) {
 	var out []netip.Addr
 	for _, a := range list {
 		switch {
-		case d.o.Allowed != nil && !d.o.Allowed(a), a.IsMulticast(), a.IsUnspecified(), a == broadcast:
+		case !d.o.Allowed(a.Unmap()), a.IsMulticast(), a.IsUnspecified(), a == broadcast:
 			return nil, fmt.Errorf("its address %s is not one to be asked", a)
 		case !d.o.IPv4Only || a.Is4():
 			out = append(out, a)

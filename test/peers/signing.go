@@ -1,0 +1,100 @@
+package peers
+
+import (
+	"fmt"
+	"net/netip"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"testing"
+)
+
+// SigningKnot runs Knot at addr (see [Peer.Addr]) as the signer of zones until the test ends: with one KSK and one ZSK each,
+// CDS and CDNSKEY as soon as there is something to ask the parent for, and a look at the parent's servers once a second until
+// they have the DS. TTLs and delays are a second. RollKSK begins a rollover. It skips the test when Knot is not installed.
+func SigningKnot(t testing.TB, zones Zones, addr, parent netip.AddrPort) *Server {
+	t.Helper()
+	Need(t, Knot.Binary)
+	dir := tempDir(t, Knot.Name)
+	lines := append(knotServer(dir, addr),
+		"remote:", "  - id: parent", fmt.Sprintf("    address: \"%s@%d\"", parent.Addr(), parent.Port()),
+		"submission:", "  - id: parent", "    parent: parent", "    check-interval: 1",
+		"policy:", "  - id: auto", "    algorithm: ecdsap256sha256", "    ksk-submission: parent", "    cds-cdnskey-publish: rollover",
+		"    propagation-delay: 1", "    dnskey-ttl: 1", "    zone-max-ttl: 1", "    nsec3: on",
+		"zone:")
+	for _, z := range zones {
+		lines = append(lines, fmt.Sprintf("  - domain: %q", z.Name), fmt.Sprintf("    file: %q", z.File), fmt.Sprintf("    storage: %q", dir),
+			"    zonefile-sync: -1", "    zonefile-load: difference-no-serial", "    journal-content: all",
+			"    dnssec-signing: on", "    dnssec-policy: auto")
+	}
+	conf, err := writeFile(dir, "knot.conf", lines...)
+	if err != nil {
+		t.Fatal(err)
+	}
+	binary, err := find(Knot.Binary)
+	if err != nil {
+		t.Fatal(err)
+	}
+	s := start(t, Knot.Name, dir, addr, binary, []string{"-c", conf})
+	s.awaitZones(t, zones)
+	return s
+}
+
+// RollKSK has a SigningKnot begin a rollover of a zone's KSK.
+func RollKSK(t testing.TB, s *Server, zone string) {
+	t.Helper()
+	knotc, err := find("knotc")
+	if err != nil {
+		t.Skip(err)
+	}
+	if out, err := exec.Command(knotc, "-s", filepath.Join(s.Dir, "knot.sock"), "zone-key-rollover", zone, "ksk").CombinedOutput(); err != nil {
+		t.Fatalf("knotc: %v\n%s", err, out)
+	}
+}
+
+// SigningBIND runs BIND at addr (see [Peer.Addr]) as the signer of zones with one key each, by a dnssec-policy whose delays are a
+// second, until the test ends. It publishes CDS and CDNSKEY once the zone's signatures are everywhere. It skips the test when
+// BIND is not installed.
+func SigningBIND(t testing.TB, zones Zones, addr netip.AddrPort) *Server {
+	t.Helper()
+	Need(t, BIND.Binary)
+	dir := tempDir(t, BIND.Name)
+	lines := []string{
+		"options {",
+		fmt.Sprintf("  directory %q;", dir),
+		fmt.Sprintf("  listen-on port %d { %s; };", addr.Port(), addr.Addr()),
+		"  listen-on-v6 { none; };",
+		"  recursion no; allow-query { any; }; notify no; empty-zones-enable no; dnssec-validation no;",
+		"  pid-file none; session-keyfile none;",
+		"};",
+		"controls { };",
+		`dnssec-policy "quick" {`,
+		"  keys { csk lifetime unlimited algorithm ecdsap256sha256; };",
+		"  dnskey-ttl 1; publish-safety PT1S; retire-safety PT1S; purge-keys 0;",
+		"  max-zone-ttl PT1S; zone-propagation-delay PT1S; parent-ds-ttl PT1S; parent-propagation-delay PT1S;",
+		"};",
+	}
+	for _, z := range zones {
+		// It writes beside the zone file.
+		own := filepath.Join(dir, filepath.Base(z.File))
+		text, err := os.ReadFile(z.File)
+		if err == nil {
+			err = os.WriteFile(own, text, 0o644)
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+		lines = append(lines, fmt.Sprintf("zone %q { type primary; file %q; inline-signing yes; dnssec-policy \"quick\"; };", z.Name, own))
+	}
+	conf, err := writeFile(dir, "named.conf", lines...)
+	if err != nil {
+		t.Fatal(err)
+	}
+	binary, err := find(BIND.Binary)
+	if err != nil {
+		t.Fatal(err)
+	}
+	s := start(t, BIND.Name, dir, addr, binary, []string{"-g", "-n", "1", "-c", conf})
+	s.awaitZones(t, zones)
+	return s
+}
