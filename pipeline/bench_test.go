@@ -12,6 +12,7 @@ import (
 	"onoma/dns"
 	"onoma/dns/zonefile"
 	"onoma/zone"
+	"onoma/zone/sign"
 	"onoma/zone/zonegen"
 )
 
@@ -200,4 +201,40 @@ func BenchmarkBesideTransfer(b *testing.B) {
 	}
 	b.ReportMetric(longest.Seconds()*1000, "ms-longest")
 	b.ReportMetric(sum.Seconds()*1000/float64(n), "ms-mean")
+}
+
+// BenchmarkSubmitSigned is BenchmarkSubmit of a zone of 10,000 names that is signed with
+// ECDSA P-256, beside the same that is not.
+func BenchmarkSubmitSigned(b *testing.B) {
+	for _, signed := range []bool{false, true} {
+		b.Run(fmt.Sprintf("signed=%v", signed), func(b *testing.B) {
+			const names = 10_000
+			spec := ZoneSpec{ID: exampleID}
+			if signed {
+				spec.Signer = newSigner(planOf(sign.Denial{Kind: sign.NSEC}))
+			}
+			hosts := make([]string, names)
+			for i := range hosts {
+				hosts[i] = fmt.Sprintf("h%d.example. 300 IN A 192.0.2.1", i)
+			}
+			r := newRig(b, spec)
+			r.must(replace(version(b, "example.", 1, hosts...)))
+			settle(b, r)
+			var next atomic.Int64
+			b.ResetTimer()
+			var wg sync.WaitGroup
+			for range 64 {
+				wg.Go(func() {
+					for i := next.Add(1); i <= int64(b.N); i = next.Add(1) {
+						r.must(add(exampleID, fmt.Sprintf("h%d.example. 300 IN A 198.51.100.%d", i*7919%names, i%250)))
+					}
+				})
+			}
+			wg.Wait()
+			b.StopTimer()
+			b.ReportMetric(float64(b.N)/b.Elapsed().Seconds(), "changes/s")
+			s := r.Stats()
+			b.ReportMetric(float64(s.Versions)/float64(s.Commits), "changes/sync")
+		})
+	}
 }

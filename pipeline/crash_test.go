@@ -14,27 +14,38 @@ import (
 
 	"onoma/dns"
 	"onoma/zone"
+	"onoma/zone/sign"
 )
 
-// crashDir tells a child process of TestCrash where its database is.
-const crashDir = "ONOMA_PIPELINE_CRASH_DIR"
+// crashDir tells a child process of TestCrash where its database is, and crashSigned
+// that one of its zones is signed.
+const (
+	crashDir    = "ONOMA_PIPELINE_CRASH_DIR"
+	crashSigned = "ONOMA_PIPELINE_CRASH_SIGNED"
+)
 
 func TestMain(m *testing.M) {
 	if dir := os.Getenv(crashDir); dir != "" {
-		submitUntilKilled(dir)
+		submitUntilKilled(dir, crashSpecs(os.Getenv(crashSigned) != ""))
 		return
 	}
 	os.Exit(m.Run())
 }
 
-var crashSpecs = []ZoneSpec{{ID: exampleID}, {ID: otherID}}
+func crashSpecs(signed bool) []ZoneSpec {
+	specs := []ZoneSpec{{ID: exampleID}, {ID: otherID}}
+	if signed {
+		specs[0].Signer = newSigner(planOf(sign.Denial{Kind: sign.NSEC3}))
+	}
+	return specs
+}
 
 // submitUntilKilled changes two zones at a time by several goroutines, and writes a
 // line for each change that was acknowledged: the name that was added to both.
-func submitUntilKilled(dir string) {
+func submitUntilKilled(dir string, specs []ZoneSpec) {
 	t := &childT{}
 	r := &rig{t: t, dir: dir, url: "sqlite:" + dir + "/onoma.db", now: time.Now}
-	r.start(crashSpecs...)
+	r.start(specs...)
 	for _, origin := range []string{"example.", "other."} {
 		if n, _, _ := r.Head(zone.IDOf("", dns.MustName(origin))); n == 0 {
 			r.must(replace(version(t, origin, 1)))
@@ -71,7 +82,12 @@ func (t *childT) Error(args ...any) { t.Fatal(args...) }
 
 // A process that is killed at any moment has lost nothing that it acknowledged, and
 // has nothing done by halves.
-func TestCrash(t *testing.T) {
+func TestCrash(t *testing.T) { crash(t, false) }
+
+// Nor is there a version whose signatures are done by halves.
+func TestCrashSigned(t *testing.T) { crash(t, true) }
+
+func crash(t *testing.T, signed bool) {
 	dir := t.TempDir()
 	acknowledged := map[string]bool{}
 	rounds := 6
@@ -80,7 +96,7 @@ func TestCrash(t *testing.T) {
 	}
 	var lastSerial uint32
 	for round := range rounds {
-		for _, line := range runAndKill(t, dir, time.Duration(50+rand.IntN(400))*time.Millisecond) {
+		for _, line := range runAndKill(t, dir, signed, time.Duration(50+rand.IntN(400))*time.Millisecond) {
 			var label string
 			var number uint64
 			var serial uint32
@@ -90,8 +106,12 @@ func TestCrash(t *testing.T) {
 			acknowledged[label] = true
 		}
 		r := &rig{t: t, dir: dir, url: "sqlite:" + dir + "/onoma.db", now: time.Now}
-		r.start(crashSpecs...)
+		r.start(crashSpecs(signed)...)
 		checkAfterCrash(t, r, acknowledged)
+		if signed {
+			r.must(add(exampleID, fmt.Sprintf("round%d.example. 300 IN TXT x", round)))
+			r.verified("after the crash")
+		}
 		n, v, _ := r.Head(exampleID)
 		if v != nil && round > 0 && !zone.IsNewer(v.Serial(), lastSerial) {
 			t.Errorf("after round %d the serial number is %d, and was %d", round, v.Serial(), lastSerial)
@@ -111,10 +131,13 @@ func TestCrash(t *testing.T) {
 }
 
 // runAndKill returns what a child process had acknowledged when it was killed.
-func runAndKill(t *testing.T, dir string, after time.Duration) []string {
+func runAndKill(t *testing.T, dir string, signed bool, after time.Duration) []string {
 	t.Helper()
 	cmd := exec.Command(os.Args[0], "-test.run=^$")
 	cmd.Env = append(os.Environ(), crashDir+"="+dir)
+	if signed {
+		cmd.Env = append(cmd.Env, crashSigned+"=yes")
+	}
 	cmd.Stderr = os.Stderr
 	out, err := cmd.StdoutPipe()
 	must(t, err)

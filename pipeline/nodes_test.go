@@ -10,6 +10,7 @@ import (
 
 	"onoma/test/peers"
 	"onoma/zone"
+	"onoma/zone/sign"
 )
 
 // Two nodes on one PostgreSQL take changes of one zone at the same time: no version
@@ -76,6 +77,46 @@ func TestTwoNodes(t *testing.T) {
 		if told[n] != 1 {
 			t.Errorf("node 1 told its listeners %d times of version %d", told[n], n)
 		}
+	}
+}
+
+// Two nodes that sign one zone: what one has made the other takes as it is, and signs
+// its own changes on top of it.
+func TestTwoNodesSign(t *testing.T) {
+	if !peers.HasPostgres() {
+		t.Skip("needs the Debian package postgresql")
+	}
+	url := peers.StartPostgres(t).Database(t)
+	var nodes [2]*rig
+	var signers [2]*planSigner
+	for i := range nodes {
+		signers[i] = newSigner(planOf(sign.Denial{Kind: sign.NSEC3}))
+		nodes[i] = &rig{t: t, dir: t.TempDir(), url: url, now: time.Now}
+		nodes[i].start(ZoneSpec{ID: exampleID, Signer: signers[i]})
+		defer func() { nodes[i].stop() }()
+	}
+	nodes[0].must(replace(version(t, "example.", 1)))
+	nodes[0].must(add(exampleID, "www.example. 300 IN A 192.0.2.1"))
+	waitFor(t, nodes[1], 2)
+	if n := signers[1].calls + signers[1].whole; n != 0 {
+		t.Errorf("the other node has signed %d times what was signed", n)
+	}
+	const each = 20
+	var wg sync.WaitGroup
+	for i, n := range nodes {
+		wg.Go(func() {
+			for k := range each {
+				n.must(add(exampleID, fmt.Sprintf("n%d-%d.example. 300 IN A 192.0.2.1", i, k)))
+			}
+		})
+	}
+	wg.Wait()
+	for _, n := range nodes {
+		waitFor(t, n, 2+2*each)
+		n.verified("after changes by both")
+	}
+	if a, b := nodes[0].text(exampleID), nodes[1].text(exampleID); a != b {
+		t.Error("the nodes have different zones")
 	}
 }
 

@@ -257,6 +257,9 @@ func (r *Rules) Slow(ctx context.Context, j Judged) *zone.Refusal {
 		if refusal := r.digest(j.ID, j.Brought); refusal != nil {
 			return refusal
 		}
+		if refusal := r.signatures(ctx, &j); refusal != nil {
+			return refusal
+		}
 	}
 	if len(r.Command) > 0 {
 		return r.command(ctx, j.ID, j.Old, j.New, j.Door)
