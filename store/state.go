@@ -70,6 +70,21 @@ func (s *Store) States(ctx context.Context, what string) (map[int64][]byte, erro
 	return out, s.fail("reading the zones' states", err)
 }
 
+// StateNames returns the kinds of states that begin with prefix, in order, each once.
+func (s *Store) StateNames(ctx context.Context, prefix string) ([]string, error) {
+	var out []string
+	err := s.read().each(ctx, func(r *sql.Rows) error {
+		var what string
+		if err := r.Scan(&what); err != nil {
+			return err
+		}
+		out = append(out, what)
+		return nil
+	}, "SELECT DISTINCT what FROM states WHERE substr(what, 1, ?) = ?", len(prefix), prefix)
+	slices.Sort(out)
+	return out, s.fail("reading the names of states", err)
+}
+
 // setAtOnce is how many states are set in one transaction.
 const setAtOnce = 1000
 

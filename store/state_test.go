@@ -34,6 +34,14 @@ func TestStates(t *testing.T) {
 				t.Errorf("state %s is %q, %v", what, got, err)
 			}
 		}
+		more := []ZoneState{{a.ID, "key b", []byte{1}}, {a.ID, "key a%", []byte{1}}, {b.ID, "key b", []byte{1}}, {b.ID, "keys", []byte{1}}}
+		if err := s.SetState(t.Context(), more); err != nil {
+			t.Fatal(err)
+		}
+		names, err := s.StateNames(t.Context(), "key ")
+		if d := cmp.Diff([]string{"key a%", "key b"}, names); d != "" || err != nil {
+			t.Errorf("%v (-want +got):\n%s", err, d)
+		}
 	})
 }
 
