@@ -25,6 +25,7 @@ type watched struct {
 	Zone
 	begun  time.Time // when what is wanted became what it is
 	eager  time.Time // when something was last done that the parent may act upon
+	birth  time.Time // when it is first looked at
 	was    bool      // what is wanted was at all servers
 	delay  time.Duration
 	isCalm bool // all is as it should be, and nothing is under way
@@ -92,9 +93,14 @@ func (c *core) set(z Zone, now time.Time) {
 	c.note(w, now)
 }
 
-// first plans the first looks: zones that were there from the start are many.
+// first plans the first looks: at once where a DS is still to come, and some time where it was there, for a server that starts
+// may have many such zones.
 func (c *core) first(w *watched, now time.Time) {
-	at := now.Add(time.Duration(c.random(int64(c.spread))))
+	at := now
+	if w.WasThere || len(w.Wanted.DS) == 0 {
+		at = now.Add(time.Duration(c.random(int64(c.spread))))
+	}
+	w.birth = at
 	if len(w.Parents) > 0 {
 		c.servers(w, configured(w.Parents), at)
 	}
@@ -147,22 +153,50 @@ func (c *core) wake(w *watched, now time.Time) {
 
 // tell has the parent told of new records of a type. They are at all servers of the zone: RFC 9859 §4.2 has the parent told
 // when it would see the same everywhere.
+//
+// What the parent has already, it is not told of: so as long as that is not known, it is looked at first, and for a while.
 func (c *core) tell(w *watched, t dns.Type, now time.Time) {
-	w.eager = now
+	at := now
+	if t == dns.TypeCDS && w.condition() == Unknown {
+		if at = w.birth; at.Before(now) {
+			at = now
+		}
+		at = at.Add(4*w.Delays.Often + 2*c.timeout)
+	}
 	if t == dns.TypeCDS && w.Push != nil && !w.Wanted.Unmanaged {
 		c.dropPush(w)
 		w.push = &job{zone: w, kind: pushing, place: w.Push.Server, at: -1}
 		w.pushed = &Pushed{Server: w.Push.Server}
-		c.now(w.push)
+		c.later(w.push, at)
 	}
-	i := slices.Index(tellTypes[:], t)
-	if i < 0 || !w.Notify {
-		return
+	if i := slices.Index(tellTypes[:], t); i >= 0 && w.Notify {
+		x := &w.tells[i]
+		c.drop(x.job)
+		*x = tell{round: now, job: &job{zone: w, kind: telling, at: -1}}
+		c.later(x.job, at)
 	}
-	x := &w.tells[i]
-	c.drop(x.job)
-	*x = tell{round: now, job: &job{zone: w, kind: telling, at: -1}}
-	c.now(x.job)
+	if at == now {
+		c.watch(w, now)
+	}
+}
+
+// watch has the servers looked at soon and often: the parent has just been told something.
+func (c *core) watch(w *watched, now time.Time) {
+	w.eager = now
+	for _, l := range w.looks {
+		if l.phase == rests && l.Failures == 0 {
+			c.later(&l.job, now.Add(w.Delays.Often))
+		}
+	}
+}
+
+// hurry has done what waited for the parent to be known.
+func (c *core) hurry(w *watched) {
+	for _, j := range []*job{w.push, w.tells[0].job} {
+		if j != nil && j.tries == 0 && j.phase == rests && !j.isBegun {
+			c.now(j)
+		}
+	}
 }
 
 func (c *core) dropPush(w *watched) {
@@ -339,7 +373,9 @@ func (c *core) settle(w *watched, now time.Time) {
 	c.excuse(w, now)
 	condition := w.condition()
 	if condition != Secure && condition != Insecure {
-		w.isCalm = false
+		if w.isCalm = false; condition != Unknown {
+			c.hurry(w)
+		}
 		return
 	}
 	if !w.isCalm {

@@ -34,7 +34,7 @@ func TestManyZones(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		c.set(Zone{ID: id, Wanted: Wanted{DS: set, Keys: []dns.DNSKEY{key}}}, begin)
+		c.set(Zone{ID: id, WasThere: true, Wanted: Wanted{DS: set, Keys: []dns.DNSKEY{key}}}, begin)
 	}
 	asked, most, perSecond := 0, 0, map[int64]int{}
 	for now := begin; now.Before(begin.Add(3 * time.Hour)); {

@@ -1,6 +1,7 @@
 package parent
 
 import (
+	"slices"
 	"time"
 )
 
@@ -16,7 +17,9 @@ func (c *core) told(j *job, receivers []Telling, err string, now time.Time) {
 			continue
 		}
 		t.receivers, t.err = receivers, err
-		w.eager = now
+		if slices.ContainsFunc(receivers, func(r Telling) bool { return r.isDone(t.round) && r.Error == "" }) {
+			c.watch(w, now)
+		}
 		c.retell(w, t, now)
 	}
 	c.note(w, now)

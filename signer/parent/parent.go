@@ -122,10 +122,12 @@ type View struct {
 	// Counted servers are all but those that are excused, Answered those of them that have said what they have since the change
 	// began. Only where they are the same, and not 0, is it known what the parent has.
 	Counted, Answered int
-	At                time.Time     // when the one of them that was asked least recently has said so
-	Since             time.Time     // since when all of them are seen to say what they say now
-	DS                []SeenDS      // each DS record that any of them has
-	TTL, NegativeTTL  time.Duration // the largest of DS sets, and of 'there is none', seen since the change began
+	// At is when what they say was so at all of them, at the latest: when the one that was asked least recently has said so, or
+	// the last one has begun to say so, whichever is later. Times to wait begin here (RFC 7583 §3.3). Since is when the last of
+	// them was first seen to say what it says now.
+	At, Since        time.Time
+	DS               []SeenDS      // each DS record that any of them has
+	TTL, NegativeTTL time.Duration // the largest of DS sets, and of 'there is none', seen since the change began
 
 	Condition Condition
 	Begun     time.Time // when what is wanted became what it is

@@ -8,14 +8,15 @@ import (
 
 // job is something to be asked or said, again and again. What it brings is for the zone that it belongs to.
 type job struct {
-	zone  *watched
-	kind  kind
-	place netip.AddrPort // whom it goes to; the zero AddrPort: the resolver
-	due   time.Time      // meaningless unless it is in the timers
-	at    int            // in timers, -1: not there
-	phase phase
-	again bool // it is to be done once more, as soon as what is under way has ended
-	tries int  // without success, since it was last set going
+	zone    *watched
+	kind    kind
+	place   netip.AddrPort // whom it goes to; the zero AddrPort: the resolver
+	due     time.Time      // meaningless unless it is in the timers
+	at      int            // in timers, -1: not there
+	phase   phase
+	again   bool // it is to be done once more, as soon as what is under way has ended
+	isBegun bool // it was done at least once
+	tries   int  // without success, since it was last set going
 }
 
 type kind uint8
@@ -103,7 +104,7 @@ func (q *queue) next(now time.Time) (out []*job, wake time.Time) {
 		p := q.places[a]
 		p.isBusy = false
 		if j := p.take(); j != nil {
-			j.phase, j.again = flying, false
+			j.phase, j.again, j.isBegun = flying, false, true
 			p.flying++
 			q.flying++
 			out = append(out, j)

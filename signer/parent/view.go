@@ -112,6 +112,9 @@ func (w *watched) view(now time.Time) View {
 			v.count(w, l)
 		}
 	}
+	if v.Since.After(v.At) {
+		v.At = v.Since
+	}
 	for i := range w.tells {
 		v.Told = append(v.Told, w.tells[i].receivers...)
 	}
