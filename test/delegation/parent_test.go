@@ -38,10 +38,10 @@ type parent struct {
 	ports map[string]string // of servers, by their addresses
 }
 
-// newParent is a parent whose child has name servers at the addresses, with a resolver for names outside, if there is one.
-func newParent(t testing.TB, p delegation.Policy, extra string, servers ...netip.AddrPort) *parent {
+// newParent is a parent whose child has name servers at the addresses, and what more records say.
+func newParent(t testing.TB, p delegation.Policy, more string, change func(*delegation.Options), servers ...netip.AddrPort) *parent {
 	t.Helper()
-	text := "$TTL 1\n@ SOA ns hostmaster 1 3600 600 86400 1\n@ NS ns\nns A 127.0.0.1\n" + extra
+	text := "$TTL 1\n@ SOA ns hostmaster 1 3600 600 86400 1\n@ NS ns\nns A 127.0.0.1\n" + more
 	h := &parent{t: t, zone: zone.New(tld), ports: make(map[string]string)}
 	for i, s := range servers {
 		host := "ns" + string(rune('1'+i)) + ".child"
@@ -53,10 +53,14 @@ func newParent(t testing.TB, p delegation.Policy, extra string, servers ...netip
 		t.Fatal(err, findings)
 	}
 	h.zone.Publish(v)
-	h.desk = delegation.New(delegation.Options{
+	o := delegation.Options{
 		Submit: h.submit, Dial: h.dial, Zone: func(zone.ID) *zone.Version { return h.zone.Current() },
 		Allowed: func(netip.Addr) bool { return true }, Timeout: 3 * time.Second,
-	})
+	}
+	if change != nil {
+		change(&o)
+	}
+	h.desk = delegation.New(o)
 	if err := h.desk.Set(t.Context(), delegation.Parent{ID: zone.IDOf("", tld), Policy: p}); err != nil {
 		t.Fatal(err)
 	}

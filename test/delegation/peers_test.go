@@ -32,7 +32,7 @@ func own(scan time.Duration) delegation.Policy {
 func TestKnotRollsItsKSK(t *testing.T) {
 	peers.Need(t, peers.Knot.Binary)
 	addr := peers.Knot.Addr(t)
-	h := newParent(t, own(time.Second), "", addr)
+	h := newParent(t, own(time.Second), "", nil, addr)
 	s := peers.SigningKnot(t, zoneFile(t, ""), addr, h.addr)
 	h.await("the first DS", func() bool { return len(h.ds()) == 1 })
 	first := h.ds()
@@ -98,7 +98,7 @@ func vouches(t *testing.T, text string, answer []dns.Record) string {
 func TestBINDByNotify(t *testing.T) {
 	peers.Need(t, peers.BIND.Binary)
 	addr := peers.BIND.Addr(t)
-	h := newParent(t, own(0), "", addr)
+	h := newParent(t, own(0), "", nil, addr)
 	peers.SigningBIND(t, zoneFile(t, ""), addr)
 	h.await("CDS", func() bool { return has(fetch(t, addr, child, dns.TypeCDS), dns.TypeCDS) })
 	began := time.Now()
@@ -123,7 +123,7 @@ func TestServersOfTwoKinds(t *testing.T) {
 	peers.Need(t, peers.Knot.Binary)
 	peers.Need(t, peers.BIND.Binary)
 	one, two := peers.Knot.Addr(t), peers.BIND.Addr(t)
-	h := newParent(t, own(0), "", one, two)
+	h := newParent(t, own(0), "", nil, one, two)
 	peers.SigningKnot(t, zoneFile(t, ""), one, h.addr)
 	peers.SigningBIND(t, zoneFile(t, ""), two)
 	for _, addr := range []struct {
@@ -145,7 +145,7 @@ func TestDNSSECCDS(t *testing.T) {
 	}
 	peers.Need(t, peers.Knot.Binary)
 	addr := peers.Knot.Addr(t)
-	h := newParent(t, own(0), "", addr)
+	h := newParent(t, own(0), "", nil, addr)
 	s := peers.SigningKnot(t, zoneFile(t, ""), addr, h.addr)
 	h.await("CDS", func() bool { return has(fetch(t, addr, child, dns.TypeCDS), dns.TypeCDS) })
 	h.look(delegation.Changed)
