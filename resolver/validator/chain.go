@@ -157,8 +157,8 @@ func (l *look) delegated(z *place, s signedSet) (*place, error) {
 	sig, tried, err := l.check(s, z)
 	link := Link{DSSigs: tried, DSTTL: s.TTL}
 	for _, rd := range s.RData {
-		if ds, err := dns.ParseDS(rd); err == nil {
-			link.DS = append(link.DS, ds)
+		if ds, err := dns.ParseDS(slices.Clone(rd)); err == nil {
+			link.DS = appendFew(link.DS, ds)
 		}
 	}
 	if err != nil {

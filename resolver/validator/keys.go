@@ -51,12 +51,12 @@ func (l *look) enter(name dns.Name, ds []dns.DS, link Link) (*place, error) {
 	return l.trust(z, *s, usableDS), nil
 }
 
-// zoneKeys returns the keys that may sign the zone's data.
+// zoneKeys returns the keys that may sign the zone's data, a few at most.
 func zoneKeys(s signedSet) (keys []zoneKey) {
 	for _, rd := range s.RData {
-		k, err := dns.ParseDNSKEY(rd)
+		k, err := dns.ParseDNSKEY(slices.Clone(rd))
 		if err == nil && k.Protocol == 3 && k.IsZoneKey() && dnssec.CanVerify(k.Algorithm) {
-			keys = append(keys, zoneKey{k, k.KeyTag()})
+			keys = appendFew(keys, zoneKey{k, k.KeyTag()})
 		}
 	}
 	return keys
@@ -113,7 +113,7 @@ func (link *Link) describe(s signedSet, trusted []zoneKey, sig *dns.RRSIG) {
 		}
 		tag := k.KeyTag()
 		same := func(t zoneKey) bool { return t.tag == tag && string(t.PublicKey) == string(k.PublicKey) }
-		link.Keys = append(link.Keys, Key{
+		link.Keys = appendFew(link.Keys, Key{
 			Tag: tag, Algorithm: k.Algorithm, Flags: k.Flags, IsTrusted: slices.ContainsFunc(trusted, same),
 			Signs: sig != nil && sig.KeyTag == tag && sig.Algorithm == k.Algorithm,
 		})

@@ -107,6 +107,10 @@ func (s *signedSet) isExpanded(sig *dns.RRSIG) bool {
 	return int(sig.Labels) < labels
 }
 
+// maxReports is how many signatures of a set are told of, keys of a zone used and
+// DS looked at: what is remembered of a zone stays small.
+const maxReports = 32
+
 // check tries the zone's signatures with its keys, until one holds. Any one is
 // enough (RFC 6840 §5.4). The error is the reason of the best attempt.
 func (l *look) check(s signedSet, z *place) (good *dns.RRSIG, tried []Signature, err error) {
@@ -118,7 +122,7 @@ func (l *look) check(s signedSet, z *place) (good *dns.RRSIG, tried []Signature,
 			continue
 		}
 		if good != nil { // what else is there
-			tried = append(tried, l.report(sig))
+			tried = appendFew(tried, l.report(sig))
 			continue
 		}
 		why := l.try(s, sig, z, &left)
@@ -126,7 +130,7 @@ func (l *look) check(s signedSet, z *place) (good *dns.RRSIG, tried []Signature,
 		if r.IsGood = why == nil; !r.IsGood {
 			r.Why = why.Error()
 		}
-		tried = append(tried, r)
+		tried = appendFew(tried, r)
 		if why == nil {
 			good, err = sig, nil
 		} else if err == errNoSigs || err == errNoKey || errors.Is(why, ErrLimit) {
@@ -161,6 +165,13 @@ func (l *look) try(s signedSet, sig *dns.RRSIG, z *place, left *int) error {
 		}
 	}
 	return err
+}
+
+func appendFew[T any](list []T, x T) []T {
+	if len(list) == maxReports {
+		return list
+	}
+	return append(list, x)
 }
 
 func (l *look) report(sig *dns.RRSIG) Signature {
