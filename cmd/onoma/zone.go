@@ -14,6 +14,8 @@ type zoneCmd struct {
 	Check  zoneCheckCmd  `cmd:"" help:"Tell every mistake in a zone file, and what is odd about the zone."`
 	Format zoneFormatCmd `cmd:"" help:"Print a zone file in order and in columns; comments are lost."`
 	Diff   zoneDiffCmd   `cmd:"" help:"Tell what is different between two zone files, or two versions of a server's zone."`
+	Sign   zoneSignCmd   `cmd:"" help:"Sign a zone file."`
+	Verify zoneVerifyCmd `cmd:"" help:"Verify all signatures of a signed zone file, and its chain of NSEC or NSEC3."`
 
 	Log      zoneLogCmd      `cmd:"" help:"List the versions of a server's zone: who, when, by which door, why."`
 	Blame    zoneBlameCmd    `cmd:"" help:"Tell which version each record of a name came with."`
