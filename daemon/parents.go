@@ -65,7 +65,7 @@ func (p *parents) Want(id zone.ID, w signer.Wish) {
 		p.watcher.Set(p.zone(id, e, &w))
 		p.d.signals.wake()
 	}
-	if isNews && e.plan.settings.Parent.Notify {
+	if isNews { // whether by NOTIFY, by UPDATE or by none of them, the zone says
 		p.watcher.Tell(id, dns.TypeCDS)
 	}
 }
