@@ -135,6 +135,8 @@ type Gate struct {
 	Checks string `yaml:"checks" default:"errors" oneof:"errors|warnings|off"`
 	// RemoveMost refuses a version that removes more of the names than this, such as 20%; without it there is no limit.
 	RemoveMost Percent `yaml:"remove-most"`
+	// Signatures checks DNSSEC in what comes signed by somebody else, in a file or from a primary: verify where there is any, require that there is, or off.
+	Signatures string `yaml:"signatures" default:"off" oneof:"off|verify|require"`
 	// Command is a program and its arguments that refuses a version by its exit status; one without a slash is looked for in PATH.
 	Command []string `yaml:"command" path:"command"`
 	// Timeout is how long the command may take.

@@ -89,6 +89,7 @@ func rulesOf(s *config.Settings, dir string) *gate.Rules {
 	r := &gate.Rules{Command: s.Gate.Command, Dir: dir, Timeout: s.Gate.Timeout}
 	_ = r.Checks.UnmarshalText([]byte(s.Gate.Checks))
 	_ = r.ZONEMD.UnmarshalText([]byte(s.ZONEMD))
+	_ = r.DNSSEC.UnmarshalText([]byte(s.Gate.Signatures))
 	if s.Gate.RemoveMost > 0 {
 		r.RemoveNames = gate.Limit{Share: float64(s.Gate.RemoveMost) / 100, Free: freeNames}
 	}
