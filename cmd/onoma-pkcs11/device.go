@@ -23,6 +23,15 @@ type device struct {
 	slot     uint
 	sessions chan pkcs11.SessionHandle // each of one operation at a time
 	refused  error                     // the PIN was wrong: it is not tried again
+
+	keysMu sync.Mutex
+	keys   map[string]key // private keys that were found since the login
+}
+
+// key is a private key in the token.
+type key struct {
+	object pkcs11.ObjectHandle
+	kind   uint // CKK_...
 }
 
 // parallel is how many operations may be under way.
@@ -56,6 +65,9 @@ func (d *device) login() error {
 		return d.refused
 	}
 	d.sessions = nil
+	d.keysMu.Lock()
+	d.keys = map[string]key{}
+	d.keysMu.Unlock()
 	if err := d.lib.Initialize(); err != nil && !is(err, pkcs11.CKR_CRYPTOKI_ALREADY_INITIALIZED) {
 		return fmt.Errorf("%w: starting %s: %w", token.ErrGone, d.module, err)
 	}

@@ -24,16 +24,12 @@ var digestInfo = map[crypto.Hash]string{
 // Sign signs. The kind of key follows from the token's own record of it.
 func (d *device) Sign(label string, hash crypto.Hash, data []byte) (signature []byte, err error) {
 	err = d.do("signing", func(s pkcs11.SessionHandle) error {
-		o, err := d.object(s, pkcs11.CKO_PRIVATE_KEY, label)
-		if err != nil {
-			return err
-		}
-		a, err := d.lib.GetAttributeValue(s, o, []*pkcs11.Attribute{pkcs11.NewAttribute(pkcs11.CKA_KEY_TYPE, nil)})
+		k, err := d.key(s, label)
 		if err != nil {
 			return err
 		}
 		mechanism, input := uint(pkcs11.CKM_ECDSA), data
-		switch kind := keyType(a[0].Value); {
+		switch kind := k.kind; {
 		case kind == pkcs11.CKK_RSA && hash != 0:
 			mechanism, input = pkcs11.CKM_RSA_PKCS, append([]byte(digestInfo[hash]), data...)
 		case kind == ckkECEdwards && hash == 0:
@@ -41,13 +37,43 @@ func (d *device) Sign(label string, hash crypto.Hash, data []byte) (signature []
 		case kind != pkcs11.CKK_EC || hash == 0:
 			return fmt.Errorf("%w: a key of type %d does not sign digests by %v", token.ErrDenied, kind, hash)
 		}
-		if err := d.lib.SignInit(s, []*pkcs11.Mechanism{pkcs11.NewMechanism(mechanism, nil)}, o); err != nil {
+		if err := d.lib.SignInit(s, []*pkcs11.Mechanism{pkcs11.NewMechanism(mechanism, nil)}, k.object); err != nil {
 			return err
 		}
 		signature, err = d.lib.Sign(s, input)
 		return err
 	})
 	return signature, err
+}
+
+// maxKnown bounds the keys that are remembered.
+const maxKnown = 10_000
+
+// key finds a private key, which is the same until the next login: its object is no
+// longer valid if it is gone, and then do logs in anew.
+func (d *device) key(s pkcs11.SessionHandle, label string) (key, error) {
+	d.keysMu.Lock()
+	k, known := d.keys[label]
+	d.keysMu.Unlock()
+	if known {
+		return k, nil
+	}
+	o, err := d.object(s, pkcs11.CKO_PRIVATE_KEY, label)
+	if err != nil {
+		return key{}, err
+	}
+	a, err := d.lib.GetAttributeValue(s, o, []*pkcs11.Attribute{pkcs11.NewAttribute(pkcs11.CKA_KEY_TYPE, nil)})
+	if err != nil {
+		return key{}, err
+	}
+	k = key{o, keyType(a[0].Value)}
+	d.keysMu.Lock()
+	defer d.keysMu.Unlock()
+	if len(d.keys) >= maxKnown {
+		clear(d.keys)
+	}
+	d.keys[label] = k
+	return k, nil
 }
 
 // Generate makes a key that never leaves the token.

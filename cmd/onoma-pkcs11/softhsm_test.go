@@ -34,7 +34,7 @@ func TestMain(m *testing.M) {
 // hsm is a SoftHSM with one token, "zones", whose PIN is 1234.
 type hsm struct{ dir, module string }
 
-func softHSM(t *testing.T) *hsm {
+func softHSM(t testing.TB) *hsm {
 	t.Helper()
 	util, err := exec.LookPath("softhsm2-util")
 	modules, _ := filepath.Glob("/usr/lib/*/softhsm/libsofthsm2.so")
@@ -62,14 +62,14 @@ func softHSM(t *testing.T) *hsm {
 	return h
 }
 
-func (h *hsm) write(t *testing.T, name, text string) {
+func (h *hsm) write(t testing.TB, name, text string) {
 	t.Helper()
 	if err := os.WriteFile(filepath.Join(h.dir, name), []byte(text), 0o600); err != nil {
 		t.Fatal(err)
 	}
 }
 
-func (h *hsm) helper(t *testing.T) *token.Helper {
+func (h *hsm) helper(t testing.TB) *token.Helper {
 	t.Helper()
 	self, err := os.Executable()
 	if err != nil {
@@ -86,7 +86,7 @@ func (h *hsm) client(t *testing.T, helper *token.Helper) *token.Client {
 	return c
 }
 
-func store(t *testing.T, c *token.Client) *keystore.Store {
+func store(t testing.TB, c *token.Client) *keystore.Store {
 	t.Helper()
 	s, err := keystore.Open(keystore.Options{Dir: filepath.Join(t.TempDir(), "keys"), Tokens: token.Set{"hsm": c}})
 	if err != nil {
@@ -235,6 +235,47 @@ func TestHelperIsKilled(t *testing.T) {
 	}
 	cancel()
 	wg.Wait()
+}
+
+// A helper that hangs, as by its library, is replaced after some requests.
+func TestHelperHangs(t *testing.T) {
+	h := softHSM(t)
+	helper := h.helper(t)
+	c := token.NewClient(token.Options{Helper: helper, Timeout: 300 * time.Millisecond})
+	t.Cleanup(c.Close)
+	s := store(t, c)
+	_, k, err := s.GenerateIn(t.Context(), "hsm", example, dnssec.ECDSAP256SHA256, 0, 257)
+	if err != nil {
+		t.Fatal(err)
+	}
+	before := helper.PID()
+	if err := syscall.Kill(before, syscall.SIGSTOP); err != nil {
+		t.Fatal(err)
+	}
+	for tries := 0; helper.PID() == before; tries++ {
+		err := sign(k) // the first may still be answered, and a later one is by another helper
+		if err != nil && !errors.Is(err, token.ErrGone) || tries == 20 {
+			t.Fatalf("%v after %d requests, want that it did not answer, and another helper soon", err, tries)
+		}
+	}
+	if err := sign(k); err != nil {
+		t.Errorf("by the next helper: %v", err)
+	}
+}
+
+func BenchmarkSign(b *testing.B) {
+	h := softHSM(b)
+	c := token.NewClient(token.Options{Helper: h.helper(b)})
+	b.Cleanup(c.Close)
+	_, k, err := store(b, c).GenerateIn(b.Context(), "hsm", example, dnssec.ECDSAP256SHA256, 0, 257)
+	if err != nil {
+		b.Fatal(err)
+	}
+	for b.Loop() {
+		if _, err := k.Sign(nil, []byte("data")); err != nil {
+			b.Fatal(err)
+		}
+	}
 }
 
 func TestTokenIsLost(t *testing.T) {

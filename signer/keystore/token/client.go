@@ -10,6 +10,7 @@ import (
 	"path/filepath"
 	"strconv"
 	"sync"
+	"sync/atomic"
 	"syscall"
 	"time"
 )
@@ -25,6 +26,7 @@ type Options struct {
 type Client struct {
 	o    Options
 	idle chan net.Conn // connections that nobody uses at this moment
+	late atomic.Int32  // requests in a row that were not answered in time
 
 	mu   sync.Mutex
 	path string // of the socket
@@ -81,12 +83,12 @@ func (c *Client) socket() (string, error) {
 
 // ask sends a request and returns the answer. A connection that broke meanwhile is
 // replaced, once, except where the request could then be done twice.
-func (c *Client) ask(ctx context.Context, kind byte, fields ...[]byte) (message, error) {
+func (c *Client) ask(caller context.Context, kind byte, fields ...[]byte) (message, error) {
 	limit := c.o.Timeout
 	if kind == opGenerate {
 		limit *= 6 // tokens take their time over RSA
 	}
-	ctx, cancel := context.WithTimeout(ctx, limit)
+	ctx, cancel := context.WithTimeout(caller, limit)
 	defer cancel()
 	for try := 0; ; try++ {
 		conn, fresh, err := c.connect(ctx)
@@ -96,16 +98,32 @@ func (c *Client) ask(ctx context.Context, kind byte, fields ...[]byte) (message,
 		answer, err := exchange(ctx, conn, message{kind, fields})
 		if err == nil {
 			c.keep(conn)
+			c.late.Store(0)
 			return answer, answer.answerError()
 		}
 		conn.Close()
+		if caller.Err() != nil {
+			return message{}, caller.Err()
+		}
 		if ctx.Err() != nil {
+			c.isLate()
 			return message{}, fmt.Errorf("%w: it did not answer within %v", ErrGone, limit)
 		}
 		mayRepeat := kind != opGenerate || !fresh && isUnsent(err)
 		if try == 8 || fresh && try > 0 && c.o.Helper == nil || !mayRepeat {
 			return message{}, fmt.Errorf("%w: onoma-pkcs11 broke off: %w", ErrGone, err)
 		}
+	}
+}
+
+// maxLate is how many requests in a row a helper may leave without an answer before
+// another takes its place: libraries of tokens hang.
+const maxLate = 3
+
+func (c *Client) isLate() {
+	if c.late.Add(1) >= maxLate && c.o.Helper != nil {
+		c.late.Store(0)
+		c.o.Helper.kill()
 	}
 }
 

@@ -174,6 +174,16 @@ func (h *Helper) PID() int {
 	return h.child.cmd.Process.Pid
 }
 
+// kill ends a helper that hangs.
+func (h *Helper) kill() {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if h.child != nil {
+		h.child.cmd.Process.Kill()
+		<-h.child.done
+	}
+}
+
 // grace is how long a helper may take to end.
 const grace = 3 * time.Second
 
