@@ -176,3 +176,40 @@ func TestSuccessor(t *testing.T) {
 		t.Errorf("behind the last name comes %x, expected the origin", b)
 	}
 }
+
+// FuzzSuccessor: whatever the name, its successor is a name of the zone in lower case, and comes after it unless it is the origin.
+func FuzzSuccessor(f *testing.F) {
+	for _, labels := range []string{"", "\x03www", "\x01\xff", "\x02\xff\xff\x01@", strings.Repeat("\x3f"+strings.Repeat("\xff", 63), 3) + "\x35" + strings.Repeat("z", 53)} {
+		f.Add([]byte(labels))
+	}
+	origin := dns.MustName("example.")
+	f.Fuzz(func(t *testing.T, labels []byte) {
+		name, err := dns.NameFromWire(append(labels, origin.Wire()...))
+		if err != nil || !name.IsSubdomainOf(origin) {
+			t.Skip()
+		}
+		b := appendSuccessor(nil, []byte(name.Wire()), origin.Len())
+		next, err := dns.NameFromWire(b)
+		if err != nil || string(b) != next.Fold().Wire() || !next.IsSubdomainOf(origin) {
+			t.Fatalf("the successor of %s is %x (%v)", name, b, err)
+		}
+		if !next.Equal(origin) && name.Compare(next) >= 0 {
+			t.Errorf("%s does not come after %s", next, name)
+		}
+	})
+}
+
+// BenchmarkLater measures what it costs to have a query answered elsewhere, beside the signature.
+func BenchmarkLater(b *testing.B) {
+	s := compactServer(b, Options{}, onRequest{patient: true})
+	w := s.NewWorker()
+	done := make(chan struct{})
+	tq := transport.NewQuery(query(b, "nx.example. A do"), clientAddr, serverAddr, transport.UDP, func([]byte) error {
+		done <- struct{}{}
+		return nil
+	})
+	for range b.N {
+		w.Answer(nil, tq)
+		<-done
+	}
+}

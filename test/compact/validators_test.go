@@ -149,3 +149,22 @@ func TestDelvFindsAllSecure(t *testing.T) {
 		}
 	}
 }
+
+// TestClientsGetTheResponseCodeBack: RFC 9824 §5.1, in the oracle's reading of the flag, over the wire. (dig 9.18 sends no such flag.)
+func TestClientsGetTheResponseCodeBack(t *testing.T) {
+	r := newRig(t, online.Options{}, dnssec.ECDSAP256SHA256)
+	for _, co := range []bool{false, true} {
+		m := new(mdns.Msg)
+		m.SetQuestion("nx.compact.test.", mdns.TypeA).SetEdns0(1232, true)
+		if co {
+			m.IsEdns0().SetCo()
+		}
+		reply, err := mdns.Exchange(m, r.addr.String())
+		if err != nil {
+			t.Fatal(err)
+		}
+		if opt := reply.IsEdns0(); opt == nil || opt.Co() != co || (reply.Rcode == mdns.RcodeNameError) != co || len(reply.Ns) != 4 {
+			t.Errorf("CO %t:\n%s", co, reply)
+		}
+	}
+}
