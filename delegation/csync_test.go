@@ -3,6 +3,7 @@ package delegation
 import (
 	"net"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -173,9 +174,14 @@ func TestSyncRules(t *testing.T) {
 		}, Waits, "no key of the DNSKEY set has a DS"},
 		{"a zone that changes meanwhile", func(h *house, c *child) {
 			d := c.clone()
+			d.set(c.name, dns.TypeSOA, "ns1. h. 11 1 1 1 1")
+			var asked atomic.Bool
 			h.net.set("192.0.2.1", func(conn net.Conn) {
-				d.serveOn(conn)
-				d.set(c.name, dns.TypeSOA, "ns1. h. 11 1 1 1 1")
+				if asked.Swap(true) {
+					d.serveOn(conn)
+				} else {
+					c.serveOn(conn)
+				}
 			})
 		}, Waits, "has changed while it was looked at"},
 		{"in good order", func(*house, *child) {}, Changed, "CSYNC has them"},

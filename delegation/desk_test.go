@@ -276,7 +276,7 @@ func TestSignalNameTooLong(t *testing.T) {
 // inTime runs the Desk of h in a bubble with its clock, until f returns.
 func inTime(t *testing.T, f func(t *testing.T, clock func() time.Time)) {
 	synctest.Test(t, func(t *testing.T) {
-		offset := now.Sub(time.Now())
+		offset := time.Until(now)
 		f(t, func() time.Time { return time.Now().Add(offset) })
 	})
 }

@@ -64,135 +64,159 @@ func TestFirstDS(t *testing.T) {
 	}
 }
 
+// rules is a child in the middle of a rollover, to be made different.
+type rules struct {
+	c, other  *child
+	old, next *dnssec.Key
+	was       []*dnssec.Key
+	policy    *Policy
+	accepted  acceptance
+}
+
+// rule is what makes it different, and what follows.
+type rule struct {
+	name   string
+	change func(w *rules)
+	want   Verdict
+	why    string
+}
+
+func setCDS(c *child, list ...dns.RData)     { c.sets[c.at(dns.TypeCDS)] = list }
+func setCDNSKEY(c *child, list ...dns.RData) { c.sets[c.at(dns.TypeCDNSKEY)] = list }
+
+func (c rule) run(t *testing.T) {
+	p := Policy{DS: true, Delete: true}.withDefaults()
+	w := &rules{policy: &p}
+	w.c, w.old, w.next = rolled(t)
+	w.was = []*dnssec.Key{w.old}
+	c.change(w)
+	servers := []*child{w.c}
+	if w.other != nil {
+		servers = append(servers, w.other)
+	}
+	d := decide(t, func(l *look) {
+		l.policy, l.accepted = w.policy, w.accepted
+		for _, k := range w.was {
+			l.was.DS = append(l.was.DS, dsRecord(w.c, k))
+		}
+	}, servers...)
+	if d.verdict != c.want || !strings.Contains(d.why, c.why) {
+		t.Errorf("%s, since %q; expected %s, since %q", d.verdict, d.why, c.want, c.why)
+	}
+	if d.retry != (d.verdict == Waits) {
+		t.Errorf("%s, and to be tried again: %v", d.verdict, d.retry)
+	}
+}
+
 // TestRules: what is not taken, or not yet, and what people are told.
 func TestRules(t *testing.T) {
-	type world struct {
-		c, other  *child
-		old, next *dnssec.Key
-		was       []*dnssec.Key
-		policy    *Policy
-		accepted  acceptance
-	}
-	setCDS := func(c *child, list ...dns.RData) { c.sets[c.at(dns.TypeCDS)] = list }
-	setCDNSKEY := func(c *child, list ...dns.RData) { c.sets[c.at(dns.TypeCDNSKEY)] = list }
-	for _, c := range []struct {
-		name   string
-		change func(w *world)
-		want   Verdict
-		why    string
-	}{
-		{"nothing is published", func(w *world) { setCDS(w.c); setCDNSKEY(w.c) }, Unchanged, "neither CDS nor CDNSKEY"},
-		{"it has what it wants", func(w *world) { w.was = []*dnssec.Key{w.next} }, Unchanged, "as the child wants it"},
-		{"servers differ", func(w *world) { w.other = w.c.clone(); w.other.publish(w.old) }, Waits, "CDS differs between ns.example. (192.0.2.1) and ns.example. (192.0.2.2)"},
-		{"one has no CDS", func(w *world) { w.other = w.c.clone(); setCDS(w.other); setCDNSKEY(w.other) }, Waits, "CDS differs"},
-		{"one is lame", func(w *world) { w.other = w.c.clone(); w.other.noAA = true }, Waits, "not authoritative"},
-		{"one refuses", func(w *world) {
+	for _, c := range []rule{
+		{"nothing is published", func(w *rules) { setCDS(w.c); setCDNSKEY(w.c) }, Unchanged, "neither CDS nor CDNSKEY"},
+		{"it has what it wants", func(w *rules) { w.was = []*dnssec.Key{w.next} }, Unchanged, "as the child wants it"},
+		{"servers differ", func(w *rules) { w.other = w.c.clone(); w.other.publish(w.old) }, Waits, "CDS differs between ns.example. (192.0.2.1) and ns.example. (192.0.2.2)"},
+		{"one has no CDS", func(w *rules) { w.other = w.c.clone(); setCDS(w.other); setCDNSKEY(w.other) }, Waits, "CDS differs"},
+		{"one is lame", func(w *rules) { w.other = w.c.clone(); w.other.noAA = true }, Waits, "not authoritative"},
+		{"one refuses", func(w *rules) {
 			w.other = w.c.clone()
 			w.other.overridden[w.c.at(dns.TypeCDS)] = &dns.Message{Flags: dns.FlagQR | dns.FlagAA, RCode: dns.RCodeRefused}
 		}, Waits, "CDS is answered REFUSED"},
-		{"an alias", func(w *world) {
+		{"an alias", func(w *rules) {
 			w.c.overridden[w.c.at(dns.TypeCDS)] = &dns.Message{Flags: dns.FlagQR | dns.FlagAA, Answer: []dns.Record{dns.MustRecord("child.tld. 1 IN CNAME evil.tld.")}}
 		}, Waits, "alias"},
-		{"signed by a key without DS", func(w *world) { w.c.ksk = w.c.ksk[1:]; w.c.publish(w.next) }, Refused, "no key of the DNSKEY set has a DS"},
-		{"the key that has DS does not sign", func(w *world) {
+		{"signed by a key without DS", func(w *rules) { w.c.ksk = w.c.ksk[1:]; w.c.publish(w.next) }, Refused, "no key of the DNSKEY set has a DS"},
+		{"the key that has DS does not sign", func(w *rules) {
 			w.c.ksk = w.c.ksk[1:]
 			w.c.sets[w.c.at(dns.TypeDNSKEY)] = append(w.c.sets[w.c.at(dns.TypeDNSKEY)], w.old.RData())
 		}, Refused, "DNSKEY is not signed by a key that counts"},
-		{"CDS signed by the zone's key only", func(w *world) {
+		{"CDS signed by the zone's key only", func(w *rules) {
 			w.c.overridden[w.c.at(dns.TypeCDS)] = signedBy(w.c, dns.TypeCDS, w.c.zsk)
 		}, Refused, "CDS is not signed by a key that counts"},
-		{"CDNSKEY signed by nobody", func(w *world) {
+		{"CDNSKEY signed by nobody", func(w *rules) {
 			w.c.overridden[w.c.at(dns.TypeCDNSKEY)] = signedBy(w.c, dns.TypeCDNSKEY, nil)
 		}, Refused, "CDNSKEY is not signed by a key that counts"},
-		{"signatures have expired", func(w *world) { w.c.life = -time.Minute }, Refused, "expired"},
-		{"signatures are of tomorrow", func(w *world) { w.c.incept = -time.Hour }, Refused, "not valid yet"},
-		{"signatures are about to expire", func(w *world) { w.c.life = 10 * time.Minute }, Refused, "expires in 10m"},
-		{"the wanted key does not sign", func(w *world) {
+		{"signatures have expired", func(w *rules) { w.c.life = -time.Minute }, Refused, "expired"},
+		{"signatures are of tomorrow", func(w *rules) { w.c.incept = -time.Hour }, Refused, "not valid yet"},
+		{"signatures are about to expire", func(w *rules) { w.c.life = 10 * time.Minute }, Refused, "expires in 10m"},
+		{"the wanted key does not sign", func(w *rules) {
 			w.c.ksk = w.c.ksk[:1]
 			w.c.sets[w.c.at(dns.TypeDNSKEY)] = append(w.c.sets[w.c.at(dns.TypeDNSKEY)], w.next.RData())
 		}, Refused, "would not validate"},
-		{"the wanted key is not there", func(w *world) { w.c.ksk = w.c.ksk[:1]; w.c.publish(w.next) }, Refused, "would not validate: no key of the DNSKEY set has a DS"},
-		{"a second algorithm does not sign", func(w *world) {
+		{"the wanted key is not there", func(w *rules) { w.c.ksk = w.c.ksk[:1]; w.c.publish(w.next) }, Refused, "would not validate: no key of the DNSKEY set has a DS"},
+		{"a second algorithm does not sign", func(w *rules) {
 			other := newKey(t, dnssec.ED25519, 257)
 			w.c.publish(w.next, other)
 			w.c.sets[w.c.at(dns.TypeDNSKEY)] = append(w.c.sets[w.c.at(dns.TypeDNSKEY)], other.RData())
 		}, Refused, "no key of algorithm ED25519 signs"},
-		{"one server lacks the key", func(w *world) {
+		{"one server lacks the key", func(w *rules) {
 			w.other = w.c.clone()
 			w.other.ksk = w.other.ksk[:1]
 			w.other.publish()
 			w.other.sets[w.c.at(dns.TypeCDS)], w.other.sets[w.c.at(dns.TypeCDNSKEY)] = w.c.sets[w.c.at(dns.TypeCDS)], w.c.sets[w.c.at(dns.TypeCDNSKEY)]
 		}, Refused, "192.0.2.2"},
-		{"digests of two types, each for another key", func(w *world) {
+		{"played back", func(w *rules) {
+			w.accepted = acceptance{uint32(now.Add(-time.Minute).Unix()), uint32(now.Add(time.Hour).Unix())}
+		}, Refused, "older than the one that was taken last"},
+	} {
+		t.Run(c.name, c.run)
+	}
+}
+
+// TestRulesOfTheSets: what CDS and CDNSKEY may have in them.
+func TestRulesOfTheSets(t *testing.T) {
+	for _, c := range []rule{
+		{"digests of two types, each for another key", func(w *rules) {
 			setCDS(w.c, w.c.ds(w.next, dnssec.DigestSHA256).RData(), wrongDigest(w.c.ds(w.old, dnssec.DigestSHA384)).RData())
 			setCDNSKEY(w.c)
 		}, Refused, "would not validate"},
-		{"CDS and CDNSKEY differ", func(w *world) { setCDNSKEY(w.c, w.old.RData()) }, Refused, "say different things"},
-		{"a CDNSKEY without CDS", func(w *world) { setCDNSKEY(w.c, w.old.RData(), w.next.RData()) }, Refused, "no CDS is of the CDNSKEY"},
-		{"a key that signs nothing", func(w *world) { setCDS(w.c); setCDNSKEY(w.c, notZoneKey(w.next)) }, Refused, "may sign nothing"},
-		{"SHA-1 alone", func(w *world) { setCDS(w.c, w.c.ds(w.next, dnssec.DigestSHA1).RData()); setCDNSKEY(w.c) }, Refused, "no digest of a type that is taken"},
-		{"an unknown digest alone", func(w *world) {
+		{"CDS and CDNSKEY differ", func(w *rules) { setCDNSKEY(w.c, w.old.RData()) }, Refused, "say different things"},
+		{"a CDNSKEY without CDS", func(w *rules) { setCDNSKEY(w.c, w.old.RData(), w.next.RData()) }, Refused, "no CDS is of the CDNSKEY"},
+		{"a key that signs nothing", func(w *rules) { setCDS(w.c); setCDNSKEY(w.c, notZoneKey(w.next)) }, Refused, "may sign nothing"},
+		{"SHA-1 alone", func(w *rules) { setCDS(w.c, w.c.ds(w.next, dnssec.DigestSHA1).RData()); setCDNSKEY(w.c) }, Refused, "no digest of a type that is taken"},
+		{"an unknown digest alone", func(w *rules) {
 			ds := w.c.ds(w.next, dnssec.DigestSHA256)
 			ds.DigestType = 77
 			setCDS(w.c, ds.RData())
 			setCDNSKEY(w.c)
 		}, Refused, "no digest of a type that is taken"},
-		{"played back", func(w *world) {
-			w.accepted = acceptance{uint32(now.Add(-time.Minute).Unix()), uint32(now.Add(time.Hour).Unix())}
-		}, Refused, "older than the one that was taken last"},
-		{"delete", func(w *world) {
-			setCDS(w.c, dnssec.DeleteCDS())
-			setCDNSKEY(w.c, dnssec.DeleteCDNSKEY())
-		}, Changed, "asks by CDS or CDNSKEY that its DS goes"},
-		{"delete by CDS alone", func(w *world) { setCDS(w.c, dnssec.DeleteCDS()); setCDNSKEY(w.c) }, Changed, "that its DS goes"},
-		{"delete that the policy does not allow", func(w *world) {
-			setCDS(w.c, dnssec.DeleteCDS())
-			setCDNSKEY(w.c)
-			w.policy.Delete = false
-		}, Refused, "policy does not allow"},
-		{"delete of nothing", func(w *world) { setCDS(w.c, dnssec.DeleteCDS()); setCDNSKEY(w.c); w.was = nil }, Unchanged, "has none"},
-		{"delete that is not signed", func(w *world) {
-			setCDS(w.c, dnssec.DeleteCDS())
-			setCDNSKEY(w.c)
-			w.c.overridden[w.c.at(dns.TypeCDS)] = signedBy(w.c, dns.TypeCDS, nil)
-		}, Refused, "CDS is not signed"},
-		{"delete beside others", func(w *world) {
-			setCDS(w.c, dnssec.DeleteCDS(), w.c.ds(w.next, dnssec.DigestSHA256).RData())
-			setCDNSKEY(w.c)
-		}, Refused, "stands beside others"},
-		{"delete by CDS, and keys by CDNSKEY", func(w *world) { setCDS(w.c, dnssec.DeleteCDS()) }, Refused, "stands beside others"},
-		{"nearly delete", func(w *world) { setCDS(w.c, dns.RData{0, 1, 0, 0, 0}); setCDNSKEY(w.c) }, Refused, "algorithm 0"},
-		{"too much to look through", func(w *world) {
+		{"too much to look through", func(w *rules) {
 			w.c.overridden[w.c.at(dns.TypeCDS)] = many(w.c, dns.TypeCDS, w.c.ds(w.next, dnssec.DigestSHA256).RData(), maxSet+1)
 		}, Waits, "more records than a look takes in"},
-		{"more DS than anybody needs", func(w *world) {
+		{"more DS than anybody needs", func(w *rules) {
 			w.c.overridden[w.c.at(dns.TypeCDS)] = many(w.c, dns.TypeCDS, w.c.ds(w.next, dnssec.DigestSHA256).RData(), maxDS+1)
 			setCDNSKEY(w.c)
 		}, Refused, "more records than a look takes in"},
 	} {
-		t.Run(c.name, func(t *testing.T) {
-			p := Policy{DS: true, Delete: true}.withDefaults()
-			w := &world{policy: &p}
-			w.c, w.old, w.next = rolled(t)
-			w.was = []*dnssec.Key{w.old}
-			c.change(w)
-			servers := []*child{w.c}
-			if w.other != nil {
-				servers = append(servers, w.other)
-			}
-			d := decide(t, func(l *look) {
-				l.policy, l.accepted = w.policy, w.accepted
-				for _, k := range w.was {
-					l.was.DS = append(l.was.DS, dsRecord(w.c, k))
-				}
-			}, servers...)
-			if d.verdict != c.want || !strings.Contains(d.why, c.why) {
-				t.Errorf("%s, since %q; expected %s, since %q", d.verdict, d.why, c.want, c.why)
-			}
-			if d.retry != (d.verdict == Waits) {
-				t.Errorf("%s, and to be tried again: %v", d.verdict, d.retry)
-			}
-		})
+		t.Run(c.name, c.run)
+	}
+}
+
+// TestRulesOfDelete: RFC 8078 §4.
+func TestRulesOfDelete(t *testing.T) {
+	for _, c := range []rule{
+		{"delete", func(w *rules) {
+			setCDS(w.c, dnssec.DeleteCDS())
+			setCDNSKEY(w.c, dnssec.DeleteCDNSKEY())
+		}, Changed, "asks by CDS or CDNSKEY that its DS goes"},
+		{"delete by CDS alone", func(w *rules) { setCDS(w.c, dnssec.DeleteCDS()); setCDNSKEY(w.c) }, Changed, "that its DS goes"},
+		{"delete that the policy does not allow", func(w *rules) {
+			setCDS(w.c, dnssec.DeleteCDS())
+			setCDNSKEY(w.c)
+			w.policy.Delete = false
+		}, Refused, "policy does not allow"},
+		{"delete of nothing", func(w *rules) { setCDS(w.c, dnssec.DeleteCDS()); setCDNSKEY(w.c); w.was = nil }, Unchanged, "has none"},
+		{"delete that is not signed", func(w *rules) {
+			setCDS(w.c, dnssec.DeleteCDS())
+			setCDNSKEY(w.c)
+			w.c.overridden[w.c.at(dns.TypeCDS)] = signedBy(w.c, dns.TypeCDS, nil)
+		}, Refused, "CDS is not signed"},
+		{"delete beside others", func(w *rules) {
+			setCDS(w.c, dnssec.DeleteCDS(), w.c.ds(w.next, dnssec.DigestSHA256).RData())
+			setCDNSKEY(w.c)
+		}, Refused, "stands beside others"},
+		{"delete by CDS, and keys by CDNSKEY", func(w *rules) { setCDS(w.c, dnssec.DeleteCDS()) }, Refused, "stands beside others"},
+		{"nearly delete", func(w *rules) { setCDS(w.c, dns.RData{0, 1, 0, 0, 0}); setCDNSKEY(w.c) }, Refused, "algorithm 0"},
+	} {
+		t.Run(c.name, c.run)
 	}
 }
 

@@ -124,8 +124,9 @@ func (c *child) answer(q dns.Question) *dns.Message {
 		m.Flags = dns.FlagQR
 	}
 	if o := c.overridden[q]; o != nil {
-		o.Questions = m.Questions
-		return o
+		other := *o
+		other.Questions = m.Questions
+		return &other
 	}
 	set := c.sets[q]
 	if len(set) == 0 {
