@@ -17,13 +17,13 @@ type linked struct {
 // changeNSEC3 adds the tasks of the NSEC3 records that a change of names touches.
 func (s *signing) changeNSEC3(b *batch, names []string) error {
 	v := s.e.View()
-	var come, stay, go_ []linked
+	var come, stay, gone []linked
 	look := func(owner []byte, wanted bool) {
 		h := s.hashOf(owner)
 		n := v.FindNSEC3(s.appendHashed(s.scratch.other[:0], &h))
 		switch isThere := !n.IsZero(); {
 		case !wanted && isThere:
-			go_ = append(go_, linked{hash: h})
+			gone = append(gone, linked{hash: h})
 		case wanted:
 			l := linked{hash: h, bitmap: s.bitmapOf(v.Find(owner)), known: true}
 			if isThere {
@@ -42,10 +42,10 @@ func (s *signing) changeNSEC3(b *batch, names []string) error {
 	for n, wanted := range above {
 		look([]byte(n), wanted)
 	}
-	if err := s.relink(come, go_); err != nil {
+	if err := s.relink(come, gone); err != nil {
 		return err
 	}
-	s.addLinked(b, append(append(stay, come...), s.around(come, go_)...))
+	s.addLinked(b, append(append(stay, come...), s.around(come, gone)...))
 	return nil
 }
 
@@ -117,7 +117,7 @@ func (s *signing) enclosers(v *zone.Version, names []string) map[string]bool {
 }
 
 // relink takes what goes out of the chain, and puts what comes into it, each record
-// pointing to itself for now.
+// pointing to itself until all are there.
 func (s *signing) relink(come, gone []linked) error {
 	for i := range gone {
 		s.e.Clear(s.appendHashed(s.scratch.other[:0], &gone[i].hash), true)

@@ -13,10 +13,9 @@ import (
 	"onoma/zone/sign"
 )
 
-// expected is the slow and obvious signer: the records that a zone with those authors'
-// records has under a plan, one a line and in order, signatures without their times
-// and octets.
-func expected(p *sign.Plan, v *zone.Version) []string {
+// authored returns the records that stand before signing, by owner in lower case and
+// by type.
+func authored(p *sign.Plan, v *zone.Version) map[string]map[dns.Type][]dns.Record {
 	origin := v.Origin()
 	sets := make(map[string]map[dns.Type][]dns.Record)
 	add := func(r dns.Record) {
@@ -37,6 +36,15 @@ func expected(p *sign.Plan, v *zone.Version) []string {
 	if d := p.Denial; d.Kind == sign.NSEC3 {
 		add(dns.Record{Name: origin, Type: dns.TypeNSEC3PARAM, Class: v.Class(), Data: dns.NSEC3PARAM{Hash: 1, Iterations: d.Iterations, Salt: d.Salt}.RData()})
 	}
+	return sets
+}
+
+// expected is the slow and obvious signer: the records that a zone with those authors'
+// records has under a plan, one a line and in order, signatures without their times
+// and octets.
+func expected(p *sign.Plan, v *zone.Version) []string {
+	origin := v.Origin()
+	sets := authored(p, v)
 	isCut := func(name string) bool { return name != origin.Fold().Wire() && sets[name][dns.TypeNS] != nil }
 	isHidden := func(name string) bool {
 		for up := name; up != origin.Fold().Wire(); {

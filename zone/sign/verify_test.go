@@ -77,14 +77,14 @@ dname DNAME elsewhere.test.
 
 func TestJudgesAgree(t *testing.T) {
 	now := time.Now()
-	for name, d := range denials {
-		if d.Kind == sign.None || d.Kind == sign.Compact {
-			continue
-		}
-		for _, algorithm := range []uint8{dnssec.RSASHA256, dnssec.ECDSAP256SHA256, dnssec.ED25519} {
+	for _, algorithm := range []uint8{dnssec.RSASHA256, dnssec.ECDSAP256SHA256, dnssec.ED25519} {
+		k, z := newKey(t, algorithm, ksk), newKey(t, algorithm, zsk)
+		for name, d := range denials {
+			if d.Kind == sign.None || d.Kind == sign.Compact || testing.Short() && d.Salt != nil {
+				continue
+			}
 			t.Run(name+" "+dnssec.AlgorithmName(algorithm), func(t *testing.T) {
 				p := csk(t, d)
-				k, z := newKey(t, algorithm, ksk), newKey(t, algorithm, zsk)
 				p.Keys, p.Apex = []sign.Key{{Key: k, SignsKeys: true}, {Key: z, SignsZone: true}}, dnskeys(k, z)
 				p.ZONEMD = []uint8{dnssec.ZONEMDSHA384}
 				v, _, err := p.Whole(t.Context(), load(t, tidy), now)

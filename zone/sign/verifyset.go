@@ -13,9 +13,8 @@ import (
 // setVerifier verifies the signatures of sets, for one goroutine.
 type setVerifier struct {
 	*verifier
-	data, head []byte
-	rdata      []dns.RData
-	seen       []uint8 // algorithms of good signatures
+	rdata []dns.RData
+	seen  []uint8 // algorithms of good signatures
 }
 
 func (g *setVerifier) verify(t *task) {
