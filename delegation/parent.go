@@ -27,6 +27,8 @@ type memory struct {
 	accepted map[dns.Name]acceptance // by folded name
 	scan     scan
 	dirty    bool // something is not saved yet
+
+	unsaved bool // the last attempt to save it has failed; who saves owns this
 }
 
 // kindsFor says what a NOTIFY for a type asks for. RFC 9859 §2.1 has CDS stand for CDNSKEY

@@ -69,7 +69,7 @@ func (r *runner) start(ctx context.Context) time.Duration {
 		if t == nil {
 			break
 		}
-		idle := t.because != becauseNotify
+		idle := t.idle
 		if r.running++; idle {
 			r.idle++
 		}
@@ -172,6 +172,7 @@ func (d *Desk) saveNowAndThen(ctx context.Context) {
 	}
 }
 
+// saveAll saves what has changed. One caller at a time.
 func (d *Desk) saveAll(ctx context.Context) {
 	if d.o.Save == nil {
 		return
@@ -183,9 +184,11 @@ func (d *Desk) saveAll(ctx context.Context) {
 	}
 	d.mu.Unlock()
 	for _, p := range parents {
-		if err := d.save(ctx, p); err != nil {
-			d.o.Log.Error("delegations: the state is not saved, and is tried again", "parent", p.ID, "error", err)
+		err := d.save(ctx, p)
+		if err != nil && !p.unsaved {
+			d.o.Log.Error("delegations: the state is not saved, and is tried again each second", "parent", p.ID, "error", err)
 		}
+		p.unsaved = err != nil
 	}
 }
 

@@ -53,7 +53,9 @@ type task struct {
 	tries   int       // in vain, one after the other
 	again   kinds     // asked for while it was running or resting
 	source  netip.Prefix
-	at      int // in the heap, -1: not there
+	failed  bool // the last look came to nothing
+	idle    bool // nobody waits for it, as far as the order goes
+	at      int  // in the heap, -1: not there
 
 	since time.Time // a first DS was seen at all servers first, as print has it; zero: none was
 	print print
@@ -167,11 +169,12 @@ func (s *schedule) add(k key, what kinds, because string, now time.Time) *task {
 	return t
 }
 
-// push puts a task where it is taken from.
+// push puts a task where it is taken from. A child that keeps us waiting, however often it
+// says that it has news, stands with those that nobody waits for.
 func (s *schedule) push(t *task) {
-	t.phase = ready
+	t.phase, t.idle = ready, t.because != becauseNotify || t.failed
 	lane := 0
-	if t.because != becauseNotify {
+	if t.idle {
 		lane = 1
 	}
 	s.ready[lane] = append(s.ready[lane], t)
@@ -235,7 +238,7 @@ func (s *schedule) done(t *task, e ended, p *Policy, now time.Time) time.Time {
 	s.count(e.verdict)
 	t.since, t.print = e.since, e.print
 	rest := now.Add(p.MinInterval)
-	t.rest = rest
+	t.rest, t.failed = rest, e.again != 0
 	if !e.isAlive(now) {
 		t.since = time.Time{}
 	}

@@ -86,6 +86,27 @@ func TestNewsDuringALook(t *testing.T) {
 	}
 }
 
+// TestSlowChildrenGoBehind: a child that has kept us waiting, and says again and again that
+// it has news, takes no place from others that do.
+func TestSlowChildrenGoBehind(t *testing.T) {
+	p := Policy{}.withDefaults()
+	s := newSchedule(100)
+	s.notify(childKey(1), kindDS, somebody, now)
+	s.done(s.next(now, true), ended{verdict: Waits, again: kindDS}, &p, now)
+	at := now.Add(p.MinInterval)
+	s.notify(childKey(1), kindDS, somebody, at)
+	s.notify(childKey(2), kindDS, somebody, at)
+	if got := s.next(at, true); got == nil || got.child != childKey(2).child {
+		t.Errorf("first: %+v", got)
+	}
+	if got := s.next(at, false); got != nil {
+		t.Errorf("%s takes a place of those that have news", got.child)
+	}
+	if got := s.next(at, true); got == nil || got.child != childKey(1).child {
+		t.Errorf("then: %+v", got)
+	}
+}
+
 // TestRetriesEnd: a child whose servers never answer is left to the scan.
 func TestRetriesEnd(t *testing.T) {
 	p := Policy{}.withDefaults()
