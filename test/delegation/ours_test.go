@@ -72,6 +72,7 @@ func serve(t testing.TB, versions ...*zone.Version) netip.AddrPort {
 
 // TestOursMoves: a child of ours gets its first DS, then moves to another server by CSYNC; both by NOTIFY, both at once.
 func TestOursMoves(t *testing.T) {
+	t.Parallel()
 	key, err := dnssec.GenerateKey(rand.Reader, dnssec.ECDSAP256SHA256, 0, 257)
 	if err != nil {
 		t.Fatal(err)
@@ -121,6 +122,7 @@ func (h *parent) records(name dns.Name, typ dns.Type) []string {
 
 // TestManyChildren: children that all ask at once all get their DS, soon.
 func TestManyChildren(t *testing.T) {
+	t.Parallel()
 	const children = 300
 	key, err := dnssec.GenerateKey(rand.Reader, dnssec.ECDSAP256SHA256, 0, 257)
 	if err != nil {

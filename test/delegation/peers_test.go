@@ -30,6 +30,7 @@ func own(scan time.Duration) delegation.Policy {
 // TestKnotRollsItsKSK: Knot is signed, gets its first DS, sees it at the parent, rolls its key, and gets the next one: by
 // nothing but scans. At every moment the parent's DS is of a key that signs Knot's keys.
 func TestKnotRollsItsKSK(t *testing.T) {
+	t.Parallel()
 	peers.Need(t, peers.Knot.Binary)
 	addr := peers.Knot.Addr(t)
 	h := newParent(t, own(time.Second), "", nil, addr)
@@ -96,6 +97,7 @@ func vouches(t *testing.T, text string, answer []dns.Record) string {
 
 // TestBINDByNotify: BIND's CDS becomes DS by a NOTIFY, in well under a second.
 func TestBINDByNotify(t *testing.T) {
+	t.Parallel()
 	peers.Need(t, peers.BIND.Binary)
 	addr := peers.BIND.Addr(t)
 	h := newParent(t, own(0), "", nil, addr)
@@ -120,6 +122,7 @@ func TestBINDByNotify(t *testing.T) {
 
 // TestServersOfTwoKinds: while Knot and BIND sign the same child with keys that do not know of each other, nothing is taken.
 func TestServersOfTwoKinds(t *testing.T) {
+	t.Parallel()
 	peers.Need(t, peers.Knot.Binary)
 	peers.Need(t, peers.BIND.Binary)
 	one, two := peers.Knot.Addr(t), peers.BIND.Addr(t)
@@ -139,6 +142,7 @@ func TestServersOfTwoKinds(t *testing.T) {
 
 // TestDNSSECCDS: BIND's dnssec-cds comes to the same DS set from the same records, and refuses what we refuse.
 func TestDNSSECCDS(t *testing.T) {
+	t.Parallel()
 	judge, err := exec.LookPath("dnssec-cds")
 	if err != nil {
 		t.Skip("dnssec-cds (bind9-utils) is not installed")

@@ -19,6 +19,7 @@ import (
 // TestSignals: RFC 9615 from one end to the other: a child that BIND signs, whose provider's zone, which Knot signs, has what the
 // child publishes below the names of its name servers; the validator follows the provider's keys.
 func TestSignals(t *testing.T) {
+	t.Parallel()
 	peers.Need(t, peers.Knot.Binary)
 	peers.Need(t, peers.BIND.Binary)
 	addr, provider := peers.BIND.Addr(t), peers.Knot.Addr(t)
