@@ -26,6 +26,7 @@ func (d *Daemon) Desk() *control.ZoneDesk {
 		Submit: d.Submit, Rollback: d.rollback,
 		Propagation: d.propagation, Wait: d.follower.Wait,
 		Reload: d.reloadZone, TakeFile: d.takeFile, Refresh: d.refresh, Retransfer: d.retransfer, Notify: d.notifyZone,
+		Keys: d.keysOf, DoKeys: d.doKeys, AcceptClock: d.acceptClock,
 		Backup: d.backup, CheckStore: d.store.Check, ReloadConfig: d.reloadConfig,
 	}
 }
@@ -112,6 +113,9 @@ func (d *Daemon) detail(ctx context.Context, id zone.ID) (control.ZoneDetail, er
 	}
 	if s, ok := d.secondaries.State(id); ok {
 		out.Timers = &control.Timers{Refreshed: s.LastCheck, Refresh: s.NextCheck, Expire: s.Expires}
+		if s.Signed && s.HasZone {
+			out.Timers.Serial = s.Serial
+		}
 		out.Primaries = primariesOf(&s)
 	}
 	if row, ok := d.pipe.Row(id); ok {

@@ -28,11 +28,6 @@ type lookups struct {
 // lookupCache is the octets for what has been looked up, twice.
 const lookupCache = 4 << 20
 
-// rootAnchors are the DS records of the Internet's root, of 2017 and of 2024.
-const rootAnchors = `. 172800 IN DS 20326 8 2 E06D44B80B8F1D39A95C0B0D7C65D08458E880409BBC683457104237C7F8EC8D
-. 172800 IN DS 38696 8 2 683D2D0ACB8C9B712A1948B27F741219298D0A450D612C483AF444A4C0FB2B16
-`
-
 func (d *Daemon) openLookups(conf *config.Config) error {
 	cfg := resolver.Config{
 		UpstreamPort: uint16(conf.Lookups.Port), MessageCacheSize: lookupCache, RecordCacheSize: lookupCache, Log: d.log,
@@ -65,14 +60,15 @@ func (d *Daemon) openLookups(conf *config.Config) error {
 
 // readAnchors reads DS and DNSKEY records. Without a file they are those of the Internet, and none of a root of one's own.
 func readAnchors(path string, isOwn bool) (anchors []dns.Record, err error) {
-	text := []byte(rootAnchors)
 	switch {
-	case path != "":
-		if text, err = os.ReadFile(path); err != nil {
-			return nil, fmt.Errorf("reading the trust anchor: %w", err)
-		}
-	case isOwn:
+	case path == "" && isOwn:
 		return nil, nil
+	case path == "":
+		return validator.RootAnchors(), nil
+	}
+	text, err := os.ReadFile(path)
+	if err != nil {
+		return nil, fmt.Errorf("reading the trust anchor: %w", err)
 	}
 	all, err := zonefile.NewReader(bytes.NewReader(text), zonefile.Options{File: path, Origin: dns.Root}).ReadAll()
 	if err != nil {

@@ -130,3 +130,22 @@ func (k *Keeper) AcceptClock() {
 		k.schedule(z, now)
 	}
 }
+
+// Adopt has a zone that its authors have signed until now, or that is new, signed here with the keys that c imports.
+func (k *Keeper) Adopt(ctx context.Context, id zone.ID, c Command) (string, error) {
+	z := k.Zone(id)
+	if z == nil {
+		return "", fmt.Errorf("zone %s is not signed by this server: %w", id, zone.ErrUnknown)
+	}
+	z.mu.Lock()
+	was := z.isPassive
+	z.isPassive = false
+	z.mu.Unlock()
+	text, err := k.Do(ctx, id, c)
+	if err != nil {
+		z.mu.Lock()
+		z.isPassive = was
+		z.mu.Unlock()
+	}
+	return text, err
+}

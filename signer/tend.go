@@ -412,11 +412,8 @@ func (z *Zone) wakesAt(now time.Time) time.Time {
 	case z.st.Served.Since.IsZero() || z.st.Whole.Since.IsZero():
 		sooner(now.Add(soon)) // for the secondaries
 	}
-	if slices.ContainsFunc([]time.Time{z.st.Ring.Next()}, func(t time.Time) bool { return reached(t, now) }) {
+	if !at.IsZero() && !at.After(now) {
 		at = now.Add(soon) // what should have happened waits for something else
-	}
-	if at.Before(now) && !at.IsZero() {
-		at = now
 	}
 	return at
 }

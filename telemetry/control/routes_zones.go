@@ -57,6 +57,7 @@ func (s *Server) staffZones(d *ZoneDesk) {
 			return x.answer(r, id)
 		})
 	}
+	s.staffKeys(d)
 	s.Route("POST "+routeBackup, d.backup)
 	s.Route("POST "+routeCheckStore, d.checkStore)
 	s.Route("POST "+routeReloadConfig, d.reloadConfig)

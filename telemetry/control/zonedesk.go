@@ -47,6 +47,12 @@ type ZoneDesk struct {
 	// the zone has become.
 	TakeFile func(context.Context, zone.ID) (string, error)
 
+	// Keys returns how the signing of a zone stands, and what is to come for a time. DoKeys does something with its keys, and
+	// AcceptClock takes the clock of the machine for right; both return what they have done, in words.
+	Keys        func(ctx context.Context, id zone.ID, ahead time.Duration) (KeysView, error)
+	DoKeys      func(ctx context.Context, id zone.ID, r KeyRequest) (string, error)
+	AcceptClock func() string
+
 	// Backup writes the database to a new file on the server's machine, and returns its octets.
 	Backup func(ctx context.Context, path string) (int64, error)
 	// CheckStore looks whether the database is sound, and returns what is wrong, in words.
@@ -106,6 +112,7 @@ type Timers struct {
 	Refreshed time.Time `json:"refreshed,omitzero"` // when a primary was last found to have nothing newer, or gave it
 	Refresh   time.Time `json:"refresh,omitzero"`   // when a primary is asked next
 	Expire    time.Time `json:"expire,omitzero"`    // when the zone is no longer served, if no primary is reached until then
+	Serial    uint32    `json:"serial,omitempty"`   // of the primary's version that this one was made of, where it is signed here: it counts for itself
 }
 
 // Primary is a server that a zone comes from.
