@@ -113,6 +113,9 @@ func (d *Desk) Set(ctx context.Context, p Parent) error {
 	next := &parent{p, &memory{accepted: make(map[dns.Name]acceptance), scan: scan{last: now}}}
 	if old != nil {
 		next.memory = old.memory
+		next.mu.Lock()
+		next.scan.last = now // time in which nothing was scanned counts for nothing
+		next.mu.Unlock()
 	}
 	var delays map[key]seenBefore
 	if old == nil && d.o.Load != nil {

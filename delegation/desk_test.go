@@ -460,3 +460,41 @@ func TestSlowServers(t *testing.T) {
 		}
 	})
 }
+
+// TestPolicyChanges: another policy counts from the next message on, what was taken is still
+// known; and a parent that is gone knows no children.
+func TestPolicyChanges(t *testing.T) {
+	c, old, _ := rolled(t)
+	h := newHouse(t, delegated+dsLine(c, old), Policy{DS: true}, nil)
+	h.serveChild(c)
+	if r := h.look("child.tld."); r.DS.Verdict != Changed {
+		t.Fatalf("%+v", r.DS)
+	}
+	from := netip.MustParseAddr("198.51.100.1")
+	if a := h.desk.Notified("", c.name, dns.TypeCSYNC, from); a != Rejected {
+		t.Errorf("NOTIFY(CSYNC) is answered %d", a)
+	}
+	if err := h.desk.Set(t.Context(), Parent{ID: h.id, Policy: Policy{DS: true, CSYNC: true}}); err != nil {
+		t.Fatal(err)
+	}
+	if a := h.desk.Notified("", c.name, dns.TypeCSYNC, from); a != Taken {
+		t.Errorf("NOTIFY(CSYNC) is answered %d", a)
+	}
+	older := c.clone()
+	older.incept = 2 * time.Hour
+	older.publish(old, c.ksk[1])
+	h.serveChild(older)
+	if r := h.look("child.tld."); r.DS.Verdict != Refused || !strings.Contains(r.DS.Why, "older") {
+		t.Errorf("%+v", r.DS)
+	}
+	h.desk.Remove(h.id)
+	if a := h.desk.Notified("", c.name, dns.TypeCDS, from); a != NotOurs {
+		t.Errorf("NOTIFY(CDS) is answered %d", a)
+	}
+	if _, err := h.desk.Look(t.Context(), h.id, c.name, false); !errors.Is(err, ErrUnknown) {
+		t.Errorf("%v", err)
+	}
+	if s := h.desk.Pending(10); len(s) > 0 {
+		t.Errorf("pending: %+v", s)
+	}
+}
