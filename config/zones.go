@@ -84,8 +84,6 @@ type Settings struct {
 	DNSSEC string `yaml:"dnssec" default:"auto" ref:"policy"`
 	// New says that nobody has served the zone before: no cache can have anything unsigned of it, so that the parent is told of its keys at once.
 	New bool `yaml:"new" default:"false"`
-	// Validate checks the signatures of what comes in: verify where there are some, require that there are, or off.
-	Validate string `yaml:"validate" default:"off" oneof:"off|verify|require"`
 	// Parent says how the zone deals with the zone above it.
 	Parent Parent `yaml:"parent"`
 	// Children says what the zone takes from those below it.

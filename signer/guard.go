@@ -16,8 +16,9 @@ const alarmEvery = time.Hour
 // guard looks at when signatures expire: it gives an alarm when they should have been renewed long ago, and has the zone
 // served no more when one would be bogus. A zone without a DS at the parent goes on: nobody validates it.
 func (z *Zone) guard(now time.Time) {
+	secured := z.isSecured()
 	z.mu.Lock()
-	first, refresh, secured := z.st.First, z.settings.Policy.Refresh, z.isSecured()
+	first, refresh := z.st.First, z.settings.Policy.Refresh
 	z.mu.Unlock()
 	served := z.k.o.Zone(z.id)
 	left := first.Sub(now)

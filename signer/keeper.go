@@ -78,8 +78,9 @@ func (k *Keeper) AddLoaded(ctx context.Context, id zone.ID, s Settings, data []b
 		z.st.Ring = keys.New(id.Name)
 	}
 	head := z.latest()
+	secured := z.isSecured()
 	z.mu.Lock()
-	z.wasThere = z.isSecured()
+	z.wasThere = secured
 	z.head = head
 	z.st.Fresh = z.st.Fresh || s.New && data == nil && head == nil
 	// Who signed it before this server knew of keys goes on doing so.

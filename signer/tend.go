@@ -38,11 +38,10 @@ func (z *Zone) tend(ctx context.Context) time.Time {
 		return now.Add(leaseTime)
 	}
 	z.alarm("clock", now, offText(off))
-	err := z.advance(ctx, now)
-	for try := 0; err == nil; try++ {
-		var more bool
-		if more, err = z.act(ctx, now); !more || try == mostRounds {
-			break
+	var err error
+	for more, try := true, 0; more && err == nil && try < mostRounds; try++ {
+		if err = z.advance(ctx, now); err == nil {
+			more, err = z.act(ctx, now)
 		}
 	}
 	z.tellParent()
@@ -266,7 +265,7 @@ func denies(head *zone.Version, plan *sign.Plan) bool {
 // renew has signatures made anew.
 func (z *Zone) renew(ctx context.Context, plan *sign.Plan, wanted *keys.Wanted, head *zone.Version, now time.Time) (more bool, err error) {
 	most := max(leastDue, head.Stats().Records/shareDue)
-	found := plan.Survey(ctx, head, now.Add(z.ahead(plan)), most)
+	found := plan.Survey(ctx, head, now, most)
 	if err := ctx.Err(); err != nil {
 		return false, err
 	}
@@ -279,6 +278,9 @@ func (z *Zone) renew(ctx context.Context, plan *sign.Plan, wanted *keys.Wanted, 
 	z.mu.Lock()
 	defer z.mu.Unlock()
 	z.st.Next, z.st.First = found.Next, found.Earliest
+	if !z.st.Next.IsZero() {
+		z.st.Next = z.st.Next.Add(together(plan))
+	}
 	if z.st.Whole.Generation != wanted.Generation && found.IsComplete {
 		z.st.Whole = served{Generation: wanted.Generation, Serial: head.Serial()}
 	}
@@ -291,8 +293,8 @@ const (
 	shareDue = 32
 )
 
-// ahead is how much before their time signatures are made anew, so that one version has several.
-func (z *Zone) ahead(plan *sign.Plan) time.Duration { return min(time.Hour, plan.Refresh/20) }
+// together is how much later than they could be signatures are made anew, so that one version has several.
+func together(plan *sign.Plan) time.Duration { return min(time.Hour, plan.Refresh/20) }
 
 // settle takes notice of what all servers of the zone have by now, and reports whether that is more than before.
 func (z *Zone) settle(now time.Time) bool {

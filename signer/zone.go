@@ -80,7 +80,7 @@ func (z *Zone) Unsigned(v *zone.Version) iter.Seq[dns.Record] {
 func (z *Zone) Takes(v *zone.Version) bool {
 	z.mu.Lock()
 	defer z.mu.Unlock()
-	if z.settings.Auto && (z.isPassive || z.st.Ring == nil || len(z.st.Ring.Keys()) == 0 || z.head == nil) {
+	if z.settings.Auto && (z.isPassive || len(z.st.Ring.Keys()) == 0) {
 		z.isPassive = isSigned(v)
 	}
 	return !z.isPassive
@@ -128,7 +128,7 @@ func (z *Zone) Whole(ctx context.Context, v, head *zone.Version, _ time.Time) (*
 		return v, err
 	}
 	now, _ := z.k.o.Clock.Now()
-	out, r, err := plan.Whole(ctx, v, now)
+	out, r, err := plan.WholeFrom(ctx, v, head, now)
 	if err != nil {
 		return nil, z.refuse(err)
 	}
@@ -205,13 +205,19 @@ func (z *Zone) note(r sign.Report) {
 	}
 }
 
-// isSecured reports whether somebody may hold the zone to its signatures: the parent has a DS, or may have one. The caller
-// holds z.mu.
+// isSecured reports whether somebody may hold the zone to its signatures: the parent has a DS, or may have one.
 func (z *Zone) isSecured() bool {
-	if z.st.Ring == nil {
-		return false
+	var seen keys.Parent
+	if z.k.o.Parents != nil {
+		seen = z.k.o.Parents.Seen(z.id)
 	}
-	return slices.ContainsFunc(z.st.Ring.Keys(), func(k keys.Key) bool { return k.Records[keys.DS].State != keys.Hidden })
+	hasNone := seen.Asked > 0 && seen.Answered == seen.Asked && len(seen.DS) == 0
+	z.mu.Lock()
+	defer z.mu.Unlock()
+	return slices.ContainsFunc(z.st.Ring.Keys(), func(k keys.Key) bool {
+		state := k.Records[keys.DS].State
+		return state != keys.Hidden && (state != keys.Rumoured || !hasNone)
+	})
 }
 
 // apexIs reports whether the sets of keys at the apex of v are those of the plan.

@@ -54,6 +54,9 @@ func (p Page) Zone(z control.ZoneDetail) error {
 		}
 	}
 	if x := z.Timers; x != nil {
+		if x.Serial != 0 {
+			line("primary has", "serial %d", x.Serial)
+		}
 		line("refreshed", "%s", p.when(x.Refreshed))
 		line("refresh", "%s", p.when(x.Refresh))
 		line("expires", "%s", p.when(x.Expire))
