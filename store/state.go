@@ -101,6 +101,22 @@ func (s *Store) SetState(ctx context.Context, states []ZoneState) error {
 	return nil
 }
 
+// SwapState sets a state of a zone, if it is still what the caller has read: had, nil where there was none. It says
+// whether it was: of several nodes that go on from the same state, one does.
+func (s *Store) SwapState(ctx context.Context, z ZoneState, had []byte) (bool, error) {
+	var n int64
+	err := s.write(ctx, func(t tx) (err error) {
+		if had == nil {
+			n, err = t.exec(ctx, `INSERT INTO states (zone, what, sum, data) SELECT id, CAST(? AS TEXT), CAST(? AS BIGINT), CAST(? AS {blob}) FROM zones
+				WHERE id = ? ON CONFLICT (what, zone) DO NOTHING`, z.What, int64(z.sum()), z.Data, z.Zone)
+			return err
+		}
+		n, err = t.exec(ctx, "UPDATE states SET sum = ?, data = ? WHERE zone = ? AND what = ? AND data = ?", int64(z.sum()), z.Data, z.Zone, z.What, had)
+		return err
+	})
+	return n == 1, s.fail("writing a zone's state", err)
+}
+
 func (t tx) setStates(ctx context.Context, states []ZoneState) error {
 	type key struct {
 		zone int64

@@ -53,6 +53,33 @@ func texted(m map[int64][]byte) map[int64]string {
 	return out
 }
 
+// TestSwapState: of two nodes that have read the same, one writes.
+func TestSwapState(t *testing.T) {
+	onEach(t, func(t *testing.T, url string) {
+		s := open(t, url)
+		a := addZone(t, s, "a.")
+		for i, step := range []struct {
+			zone      int64
+			had, data string
+			want      bool
+		}{
+			{a.ID, "", "1", true}, {a.ID, "", "other", false}, {a.ID, "other", "2", false}, {a.ID, "1", "2", true},
+			{a.ID, "1", "3", false}, {a.ID, "2", "3", true}, {99, "", "no such zone", false},
+		} {
+			var had []byte
+			if step.had != "" {
+				had = []byte(step.had)
+			}
+			if ok, err := s.SwapState(t.Context(), ZoneState{step.zone, "keys", []byte(step.data)}, had); ok != step.want || err != nil {
+				t.Errorf("step %d: %v, %v, expected %v", i, ok, err, step.want)
+			}
+		}
+		if got, err := s.State(t.Context(), a.ID, "keys"); string(got) != "3" || err != nil {
+			t.Errorf("the state is %q, %v", got, err)
+		}
+	})
+}
+
 func TestLeases(t *testing.T) {
 	onEach(t, func(t *testing.T, url string) {
 		s := open(t, url)
