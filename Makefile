@@ -87,6 +87,10 @@ nodes: ## Kill one of two nodes that share a PostgreSQL, 100 times
 mixed: ## Change zones 1000 times through all doors, with NSD, Knot, BIND and PowerDNS on both sides and restarts in between
 	ONOMA_MIXED=1000 $(GO) test -tags $(TAGS) -count=1 -v -timeout 20m -run TestMixedDoors ./test/mixed
 
+.PHONY: year
+year: ## A year of a signed zone in fast motion: every rollover, every algorithm, judged hour by hour
+	ONOMA_YEAR=1 $(GO) test -tags $(TAGS) -count=1 -v -timeout 20m ./test/year
+
 .PHONY: scale
 scale: ## Follow a catalog of 100,000 zones through the life of a server (as root with a cold disk)
 	ONOMA_SCALE=100000 $(GO) test -count=1 -v -timeout 20m -run TestManyMembers ./test/scale

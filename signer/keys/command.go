@@ -183,6 +183,18 @@ func (r *Ring) RemoveForeign(provider string, now time.Time) error {
 	return nil
 }
 
+// RemoveForeignKey says that a provider has one of its keys in its DNSKEY set no more, and signs nothing by it.
+func (r *Ring) RemoveForeignKey(id string, now time.Time) error {
+	k := r.key(id)
+	if k == nil || k.own() {
+		return fmt.Errorf("removing key %q of another provider: %w", id, ErrNoKey)
+	}
+	if k.stays() {
+		k.Goal, k.Retired = Hidden, now
+	}
+	return nil
+}
+
 // SeenElsewhere says that all servers of all other providers have a key of ours in their DNSKEY sets since at.
 func (r *Ring) SeenElsewhere(id string, at time.Time) error {
 	k := r.key(id)

@@ -49,7 +49,6 @@ type world struct {
 	now  time.Time
 
 	primary snapshot
-	serial  int
 	servers []struct {
 		snapshot
 		serial, due int
@@ -273,7 +272,9 @@ func (w *world) parents() {
 	case done || cds != w.parentWanted:
 		w.parentWanted, w.parentDue = cds, w.now.Add(time.Duration(w.rand.Int64N(int64(12*time.Hour))))
 	case !w.now.Before(w.parentDue):
-		w.parent[w.rand.IntN(len(w.parent))] = cds
+		if w.rand.IntN(20) == 0 {
+			w.parent[w.rand.IntN(len(w.parent))] = cds
+		}
 	}
 }
 

@@ -1,0 +1,86 @@
+package year
+
+import (
+	"slices"
+	"strings"
+	"time"
+
+	"onoma/signer/keys"
+)
+
+const resolvers = 4
+
+// run goes on for a time; resolvers ask every hour.
+func (w *world) run(d time.Duration) {
+	w.Helper()
+	if w.asking == nil {
+		for i := range resolvers {
+			w.asking = append(w.asking, w.newResolver(uint64(i)))
+		}
+	}
+	for end := w.now.Add(d); w.clock().Before(end); w.set(w.clock().Add(tick)) {
+		w.step()
+		if w.clock().Minute() != 0 {
+			continue
+		}
+		for i, r := range w.asking {
+			if why := r.look(w.mayBeInsecure(), 2); why != "" {
+				w.Errorf("%v: resolver %d: %s", w.clock(), i, why)
+				return
+			}
+		}
+	}
+}
+
+// mayBeInsecure: not all servers of the parent have a DS, or had one not long ago.
+func (w *world) mayBeInsecure() bool {
+	seen := w.Seen(w.id)
+	if !slices.ContainsFunc(seen.DS, func(d keys.SeenDS) bool { return d.Servers == seen.Asked }) {
+		w.insecure = w.clock()
+		return true
+	}
+	return w.clock().Sub(w.insecure) < 2*time.Hour
+}
+
+// settled: by the end of each step all keys are where they are to be, and the zone is secure unless it is to be unsigned.
+func (w *world) settled(step string) {
+	w.Helper()
+	view, ok := w.keeper.View(w.id, time.Time{})
+	if !ok {
+		w.Fatal("the zone is not kept")
+	}
+	for _, k := range view.Keys {
+		phase := k.Phase()
+		if k.Goal == keys.Hidden && phase != keys.Gone || k.Goal == keys.Omnipresent && phase != keys.Active && phase != keys.Ready {
+			if w.policy.ZSKLife == 0 {
+				w.Errorf("%v: %s: key %s is %s\n%s", w.clock(), step, k.ID, phase, w.waits())
+			}
+		}
+	}
+	if w.policy.Unsigned != w.mayBeInsecure() {
+		w.Errorf("%v: %s: insecure %v\n%s", w.clock(), step, w.mayBeInsecure(), w.waits())
+	}
+	if len(view.Alarms) > 0 {
+		w.Errorf("%v: %s: alarms %q", w.clock(), step, view.Alarms)
+	}
+}
+
+func (w *world) waits() string {
+	view, _ := w.keeper.View(w.id, time.Time{})
+	var out []string
+	for _, x := range view.Waits {
+		out = append(out, x.Text)
+	}
+	return strings.Join(append(out, view.Alarms...), "\n")
+}
+
+func (w *world) report(step string) {
+	view, _ := w.keeper.View(w.id, time.Time{})
+	w.Logf("in step %q at %v:\n%s", step, w.clock(), w.waits())
+	for _, k := range view.Keys {
+		if k.Phase() == keys.Gone {
+			continue
+		}
+		w.Logf("%s %v %d algorithm %d goal %v %v", k.ID, k.Role, k.Tag, k.Algorithm, k.Goal, k.Records)
+	}
+}

@@ -1,0 +1,142 @@
+package year
+
+import (
+	"os"
+	"testing"
+	"time"
+
+	"onoma/dns/dnssec"
+	"onoma/signer/keys"
+)
+
+const day = 24 * time.Hour
+
+// act is one step of the script: what somebody does, and for how many days the world goes on then.
+type act struct {
+	name string
+	days int
+	do   func(w *world)
+}
+
+func policy(change func(p *keys.Policy)) func(w *world) {
+	return func(w *world) {
+		p := w.policy
+		change(&p)
+		w.keep(p)
+	}
+}
+
+func command(c func(r *keys.Ring, p *keys.Policy, now time.Time) error) func(w *world) {
+	return func(w *world) {
+		w.do(func(r *keys.Ring, p *keys.Policy, now time.Time) (string, error) { return "done", c(r, p, now) })
+	}
+}
+
+func roll(role keys.Role) func(w *world) {
+	return command(func(r *keys.Ring, p *keys.Policy, now time.Time) error { return r.Roll(role, now, p) })
+}
+
+func emergency(role keys.Role) func(w *world) {
+	return command(func(r *keys.Ring, _ *keys.Policy, now time.Time) error { return r.RollEmergency(role, now) })
+}
+
+func algorithm(a uint8) func(w *world) { return policy(func(p *keys.Policy) { p.Algorithm = a }) }
+
+func denial(kind keys.DenialKind) func(w *world) {
+	return policy(func(p *keys.Policy) { p.Denial = keys.Denial{Kind: kind} })
+}
+
+// begin is the policy of the year's first day.
+func begin(w *world) {
+	p := keys.Default()
+	p.Bits = 1024 // small RSA keys: they are made often here
+	w.keep(p)
+}
+
+// year is the script.
+var year = []act{
+	{"unsigned to signed", 10, begin},
+	{"the one key is rolled", 15, roll(keys.CSK)},
+	{"one key to two", 15, policy(func(p *keys.Policy) { p.Split = true })},
+	{"the ZSK is rolled, published in advance", 10, roll(keys.ZSK)},
+	{"the KSK is rolled, two in the DNSKEY set", 10, roll(keys.KSK)},
+	{"NSEC to NSEC3", 10, denial(keys.NSEC3)},
+	{"P-256 to RSA with SHA-256", 20, algorithm(dnssec.RSASHA256)},
+	{"no CDS, as long as nothing changes", 3, policy(func(p *keys.Policy) { p.NoCDS = true })},
+	{"CDS again", 3, policy(func(p *keys.Policy) { p.NoCDS = false })},
+	{"RSA with SHA-256 to RSA with SHA-512", 15, algorithm(dnssec.RSASHA512)},
+	{"RSA to P-384", 15, algorithm(dnssec.ECDSAP384SHA384)},
+	{"P-384 to Ed25519", 15, algorithm(dnssec.ED25519)},
+	{"Ed25519 to Ed448", 15, algorithm(dnssec.ED448)},
+	{"NSEC3 to compact", 10, denial(keys.Compact)},
+	{"Ed448 to P-256, and two keys to one", 20, policy(func(p *keys.Policy) { p.Algorithm, p.Split = dnssec.ECDSAP256SHA256, false })},
+	{"compact to NSEC", 10, denial(keys.NSEC)},
+	{"an emergency", 10, emergency(keys.CSK)},
+	{"two keys, double signatures, two DS", 15, policy(func(p *keys.Policy) {
+		p.Split, p.ZSKRoll, p.KSKRoll = true, keys.DoubleSignature, keys.DoubleDS
+	})},
+	{"the ZSK is rolled, both sign", 10, roll(keys.ZSK)},
+	{"the KSK is rolled, two DS", 10, roll(keys.KSK)},
+	{"a rollover is turned back", 12, func(w *world) {
+		roll(keys.KSK)(w)
+		w.run(5 * time.Hour)
+		command(func(r *keys.Ring, _ *keys.Policy, now time.Time) error {
+			for _, k := range r.Keys() {
+				if k.Role == keys.KSK && !k.Retired.IsZero() && k.Removed.IsZero() {
+					return r.Restore(k.ID, now)
+				}
+			}
+			return keys.ErrNoKey
+		})(w)
+	}},
+	{"signed to unsigned", 15, policy(func(p *keys.Policy) { p.Unsigned = true })},
+	{"unsigned to signed again, by NSEC3", 15, policy(func(p *keys.Policy) {
+		p.Unsigned, p.Denial = false, keys.Denial{Kind: keys.NSEC3}
+	})},
+	{"keys that stand by", 10, policy(func(p *keys.Policy) { p.Standby, p.Split, p.KSKRoll = 1, false, keys.DoubleKSK })},
+	{"an emergency, with a key that stands by", 10, emergency(keys.CSK)},
+	{"a private key is lost", 20, func(w *world) {
+		command(func(r *keys.Ring, _ *keys.Policy, _ time.Time) error { return r.Lose(inUse(r)) })(w)
+	}},
+	{"life times", 48, policy(func(p *keys.Policy) { p.Split, p.KSKLife, p.ZSKLife = true, 20*day, 7*day })},
+}
+
+func inUse(r *keys.Ring) string {
+	for _, k := range r.Keys() {
+		if k.Phase() == keys.Active && k.Goal == keys.Omnipresent {
+			return k.ID
+		}
+	}
+	return ""
+}
+
+// TestYear is the whole script with ONOMA_YEAR=1 (make year); without, each step has a few days only: what has to follow
+// follows all the same.
+func TestYear(t *testing.T) {
+	whole := os.Getenv("ONOMA_YEAR") != ""
+	if testing.Short() && !whole {
+		t.Skip("a year in fast motion takes half a minute")
+	}
+	w := newWorld(t)
+	hours, judged := 0, 0
+	for _, a := range year {
+		a.do(w)
+		days := a.days
+		if !whole {
+			days = min(days, 4)
+		}
+		for d := range days {
+			w.edit(d)
+			w.run(day)
+			if hours += 24; d < 4 {
+				judged += w.judgeZone(a.name)
+			}
+			if t.Failed() {
+				w.report(a.name)
+				return
+			}
+		}
+		w.settled(a.name)
+	}
+	t.Logf("%d hours, %d versions, %d verdicts of other tools", hours, w.versions, judged)
+}
