@@ -122,3 +122,24 @@ func TestImport(t *testing.T) {
 		}
 	}
 }
+
+// TestHalfOfTheParentIsNotAll: a DS that one of two servers has is in no cache for certain, however long it is there.
+func TestHalfOfTheParentIsNotAll(t *testing.T) {
+	s := newSim(t)
+	s.fresh, s.parent = true, false
+	s.run(2 * time.Hour)
+	f := s.facts()
+	k := s.r.key("CSK1")
+	f.Parent.DS = []SeenDS{{DS: s.r.dsOf(k, &s.p)[0], Servers: 1}}
+	for range 3 {
+		s.now = s.now.Add(10 * day)
+		f.Parent.At = s.now
+		s.r.Step(s.now, &s.p, f)
+	}
+	if got := k.Records[DS].State; got != Rumoured {
+		t.Errorf("the DS is %v", got)
+	}
+	if w := strings.Join(s.waits(), "\n"); !strings.Contains(w, "1 of 2 servers have it") {
+		t.Errorf("explained by %q", w)
+	}
+}
