@@ -2,6 +2,7 @@ package signer
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"time"
 
@@ -20,9 +21,18 @@ func (k *Keeper) Do(ctx context.Context, id zone.ID, c Command) (string, error) 
 		return "", fmt.Errorf("zone %s is not signed by this server: %w", id, zone.ErrUnknown)
 	}
 	text, err := z.do(ctx, c)
+	for range mostRounds {
+		if !errors.Is(err, errElsewhere) {
+			break
+		}
+		text, err = z.do(ctx, c)
+	}
 	if err != nil {
 		return "", err
 	}
+	z.mu.Lock()
+	z.isAsked = true
+	z.mu.Unlock()
 	k.schedule(z, z.tend(ctx))
 	return text, nil
 }

@@ -152,7 +152,7 @@ func (k *Keeper) Published(r zone.Receipt) {
 	z.mu.Unlock()
 	switch {
 	case passive:
-	case !isKnown:
+	case !isKnown, r.By.Door == zone.DoorSigner: // by whichever server
 		k.Wake(r.Zone)
 	default:
 		k.schedule(z, next)

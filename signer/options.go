@@ -22,6 +22,8 @@ type Options struct {
 	// Load returns what Save has kept of a zone, nil where there is nothing. Save has it on the disk when it returns.
 	Load func(context.Context, zone.ID) ([]byte, error)
 	Save func(context.Context, zone.ID, []byte) error
+	// Swap is Save where other servers sign the zones, too: it keeps data if Load would still return had, and says whether it does.
+	Swap func(ctx context.Context, id zone.ID, had, data []byte) (bool, error)
 	// Store makes and finds private keys.
 	Store KeyStore
 

@@ -59,7 +59,7 @@ func (z *Zone) save(ctx context.Context) error {
 	if err != nil || same {
 		return err
 	}
-	if err := z.k.o.Save(ctx, z.id, data); err != nil {
+	if err := z.swap(ctx, data); err != nil {
 		return fmt.Errorf("keeping the key ring of %s: %w", z.id, err)
 	}
 	z.mu.Lock()

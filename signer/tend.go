@@ -34,11 +34,11 @@ func (z *Zone) tend(ctx context.Context) time.Time {
 	if z.isIdle() {
 		return time.Time{}
 	}
-	if z.k.o.Lease != nil && !z.k.o.Lease(ctx) {
-		return now.Add(leaseTime)
+	if !z.isTurn(ctx) {
+		return z.watch(ctx, now)
 	}
 	z.alarm("clock", now, offText(off))
-	var err error
+	err := z.refresh(ctx)
 	for more, try := true, 0; more && err == nil && try < mostRounds; try++ {
 		if err = z.advance(ctx, now); err == nil {
 			more, err = z.act(ctx, now)
@@ -47,8 +47,12 @@ func (z *Zone) tend(ctx context.Context) time.Time {
 	z.tellParent()
 	z.guard(now)
 	z.making.Lock()
-	err = errors.Join(err, z.save(context.WithoutCancel(ctx)))
+	kept := z.save(context.WithoutCancel(ctx))
 	z.making.Unlock()
+	if errors.Is(kept, errElsewhere) {
+		return now.Add(soon)
+	}
+	err = errors.Join(err, kept)
 	return z.ended(ctx, now, err)
 }
 
@@ -130,7 +134,13 @@ func (z *Zone) advance(ctx context.Context, now time.Time) error {
 		if err != nil {
 			return err
 		}
-		if err := z.save(ctx); err != nil {
+		err = z.save(ctx)
+		if errors.Is(err, errElsewhere) {
+			if err = z.reread(ctx, head); err == nil {
+				continue
+			}
+		}
+		if err != nil {
 			return err
 		}
 		z.mu.Lock()

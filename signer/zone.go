@@ -39,6 +39,7 @@ type Zone struct {
 		version uint64
 		most    time.Duration
 	}
+	isAsked  bool // to do something: it does so, whoever else tends the zone (see shared.go)
 	wasThere bool // the parent had the DS when the server was started
 	failures int  // one after the other
 	signed   uint64
