@@ -25,6 +25,7 @@ import (
 	"onoma/propagation"
 	"onoma/signer"
 	"onoma/signer/keystore"
+	"onoma/signer/keystore/token"
 	"onoma/signer/online"
 	"onoma/store"
 	"onoma/telemetry"
@@ -68,6 +69,8 @@ type Daemon struct {
 
 	lookups    *lookups
 	privates   *keystore.Store
+	tokens     token.Set // nil: none
+	sayKeyless sync.Once
 	clock      *signer.Steady
 	signer     *signer.Keeper
 	parents    *parents
@@ -112,6 +115,7 @@ func New(ctx context.Context, o Options) (*Daemon, error) {
 		return nil, err
 	}
 	if err := d.load(ctx); err != nil {
+		d.tokens.Close()
 		_ = errors.Join(d.store.Close(), d.node.close()) // the first error says more
 		return nil, err
 	}
@@ -228,6 +232,7 @@ func (d *Daemon) Close() error {
 	}()
 	select {
 	case <-ended:
+		d.tokens.Close()
 		return errors.Join(d.lookups.close(), d.store.Close(), d.node.close())
 	case <-time.After(endPatience):
 		return fmt.Errorf("the server ends without %s: expected that to end within %v", strings.Join(d.running(), " and "), endPatience)

@@ -94,10 +94,9 @@ func keyLine(k *keys.Key) control.Key {
 	out := control.Key{
 		ID: k.ID, Tag: k.Tag, Algorithm: dnssec.AlgorithmName(k.Algorithm), Bits: k.Bits, Role: k.Role.String(), Phase: k.Phase(),
 		Standby: k.Standby, Lost: k.Lost, Provider: k.Foreign, Created: k.Created, Active: k.Active, Retired: k.Retired, Removed: k.Removed,
-		Records: make(map[string]string, len(k.Records)),
 	}
 	for r, s := range k.Records {
-		out.Records[keys.Record(r).String()] = s.State.String()
+		out.Records = append(out.Records, control.KeyRecord{Record: keys.Record(r).String(), State: s.State.String(), Since: s.Since})
 	}
 	return out
 }
@@ -222,7 +221,14 @@ func rollKeys(ring *keys.Ring, p *keys.Policy, now time.Time, r *control.KeyRequ
 }
 
 func foreignKeys(ring *keys.Ring, now time.Time, r *control.KeyRequest) (string, error) {
-	if r.Do == "remove-foreign" {
+	switch {
+	case r.Do == "remove-foreign" && r.Key != "":
+		k, err := findKey(ring, r.Key)
+		if err != nil {
+			return "", err
+		}
+		return fmt.Sprintf("key %d of %s goes as soon as nobody needs it", k.Tag, r.Provider), ring.RemoveForeignKey(k.ID, now)
+	case r.Do == "remove-foreign":
 		return "the keys of " + r.Provider + " go as soon as nobody needs them", ring.RemoveForeign(r.Provider, now)
 	}
 	data, err := dns.ParseRDataString(dns.TypeDNSKEY, r.DNSKEY, dns.Root)

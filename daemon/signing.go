@@ -4,14 +4,17 @@ import (
 	"context"
 	"fmt"
 	"path/filepath"
+	"strings"
 	"time"
 
 	"onoma/config"
+	"onoma/dns"
 	"onoma/dns/dnssec"
 	"onoma/pipeline"
 	"onoma/signer"
 	"onoma/signer/keys"
 	"onoma/signer/keystore"
+	"onoma/signer/keystore/token"
 	"onoma/store"
 	"onoma/zone"
 )
@@ -21,15 +24,7 @@ const keyState = "keys"
 
 // openSigning makes what signs zones.
 func (d *Daemon) openSigning(conf *config.Config) (err error) {
-	seal, err := keystore.SealFrom(conf.DNSSEC.Seal, d.o.Getenv)
-	if err != nil {
-		return err
-	}
-	o := keystore.Options{Dir: conf.DNSSEC.Keys, Seal: seal}
-	if o.Dir == "" {
-		o.Dir = filepath.Join(conf.Data, "keys")
-	}
-	if d.privates, err = keystore.Open(o); err != nil {
+	if d.privates, err = d.openKeys(conf); err != nil {
 		return err
 	}
 	d.clock = signer.NewSteady(d.o.wall, d.o.ran)
@@ -38,11 +33,59 @@ func (d *Daemon) openSigning(conf *config.Config) (err error) {
 		InSync: d.inSync, Parents: d.openParents(conf), Clock: d.clock, Log: d.log,
 	}
 	if d.store.IsShared() {
-		so.IsShared, so.Lease = true, d.leaseOf("signer")
+		so.IsShared, so.Lease, so.Swap = true, d.leaseOf("signer"), d.swapKeys
 	}
 	d.signer = signer.New(so)
 	return nil
 }
+
+// openKeys opens the store of private keys: a folder, or the database that several servers share, where they are sealed.
+func (d *Daemon) openKeys(conf *config.Config) (*keystore.Store, error) {
+	seal, err := keystore.SealFrom(conf.DNSSEC.Seal, d.o.Getenv)
+	if err != nil {
+		return nil, fmt.Errorf("dnssec.seal: %w", err)
+	}
+	o := keystore.Options{Dir: conf.DNSSEC.Keys, Seal: seal}
+	if o.Dir == "" {
+		o.Dir = filepath.Join(conf.Data, "keys")
+	}
+	if len(conf.DNSSEC.Tokens) > 0 {
+		d.tokens = token.NewSet(specsOf(conf.DNSSEC.Tokens))
+		o.Tokens = d.tokens
+	}
+	if d.store.IsShared() && seal != nil {
+		o.Dir, o.Blobs = "", keystore.InStore(d.store, d.rowOf)
+	}
+	return keystore.Open(o)
+}
+
+func specsOf(tokens []config.Token) (specs []token.Spec) {
+	for _, t := range tokens {
+		specs = append(specs, token.Spec{Name: t.Name, Module: t.Module, Label: t.Label, PIN: t.PIN})
+	}
+	return specs
+}
+
+// rowOf returns the number of a zone, whichever view it is in.
+func (d *Daemon) rowOf(name dns.Name) (int64, bool) {
+	if row, ok := d.pipe.Row(zone.IDOf("", name)); ok {
+		return row, true
+	}
+	for _, v := range d.conf.Load().Views {
+		if row, ok := d.pipe.Row(zone.IDOf(v.Name, name)); ok {
+			return row, true
+		}
+	}
+	return 0, false
+}
+
+// isKeyless reports whether there is no place for private keys: the servers that share a database have no secret in common.
+func isKeyless(conf *config.Config) bool {
+	return !strings.HasPrefix(conf.Store, "sqlite:") && conf.DNSSEC.Seal == ""
+}
+
+// whereKeys says how that is mended.
+const whereKeys = "servers that share a PostgreSQL keep private keys in it, sealed: set dnssec.seal to the same secret on all of them (file:PATH, env:NAME or credential:NAME), or dnssec: off"
 
 func (d *Daemon) loadKeys(ctx context.Context, id zone.ID) ([]byte, error) {
 	row, ok := d.pipe.Row(id)
@@ -60,6 +103,14 @@ func (d *Daemon) saveKeys(ctx context.Context, id zone.ID, data []byte) error {
 	return d.store.SetState(ctx, []store.ZoneState{{Zone: row, What: keyState, Data: data}})
 }
 
+func (d *Daemon) swapKeys(ctx context.Context, id zone.ID, had, data []byte) (bool, error) {
+	row, ok := d.pipe.Row(id)
+	if !ok {
+		return false, fmt.Errorf("zone %s: %w", id, zone.ErrUnknown)
+	}
+	return d.store.SwapState(ctx, store.ZoneState{Zone: row, What: keyState, Data: data}, had)
+}
+
 // inSync says which serial number all servers of a zone have: that of this server where it has no secondaries.
 func (d *Daemon) inSync(id zone.ID) (uint32, bool) {
 	if d.isAlone(id) {
@@ -73,23 +124,13 @@ func (d *Daemon) inSync(id zone.ID) (uint32, bool) {
 	return d.follower.InSync(id)
 }
 
-// leaseTime is how long this server may be away before another one that shares the database does its work.
-const leaseTime = 30 * time.Second
-
-// leaseOf reports whether this server is the one that does what must be done once.
-func (d *Daemon) leaseOf(what string) func(context.Context) bool {
-	return func(ctx context.Context) bool {
-		ok, err := d.store.Lease(ctx, what, d.node.name, leaseTime)
-		if err != nil {
-			d.log.Warn("it is not known who does what is to be done once", "what", what, "error", err)
-		}
-		return ok && err == nil
-	}
-}
-
 // sign has a zone signed as its settings say, or ends that. saved is what is known of its keys.
 func (d *Daemon) sign(ctx context.Context, e *entry, saved []byte) {
 	settings, wanted := e.signing(saved != nil)
+	if wanted && saved == nil && settings.Auto && settings.Token == "" && isKeyless(d.conf.Load()) {
+		wanted = false
+		d.sayKeyless.Do(func() { d.log.Warn("zones are not signed", "reason", whereKeys) })
+	}
 	if !wanted {
 		d.signer.Remove(e.id)
 		if err := d.pipe.Configure(e.spec()); err != nil {
@@ -159,6 +200,9 @@ func (p *planner) signingOf(s *config.Settings) (out signer.Settings, err error)
 	c, ok := p.conf.FindPolicy(name)
 	if !ok {
 		return out, fmt.Errorf("there is no policy %q", name)
+	}
+	if name == s.DNSSEC && c.Token == "" && isKeyless(p.conf) {
+		return out, fmt.Errorf("dnssec: %s: %s", s.DNSSEC, whereKeys)
 	}
 	out.Policy, err = policyOfKeys(c)
 	out.Token = c.Token

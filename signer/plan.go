@@ -3,7 +3,6 @@ package signer
 import (
 	"context"
 	"crypto/rand"
-	"fmt"
 	"time"
 
 	"onoma/dns"
@@ -106,23 +105,4 @@ func (z *Zone) salt(n int) []byte {
 		_, _ = rand.Read(z.st.Salt) // it never fails
 	}
 	return z.st.Salt
-}
-
-// samePlan reports whether two plans make the same zone.
-func samePlan(a, b *sign.Plan) bool {
-	return a != nil && b != nil && fmt.Sprint(planKey(a)) == fmt.Sprint(planKey(b))
-}
-
-// planKey is what tells plans apart.
-func planKey(p *sign.Plan) (parts []any) {
-	for _, k := range p.Keys {
-		parts = append(parts, k.Tag(), k.Algorithm(), k.SignsKeys, k.SignsZone, string(k.RData()))
-	}
-	for _, list := range [][]dns.Record{p.Apex, p.KeySigs} {
-		for _, r := range list {
-			parts = append(parts, r.Type, r.TTL, string(r.Data))
-		}
-	}
-	return append(parts, p.Denial.Kind, p.Denial.Iterations, string(p.Denial.Salt), p.Denial.OptOut, p.ZONEMD,
-		p.Validity, p.KeyValidity, p.Refresh, p.Jitter, p.Skew)
 }

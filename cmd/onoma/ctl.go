@@ -13,16 +13,19 @@ import (
 type ctlCmd struct {
 	reach
 
-	Status ctlStatusCmd `cmd:"" help:"Say in a few lines whether the server is well."`
-	Stats  ctlStatsCmd  `cmd:"" help:"Show all that the server counts."`
-	Top    ctlTopCmd    `cmd:"" help:"Watch the server live: rates, names, clients, threads."`
-	Zones  ctlZonesCmd  `cmd:"" help:"List the zones that the server serves."`
-	Zone   ctlZoneCmd   `cmd:"" help:"Look at zones, change them, and follow them to their secondaries."`
-	Dump   ctlDumpCmd   `cmd:"" help:"Print a zone as it is served, as a zone file."`
-	Reload ctlReloadCmd `cmd:"" help:"Read one zone's file again, or all."`
-	Config ctlConfigCmd `cmd:"" help:"The server's configuration."`
-	Store  ctlStoreCmd  `cmd:"" help:"The server's database."`
-	Backup ctlBackupCmd `cmd:"" help:"Write a copy of the server's database while it runs."`
+	Status   ctlStatusCmd   `cmd:"" help:"Say in a few lines whether the server is well."`
+	Stats    ctlStatsCmd    `cmd:"" help:"Show all that the server counts."`
+	Top      ctlTopCmd      `cmd:"" help:"Watch the server live: rates, names, clients, threads."`
+	Zones    ctlZonesCmd    `cmd:"" help:"List the zones that the server serves."`
+	Zone     ctlZoneCmd     `cmd:"" help:"Look at zones, change them, and follow them to their secondaries."`
+	Keys     keysCmd        `cmd:"" help:"Look at the keys of signed zones, and roll, import and export them."`
+	Children ctlChildrenCmd `cmd:"" help:"Look at the zones below one that is served."`
+	Clock    ctlClockCmd    `cmd:"" help:"The clock of the server's machine."`
+	Dump     ctlDumpCmd     `cmd:"" help:"Print a zone as it is served, as a zone file."`
+	Reload   ctlReloadCmd   `cmd:"" help:"Read one zone's file again, or all."`
+	Config   ctlConfigCmd   `cmd:"" help:"The server's configuration."`
+	Store    ctlStoreCmd    `cmd:"" help:"The server's database."`
+	Backup   ctlBackupCmd   `cmd:"" help:"Write a copy of the server's database while it runs."`
 }
 
 // Help is the long text of the verb.

@@ -21,6 +21,8 @@ type zoneCmd struct {
 	Blame    zoneBlameCmd    `cmd:"" help:"Tell which version each record of a name came with."`
 	Rollback zoneRollbackCmd `cmd:"" help:"Make a new version with the content of an earlier one."`
 
+	Keys zoneKeysCmd `cmd:"" help:"Show the keys of a zone that a server signs, what they wait for, and what is to come."`
+
 	Ksr zoneKsrCmd `cmd:"" help:"Make a key signing request, for a key-signing key that is kept elsewhere."`
 	Skr zoneSkrCmd `cmd:"" help:"Sign such a request, or check what was signed."`
 }

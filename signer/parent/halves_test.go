@@ -30,7 +30,7 @@ func signedChild(t *testing.T, file string, serial int) dns.DNSKEY {
 	}
 	for _, words := range [][]string{
 		{"dnssec-keygen", "-q", "-a", "ECDSAP256SHA256", "-f", "KSK", "-P", "sync", "-1d", "-K", keys, "child.example."},
-		{"dnssec-signzone", "-S", "-z", "-K", keys, "-o", "child.example.", "-N", "keep", "-f", file, file},
+		{"dnssec-signzone", "-d", filepath.Dir(file), "-S", "-z", "-K", keys, "-o", "child.example.", "-N", "keep", "-f", file, file},
 	} {
 		if out, err := exec.Command(words[0], words[1:]...).CombinedOutput(); err != nil {
 			t.Fatalf("%s: %v\n%s", words[0], err, out)

@@ -36,7 +36,7 @@ func parentZone(t *testing.T, file, keys string, serial int, server netip.Addr, 
 	if keys == "" {
 		return
 	}
-	if out, err := exec.Command("dnssec-signzone", "-S", "-z", "-K", keys, "-o", "example.", "-N", "keep", "-f", file, file).CombinedOutput(); err != nil {
+	if out, err := exec.Command("dnssec-signzone", "-d", filepath.Dir(file), "-S", "-z", "-K", keys, "-o", "example.", "-N", "keep", "-f", file, file).CombinedOutput(); err != nil {
 		t.Fatalf("dnssec-signzone: %v\n%s", err, out)
 	}
 }

@@ -32,20 +32,27 @@ type KeysView struct {
 
 // Key is a key of a zone.
 type Key struct {
-	ID        string            `json:"id"`
-	Tag       uint16            `json:"tag"`
-	Algorithm string            `json:"algorithm"`
-	Bits      int               `json:"bits,omitempty"`
-	Role      string            `json:"role"`
-	Phase     string            `json:"phase"` // of RFC 7583
-	Records   map[string]string `json:"records"`
-	Standby   bool              `json:"standby,omitempty"`
-	Lost      bool              `json:"lost,omitempty"`
-	Provider  string            `json:"provider,omitempty"` // whose it is, if it is not ours
-	Created   time.Time         `json:"created,omitzero"`
-	Active    time.Time         `json:"active,omitzero"`
-	Retired   time.Time         `json:"retired,omitzero"`
-	Removed   time.Time         `json:"removed,omitzero"`
+	ID        string      `json:"id"`
+	Tag       uint16      `json:"tag"`
+	Algorithm string      `json:"algorithm"`
+	Bits      int         `json:"bits,omitempty"`
+	Role      string      `json:"role"`
+	Phase     string      `json:"phase"`   // of RFC 7583
+	Records   []KeyRecord `json:"records"` // the four that a key has
+	Standby   bool        `json:"standby,omitempty"`
+	Lost      bool        `json:"lost,omitempty"`
+	Provider  string      `json:"provider,omitempty"` // whose it is, if it is not ours
+	Created   time.Time   `json:"created,omitzero"`
+	Active    time.Time   `json:"active,omitzero"`
+	Retired   time.Time   `json:"retired,omitzero"`
+	Removed   time.Time   `json:"removed,omitzero"`
+}
+
+// KeyRecord is how far one of a key's records is known to the caches of the world.
+type KeyRecord struct {
+	Record string    `json:"record"` // "DNSKEY", "ZRRSIG", "KRRSIG" or "DS"
+	State  string    `json:"state"`  // "hidden", "rumoured", "omnipresent" or "unretentive"
+	Since  time.Time `json:"since,omitzero"`
 }
 
 // AtParent is what the servers of a zone's parent have.
