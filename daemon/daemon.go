@@ -76,6 +76,7 @@ type Daemon struct {
 	parents    *parents
 	signals    *signals
 	desk       *delegation.Desk
+	announcer  *announcer
 	online     *online.Signer
 	doors      sync.Map // *online.Zone by zone.ID
 	unsignable sync.Map // error by zone.ID: why it is not signed
@@ -180,6 +181,7 @@ func (d *Daemon) Start(ctx context.Context) {
 	for what, run := range map[string]func(context.Context) error{
 		"the pipeline": d.pipe.Run, "the secondary": d.secondaries.Run, "catalogs": d.catalogs.Run, "following secondaries": d.follower.Run,
 		"the signer": d.signer.Run, "watching parents": d.parents.watcher.Run, "signals of keys": d.signals.run, "keeping delegations": d.desk.Run,
+		"telling children where to send NOTIFY": d.announcer.run,
 	} {
 		d.run(what, func() error { return run(d.ctx) })
 	}
@@ -265,6 +267,7 @@ func (d *Daemon) published(r zone.Receipt) {
 	d.files.Published(r)
 	d.follower.Publish(r.Zone, r.Serial)
 	d.signer.Published(r)
+	d.announcer.look(r.Zone)
 	if r.By.Door == zone.DoorSigner {
 		d.keysChanged(r.Zone)
 	}

@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 	"net"
-	"slices"
 	"strconv"
 	"time"
 
@@ -45,6 +44,7 @@ func (d *Daemon) openDelegations(conf *config.Config) {
 		}
 	}
 	d.desk = delegation.New(o)
+	d.announcer = newAnnouncer(d)
 }
 
 func (d *Daemon) loadChildren(ctx context.Context, id zone.ID) ([]byte, error) {
@@ -100,71 +100,7 @@ func (d *Daemon) keepChildren(ctx context.Context, e *entry) {
 	if err := d.desk.Set(ctx, delegation.Parent{ID: e.id, Policy: p}); err != nil {
 		d.log.Error("the delegations of a zone are not kept", "zone", e.id, "error", err)
 	}
-	d.publishDSYNC(ctx, e)
-}
-
-// publishDSYNC has a zone say where its children send NOTIFY (RFC 9859 §2.2): in a wildcard that covers all of them.
-func (d *Daemon) publishDSYNC(ctx context.Context, e *entry) {
-	s := &e.plan.settings.Children
-	z := d.pipe.Zone(e.id)
-	if s.Publish.IsZero() || z == nil || z.Latest() == nil {
-		return
-	}
-	owner, err := dns.ParseNameIn("*._dsync", e.id.Name)
-	if err != nil {
-		d.log.Error("a zone does not say where its children send NOTIFY: its name is too long", "zone", e.id)
-		return
-	}
-	var want []dns.Record
-	for _, t := range []struct {
-		typ dns.Type
-		is  bool
-	}{{dns.TypeCDS, s.DS}, {dns.TypeCSYNC, s.CSYNC}} {
-		if t.is {
-			want = append(want, dns.Record{Name: owner, Type: dns.TypeDSYNC, Class: dns.ClassIN, TTL: dsyncTTL, Data: dsyncOf(t.typ, s.PublishPort, s.Publish)})
-		}
-	}
-	if hasJust(z.Latest().Find([]byte(owner.Wire())), want) {
-		return
-	}
-	_, err = d.pipe.Submit(ctx, zone.Change{
-		Zone: e.id, By: zone.Author{Door: zone.DoorSigner, Name: "children", Comment: "where children send NOTIFY"},
-		Edit: func(ed *zone.Editor) error {
-			ed.RemoveRRset(owner, dns.TypeDSYNC)
-			for _, r := range want {
-				if _, err := ed.Add(r); err != nil {
-					return err
-				}
-			}
-			return nil
-		},
-	})
-	if err != nil {
-		d.log.Error("a zone does not say where its children send NOTIFY", "zone", e.id, "error", err)
-	}
-}
-
-const dsyncTTL = 3600
-
-// dsyncOf is a DSYNC record of scheme NOTIFY (RFC 9859 §2.1).
-func dsyncOf(t dns.Type, port int, target dns.Name) dns.RData {
-	const notify = 1
-	b := dns.RData{byte(t >> 8), byte(t), notify, byte(port >> 8), byte(port)}
-	return target.Append(b)
-}
-
-// hasJust reports whether a name has these DSYNC records and no others.
-func hasJust(n zone.Node, want []dns.Record) bool {
-	set, _ := n.RRset(dns.TypeDSYNC)
-	if set.Count() != len(want) {
-		return false
-	}
-	for data := range set.RData() {
-		if !slices.ContainsFunc(want, func(r dns.Record) bool { return dns.EqualRData(dns.TypeDSYNC, r.Data, data) }) {
-			return false
-		}
-	}
-	return true
+	d.announcer.look(e.id)
 }
 
 // childNotified takes what a child says that it has published.

@@ -339,7 +339,7 @@ func (d *Daemon) exportKey(ctx context.Context, id zone.ID, r control.KeyRequest
 
 // lookAtChild looks at a child now, and does what follows.
 func (d *Daemon) lookAtChild(ctx context.Context, id zone.ID, r control.KeyRequest) (string, error) {
-	child, err := dns.ParseNameIn(r.Child, id.Name)
+	child, err := below(r.Child, id.Name)
 	if err != nil {
 		return "", badKeys(fmt.Errorf("child %q: %w: %w", r.Child, errRequest, err))
 	}
@@ -366,6 +366,14 @@ func (d *Daemon) lookAtChild(ctx context.Context, id zone.ID, r control.KeyReque
 		fmt.Fprintf(&b, "it is looked at again at %s\n", report.Next.UTC().Format(time.RFC3339))
 	}
 	return strings.TrimSuffix(b.String(), "\n"), nil
+}
+
+// below reads a name that people write as it is or relative to the zone.
+func below(text string, zone dns.Name) (dns.Name, error) {
+	if whole, err := dns.ParseName(text); err == nil && whole.IsSubdomainOf(zone) && !whole.Equal(zone) {
+		return whole, nil
+	}
+	return dns.ParseNameIn(text, zone)
 }
 
 func (d *Daemon) acceptClock() string {
