@@ -53,6 +53,23 @@ func TestSigned(t *testing.T) {
 	}
 }
 
+// TestMoved: a zone that others may have served unsigned until now has no DS before the world's caches have forgotten that.
+func TestMoved(t *testing.T) {
+	r := newRig(t, Settings{Policy: keys.Default()})
+	r.parent.delay = time.Second
+	if err := r.write(content + "\nlong.example.com. 86400 IN A 192.0.2.4"); err != nil {
+		t.Fatal(err)
+	}
+	r.pass(day - time.Minute)
+	if len(r.parent.ds) > 0 {
+		t.Fatalf("the parent has a DS while unsigned records are cached:\n%s", r.explain())
+	}
+	r.pass(3 * time.Hour)
+	if len(r.parent.ds) == 0 {
+		t.Fatalf("a day later the parent has no DS:\n%s", r.explain())
+	}
+}
+
 // TestNew: of a zone that is new to the world the parent is told at once.
 func TestNew(t *testing.T) {
 	r := newRig(t, Settings{Policy: keys.Default(), New: true})

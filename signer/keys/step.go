@@ -57,16 +57,32 @@ func stamp(t time.Time) string { return t.UTC().Format("2006-01-02 15:04:05Z") }
 
 // observeZone takes in what the zone's servers have.
 func (s *stepper) observeZone() {
-	cur := s.r.current()
-	fresh := s.f.Fresh && len(s.r.versions) == 1 && cur.Generation == 0 && len(cur.Keys) == 0
-	if !fresh && !cur.isFreshStart(s.r) {
+	cur, first := s.r.current(), s.r.versions[0]
+	if cur.isBefore() {
+		cur.Fresh = s.f.Fresh
+	}
+	if !cur.Fresh {
 		cur.KeyTTL = max(cur.KeyTTL, s.keyTTL(cur))
 		cur.ZoneTTL = max(cur.ZoneTTL, s.zoneTTL())
+	}
+	// A zone may get its keys before its content: what caches may have from elsewhere lives as long as the content says.
+	if first.isBefore() && !first.Fresh && first.KeysOut.IsZero() {
+		first.KeyTTL = max(first.KeyTTL, s.keyTTL(first))
+		first.ZoneTTL = max(first.ZoneTTL, s.zoneTTL())
+	}
+	before := s.r.versions[:len(s.r.versions)-1]
+	for _, v := range before { // what was on its way when the next one was made was made by them
+		if v.KeysOut.IsZero() && v.KeyTTL > 0 && len(v.Keys) > 0 {
+			v.KeyTTL = max(v.KeyTTL, s.keyTTL(v))
+		}
+		if v.SignersOut.IsZero() && v.ZoneTTL > 0 {
+			v.ZoneTTL = max(v.ZoneTTL, s.zoneTTL())
+		}
 	}
 	if s.f.Generation != cur.Generation {
 		return
 	}
-	for _, v := range s.r.versions[:len(s.r.versions)-1] {
+	for _, v := range before {
 		if v.KeysOut.IsZero() && s.since(s.f.InSync, cur) {
 			v.KeysOut = s.f.InSync
 		}
@@ -76,11 +92,6 @@ func (s *stepper) observeZone() {
 	}
 }
 
-// isFreshStart: before anything was ever published.
-func (v *version) isFreshStart(r *Ring) bool {
-	return v.Generation == 0 && len(v.Keys) == 0 && r.last.IsZero()
-}
-
 // since says whether a time of the facts can be believed for cur.
 func (s *stepper) since(t time.Time, cur *version) bool {
 	return !t.IsZero() && !t.Before(cur.Made) && !t.After(s.now)
@@ -88,12 +99,23 @@ func (s *stepper) since(t time.Time, cur *version) bool {
 
 func (s *stepper) keyTTL(v *version) time.Duration {
 	if len(v.Keys) == 0 {
-		return s.f.NegativeTTL
+		return s.kept(s.f.NegativeTTL)
 	}
-	return max(s.f.DNSKEYTTL, s.p.DNSKEYTTL)
+	return s.kept(max(s.f.DNSKEYTTL, s.p.DNSKEYTTL))
 }
 
-func (s *stepper) zoneTTL() time.Duration { return max(s.f.MaxTTL, s.p.MaxTTL, s.f.NegativeTTL) }
+func (s *stepper) zoneTTL() time.Duration {
+	return s.kept(max(s.f.MaxTTL, s.p.MaxTTL, s.f.NegativeTTL))
+}
+
+// mostKept is the longest TTL that caches are taken to mind. RFC 8767 §4 has them keep nothing for longer than days to weeks; a
+// slip of the pen in a TTL, of which there can be 136 years, must not end all rollovers.
+const mostKept = 30 * 24 * time.Hour
+
+// kept is for how long caches keep a set: what validates, no longer than its signatures are good (RFC 4035 §5.3.3).
+func (s *stepper) kept(ttl time.Duration) time.Duration {
+	return min(ttl, max(mostKept, s.p.Validity, s.p.KeyValidity, s.p.MaxTTL))
+}
 
 // commit makes the next version if anything moved.
 func (s *stepper) commit() {
@@ -103,7 +125,7 @@ func (s *stepper) commit() {
 	}
 	n := s.next
 	n.Generation, n.Made = cur.Generation+1, s.now
-	n.KeysOut, n.SignersOut = time.Time{}, time.Time{}
+	n.KeysOut, n.SignersOut, n.Fresh = time.Time{}, time.Time{}, false
 	n.KeyTTL, n.ZoneTTL = s.keyTTL(n), s.zoneTTL()
 	cur.supersede(n, s.p, s.r.isUrgent())
 	s.r.versions = append(s.r.versions, n)

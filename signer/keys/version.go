@@ -15,6 +15,8 @@ type version struct {
 	Signers    []string  `json:"zone-signers,omitempty"` // of everything else
 	DS         []string  `json:"ds,omitempty"`           // keys whose DS is asked for
 
+	// Fresh: there is nothing of it in any cache, because nobody knew of the zone.
+	Fresh bool `json:"fresh,omitempty"`
 	// For how long caches may hold the sets: the longest TTLs seen while it was served.
 	KeyTTL  time.Duration `json:"key-ttl,omitempty"`
 	ZoneTTL time.Duration `json:"zone-ttl,omitempty"`
@@ -59,15 +61,15 @@ func reached(t, now time.Time) bool { return !t.IsZero() && !now.Before(t) }
 // supersede notes with which safety the sets of v are waited for once next has taken its place.
 func (v *version) supersede(next *version, p *Policy, urgent bool) {
 	v.KeyMargin, v.ZoneMargin = 0, 0
-	if urgent || v.isNothingFresh() {
+	if urgent || v.Fresh {
 		return
 	}
 	v.KeyMargin = margin(v.Keys, next.Keys, p)
 	v.ZoneMargin = margin(v.Signers, next.Signers, p)
 }
 
-// isNothingFresh: the version before the first of a zone that nobody knew.
-func (v *version) isNothingFresh() bool { return len(v.Keys) == 0 && v.ZoneTTL == 0 && v.KeyTTL == 0 }
+// isBefore: that of the time before the zone was signed.
+func (v *version) isBefore() bool { return v.Generation == 0 && len(v.Keys) == 0 }
 
 func margin(from, to []string, p *Policy) (m time.Duration) {
 	if !subset(to, from) {
