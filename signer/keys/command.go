@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"onoma/dns"
+	"onoma/dns/dnssec"
 )
 
 // Errors of commands.
@@ -29,9 +30,9 @@ func (r *Ring) add(k Key, key dns.DNSKEY) error {
 	if d, err := dns.ParseDNSKEY(rdata); err != nil || !d.IsZoneKey() || d.IsRevoked() || d.Protocol != 3 {
 		return fmt.Errorf("adding key %q: %w: it is no key for zones (RFC 4034 §2.1)", k.ID, ErrRefused)
 	}
-	// Equal tags are legal, but make validators try both keys.
+	// Equal tags are legal, but make validators try both keys. Of other providers' keys they cannot be helped.
 	for _, o := range r.keys {
-		if o.Tag == key.KeyTag() && o.Algorithm == key.Algorithm && o.Removed.IsZero() {
+		if k.own() && o.Tag == key.KeyTag() && o.Algorithm == key.Algorithm && o.Removed.IsZero() {
 			return fmt.Errorf("adding key %q: %w: key %q has the same tag %d: make another", k.ID, ErrRefused, o.ID, o.Tag)
 		}
 	}
@@ -161,10 +162,18 @@ func (r *Ring) AddForeign(provider, id string, key dns.DNSKEY, role Role, now ti
 	if provider == "" {
 		return fmt.Errorf("adding key %q of another provider: %w: no name of the provider", id, ErrRefused)
 	}
-	// RFC 8901 §3: one algorithm for all, or answers lack signatures that the DNSKEY set promises.
-	if a := r.algorithms(r.current().Signers); len(a) != 1 || a[0] != key.Algorithm {
-		return fmt.Errorf("adding key %q of %s: %w: it has algorithm %d, this zone is signed by %v, and all providers must have one and the same",
-			id, provider, ErrRefused, key.Algorithm, a)
+	if k := r.same(key); k != nil && k.own() {
+		return fmt.Errorf("adding key %d of %s: %w: it is this server's own", key.KeyTag(), provider, ErrRefused)
+	}
+	// RFC 8901 §6: one algorithm for all, or answers lack signatures that the DNSKEY set promises.
+	switch a := r.algorithms(r.current().Signers); {
+	case len(a) == 0:
+		return fmt.Errorf("adding key %d of %s: %w: this server does not sign the zone yet", key.KeyTag(), provider, ErrRefused)
+	case len(a) > 1:
+		return fmt.Errorf("adding key %d of %s: %w: this server is changing from one algorithm to another; that has to end first", key.KeyTag(), provider, ErrRefused)
+	case a[0] != key.Algorithm:
+		return fmt.Errorf("adding key %d of %s: %w: %w (RFC 8901 §6): it has %s, and this server signs the zone by %s. Have one of the two change its algorithm first",
+			key.KeyTag(), provider, ErrRefused, ErrAlgorithm, dnssec.AlgorithmName(key.Algorithm), dnssec.AlgorithmName(a[0]))
 	}
 	return r.add(Key{ID: id, Role: role, Foreign: provider, Goal: Omnipresent, Created: now}, key)
 }
@@ -176,6 +185,7 @@ func (r *Ring) RemoveForeign(provider string, now time.Time) error {
 		if k.Foreign == provider && !k.own() && k.stays() {
 			k.Goal, k.Retired, found = Hidden, now, true
 		}
+		delete(k.At, provider)
 	}
 	if !found {
 		return fmt.Errorf("removing the keys of %s: %w", provider, ErrNoKey)

@@ -55,6 +55,9 @@ func (s *stepper) explain() {
 	for _, k := range s.r.keys {
 		s.explainKey(k, cur)
 	}
+	for _, p := range s.r.providers() {
+		s.explainProvider(p)
+	}
 	s.explainAlarms(cur)
 }
 
@@ -87,7 +90,7 @@ func (s *stepper) explainKey(k *Key, cur *version) {
 		s.wait(k, time.Time{}, "the DS of %s is asked for when all caches can follow it", k.label())
 	}
 	if k.own() && k.stays() && k.Role&ZSK != 0 && !k.Standby && k.ready() && !s.isElsewhere(k) {
-		s.wait(k, end(k.Elsewhere, s.p.DNSKEYTTL+s.p.PublishSafety), "%s signs when the other providers have published it", k.label())
+		s.explainElsewhere(k)
 	}
 	if !k.own() {
 		s.explainForeign(k)
@@ -100,11 +103,16 @@ func (s *stepper) explainKey(k *Key, cur *version) {
 	}
 }
 
+func (s *stepper) explainElsewhere(k *Key) {
+	for _, p := range s.r.providers() {
+		if t := s.elsewhere(k, p); !reached(t, s.now) {
+			s.wait(k, t, "%s signs when all caches have DNSKEY sets of %s with it", k.label(), p)
+		}
+	}
+}
+
 func (s *stepper) explainForeign(k *Key) {
-	switch {
-	case k.stays() && k.ready():
-		s.wait(k, time.Time{}, "%s of %s is in all caches: that provider's name servers may be in the NS set", k.label(), k.Foreign)
-	case !k.stays() && k.Removed.IsZero() && slices.Contains(s.r.current().Keys, k.ID):
+	if !k.stays() && k.Removed.IsZero() && slices.Contains(s.r.current().Keys, k.ID) {
 		s.wait(k, k.Until, "%s of %s goes when nothing that it signed is cached any more", k.label(), k.Foreign)
 	}
 }
@@ -188,6 +196,7 @@ func (s *stepper) explainAlarms(cur *version) {
 				"Bring the DS of the new key to the parent before its signature ends; CDS cannot be signed", k.label())
 		}
 	}
+	s.explainAlgorithm()
 	for _, d := range s.r.strange() {
 		s.alarm(nil, "the parent has a DS with tag %d and algorithm %d of which there is no key here: validators may find the zone bogus. Have it removed", d.KeyTag, d.Algorithm)
 	}

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"maps"
 	"slices"
 	"time"
 
@@ -112,7 +113,7 @@ func (r *Ring) Clone() *Ring {
 	c.keys, c.versions = make([]*Key, len(r.keys)), make([]*version, len(r.versions))
 	for i, k := range r.keys {
 		n := *k
-		n.RData = slices.Clone(k.RData)
+		n.RData, n.At = slices.Clone(k.RData), maps.Clone(k.At)
 		c.keys[i] = &n
 	}
 	for i, v := range r.versions {

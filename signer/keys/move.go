@@ -50,7 +50,15 @@ func (s *stepper) comeForeign(k *Key) bool {
 	if k.Role&ZSK != 0 && s.try(func(v *version) { v.Keys = with(v.Keys, k.ID) }) {
 		return true
 	}
-	return k.Role&KSK != 0 && len(s.next.DS) > 0 && s.try(func(v *version) { v.DS = with(v.DS, k.ID) })
+	if k.NoDS && slices.Contains(s.next.DS, k.ID) {
+		return s.try(func(v *version) { v.DS = without(v.DS, k.ID) })
+	}
+	return k.Role&KSK != 0 && !k.NoDS && s.hasOwnDS() && s.try(func(v *version) { v.DS = with(v.DS, k.ID) })
+}
+
+// hasOwnDS: before the parent is to know of this server's own keys it is not told of others'.
+func (s *stepper) hasOwnDS() bool {
+	return slices.ContainsFunc(s.next.DS, func(id string) bool { return s.r.key(id).own() })
 }
 
 // signZone has k sign the zone: from the beginning, beside others of its algorithm, or instead of them.
@@ -193,8 +201,9 @@ func (s *stepper) leave(k *Key) bool {
 }
 
 func (s *stepper) leaveForeign(k *Key) bool {
-	if k.Until.IsZero() { // the NS set, and what was learnt by it
-		k.Until = k.Retired.Add(2*s.zoneTTL() + s.p.RetireSafety)
+	if k.Until.IsZero() { // the NS set, here and at the parent, and what was learnt by it
+		ns := max(s.zoneTTL(), s.parentTTL())
+		k.Until = k.Retired.Add(ns + max(s.zoneTTL(), s.r.providerTTL(k.Foreign)) + s.p.RetireSafety)
 	}
 	return reached(k.Until, s.now) && s.try(func(v *version) { v.Keys, v.DS = without(v.Keys, k.ID), without(v.DS, k.ID) })
 }
@@ -278,11 +287,3 @@ func (s *stepper) unpublish(k *Key) bool {
 }
 
 func (s *stepper) goesUnsigned() bool { return s.r.unsigned || s.p.Unsigned }
-
-// isElsewhere: with other providers a key signs only when their DNSKEY sets have it, too, in all caches (RFC 8901 §5.2).
-func (s *stepper) isElsewhere(k *Key) bool {
-	if !slices.ContainsFunc(s.r.keys, func(o *Key) bool { return !o.own() && o.Role&ZSK != 0 && o.Removed.IsZero() }) {
-		return true
-	}
-	return reached(end(k.Elsewhere, s.p.DNSKEYTTL+s.p.PublishSafety), s.now)
-}

@@ -67,6 +67,12 @@ type Key struct {
 	Parent  AtParent             `json:"parent,omitzero"`
 	// Elsewhere is since when all other providers' servers have this key in their DNSKEY sets (RFC 8901 §5.2).
 	Elsewhere time.Time `json:"elsewhere,omitzero"`
+	// At is the same for each provider whose servers are asked.
+	At map[string]AtProvider `json:"at,omitempty"`
+	// TTL is the longest of the DNSKEY sets of the provider whose key it is.
+	TTL time.Duration `json:"ttl,omitempty"`
+	// NoDS: the provider whose key it is has it sign, but its DS is not to be at the parent.
+	NoDS bool `json:"no-ds,omitempty"`
 	// Until is when nothing of a provider that was told to go is cached any more.
 	Until time.Time `json:"until,omitzero"`
 
