@@ -208,8 +208,10 @@ func rollKeys(ring *keys.Ring, p *keys.Policy, now time.Time, r *control.KeyRequ
 	}
 	var done []string
 	for _, role := range wanted {
-		err := ring.RollEmergency(role, now)
-		if !r.Emergency {
+		var err error
+		if r.Emergency {
+			err = ring.RollEmergency(role, now)
+		} else {
 			err = ring.Roll(role, now, p)
 		}
 		if err != nil {

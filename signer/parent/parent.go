@@ -70,7 +70,7 @@ type Wanted struct {
 type Push struct {
 	Server netip.AddrPort
 	Key    dns.Name // to sign with (RFC 8945), out of Options.Keys
-	TTL    uint32   // of the DS set, where there is none; 0: 3600
+	TTL    uint32   // of the DS set, where there is none; 0: that of the delegation
 	// Strangers go, too. Otherwise a DS that is of no known key stops the push: it may be another provider's.
 	Strangers bool
 }

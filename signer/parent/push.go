@@ -93,6 +93,7 @@ func (w *Watcher) update(ctx context.Context, o order, now seen) (*dns.Update, e
 	ttl := o.ttl
 	if len(now.ds) == 0 {
 		u.IfNoRRset(child, dns.TypeDS)
+		ttl = w.firstTTL(ctx, o, child)
 	} else if o.TTL == 0 {
 		ttl = uint32(now.ttl / time.Second)
 	}
@@ -104,6 +105,22 @@ func (w *Watcher) update(ctx context.Context, o order, now seen) (*dns.Update, e
 		u.Add(child, ttl, dns.TypeDS, d.RData())
 	}
 	return u, nil
+}
+
+// firstTTL is the TTL of a DS set where there was none: that of the delegation (RFC 4035 §2.4), unless it is configured.
+func (w *Watcher) firstTTL(ctx context.Context, o order, child dns.Name) uint32 {
+	if o.TTL != 0 {
+		return o.TTL
+	}
+	m, err := w.send(ctx, transport.TCP, o.Server, query(dns.Question{Name: child, Type: dns.TypeNS, Class: dns.ClassIN}))
+	if err == nil {
+		for _, r := range slices.Concat(m.Authority, m.Answer) {
+			if r.Type == dns.TypeNS && r.Name.Equal(child) {
+				return r.TTL
+			}
+		}
+	}
+	return o.ttl
 }
 
 // sendUpdate sends a request, signed (RFC 8945), and reads the answer.
