@@ -29,7 +29,7 @@ data: DIR/data
 control: DIR/ctl
 listen: ["ADDR"]
 templates:
-  default: {transfer-to: [127.0.0.0/8], history: {keep: 1h}}
+  default: {transfer-to: [127.0.0.0/8], history: {keep: 1h}, dnssec: off}
 zones:
   u.example: {file: DIR/zone, file-mode: initial, update: ["grant 127.0.0.0/8 zonesub ANY"]}
 `
