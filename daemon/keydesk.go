@@ -55,7 +55,7 @@ func (d *Daemon) keysOf(_ context.Context, id zone.ID, ahead time.Duration) (con
 		out.Waits = append(out.Waits, control.KeyWait{Key: w.Key, Text: w.Text, Until: w.Until, Alarm: w.Alarm})
 	}
 	for _, s := range v.Timeline {
-		out.Timeline = append(out.Timeline, control.KeyStep{At: s.At, Key: s.Key, Tag: s.Tag, What: string(s.What), Text: s.Text})
+		out.Timeline = append(out.Timeline, control.KeyStep{At: s.At, Key: s.Key, Tag: s.Tag, What: string(s.What), Text: s.Text, Why: s.Why})
 	}
 	out.Alarms = append(out.Alarms, v.Alarms...)
 	out.Expires, out.Next, out.Signed, out.Served, out.Whole = v.Expires, v.Next, v.Signatures, v.Served, v.Whole
@@ -118,7 +118,10 @@ func parentLine(v *parent.View) *control.AtParent {
 		out.Servers = append(out.Servers, line)
 	}
 	for _, t := range v.Told {
-		text := fmt.Sprintf("%s to %s port %d, %d times", t.Type, t.Target, t.Port, t.Tries)
+		text := fmt.Sprintf("%s to %s port %d", t.Type, t.Target, t.Port)
+		if t.Tries > 1 {
+			text += fmt.Sprintf(", %d times", t.Tries)
+		}
 		switch {
 		case t.Error != "":
 			text += ": " + t.Error
@@ -128,7 +131,7 @@ func parentLine(v *parent.View) *control.AtParent {
 		out.Told = append(out.Told, text)
 	}
 	for _, f := range v.Findings {
-		out.Findings = append(out.Findings, strings.TrimSuffix(f.Text, ".")+". "+f.Fix)
+		out.Findings = append(out.Findings, strings.TrimSpace(strings.TrimSuffix(f.Text, ".")+". "+f.Fix))
 	}
 	return out
 }

@@ -25,6 +25,7 @@ type wish struct {
 	signer.Wish
 	told []byte // the CDS that it was told of
 	e    *entry
+	seen parent.Condition // that the log has
 }
 
 func (d *Daemon) openParents(conf *config.Config) *parents {
@@ -32,6 +33,7 @@ func (d *Daemon) openParents(conf *config.Config) *parents {
 	p.watcher = parent.New(parent.Options{
 		Resolve: d.lookups.resolve, Port: uint16(conf.Lookups.Port), Keys: d.keys.Find,
 		Changed: func(id zone.ID, v parent.View) {
+			p.log(id, &v)
 			d.signer.Wake(id)
 			d.signals.wake()
 		},
@@ -52,7 +54,7 @@ func (p *parents) Want(id zone.ID, w signer.Wish) {
 	had, was := p.last[id]
 	isSame := was && had.e == e && w.Equal(&had.Wish)
 	isNews := w.IsTold && string(had.told) != string(told)
-	next := wish{Wish: w, told: had.told, e: e}
+	next := wish{Wish: w, told: had.told, e: e, seen: had.seen}
 	if isNews {
 		next.told = told
 	}
@@ -67,6 +69,21 @@ func (p *parents) Want(id zone.ID, w signer.Wish) {
 	}
 	if isNews { // whether by NOTIFY, by UPDATE or by none of them, the zone says
 		p.watcher.Tell(id, dns.TypeCDS)
+	}
+}
+
+// log tells of what the parent's servers have, when that is something else.
+func (p *parents) log(id zone.ID, v *parent.View) {
+	p.mu.Lock()
+	w, ok := p.last[id]
+	isNews := ok && w.seen != v.Condition
+	if isNews {
+		w.seen = v.Condition
+		p.last[id] = w
+	}
+	p.mu.Unlock()
+	if isNews {
+		p.d.log.Info("the DS of a zone at its parent", "zone", id.String(), "parent", v.Parent.String(), "condition", v.Condition.String())
 	}
 }
 

@@ -146,7 +146,7 @@ func (s *stepper) explainSets(k *Key, cur *version, rec Record) {
 	if !has {
 		verb = "with"
 	}
-	s.wait(k, last, "%s: caches may have sets %s its %s until %s", k.label(), verb, what, stamp(last))
+	s.wait(k, last, "%s: caches may have sets %s its %s", k.label(), verb, what)
 }
 
 func serversText(has bool, rec Record) string {
@@ -165,21 +165,19 @@ func (s *stepper) explainDS(k *Key) {
 	at, asked := &k.Parent, s.r.parent.Asked
 	switch state := k.Records[DS].State; {
 	case state == Rumoured && !at.Everyone.IsZero():
-		t := s.dsEverywhere(k)
-		s.wait(k, t, "%s: caches may have a DS set without its DS until %s", k.label(), stamp(t))
+		s.wait(k, s.dsEverywhere(k), "%s: caches may have a DS set without its DS", k.label())
 	case state == Rumoured && s.p.Parent == ByHand:
 		s.wait(k, time.Time{}, "%s: bring its DS to the parent, and say so when all of the parent's servers have it", k.label())
 	case state == Rumoured && asked == 0:
-		s.wait(k, time.Time{}, "%s: waits for the DS at the parent, which has not answered yet", k.label())
+		s.wait(k, time.Time{}, "%s: its DS is to come to the parent, which has not answered yet", k.label())
 	case state == Rumoured:
-		s.wait(k, time.Time{}, "%s: waits for the DS at the parent: %d of %d servers have it", k.label(), at.Servers, asked)
+		s.wait(k, time.Time{}, "%s: its DS is to come to the parent: %d of %d servers have it", k.label(), at.Servers, asked)
 	case state == Unretentive && !at.Nobody.IsZero():
-		t := s.dsNowhere(k)
-		s.wait(k, t, "%s: caches may have a DS set with its DS until %s", k.label(), stamp(t))
+		s.wait(k, s.dsNowhere(k), "%s: caches may have a DS set with its DS", k.label())
 	case state == Unretentive && s.p.Parent == ByHand:
 		s.wait(k, time.Time{}, "%s: have its DS removed from the parent, and say so when none of the parent's servers has it", k.label())
 	case state == Unretentive:
-		s.wait(k, time.Time{}, "%s: waits until the parent removes the DS: %d of %d servers have it", k.label(), at.Servers, asked)
+		s.wait(k, time.Time{}, "%s: its DS is to go from the parent: %d of %d servers have it", k.label(), at.Servers, asked)
 	}
 }
 

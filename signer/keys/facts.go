@@ -80,6 +80,7 @@ const (
 	Goal    What = "goal"     // Key is to come or to go
 	Purge   What = "purge"    // Key is removed for so long that its private half may be deleted
 	Alarm   What = "alarm"    // somebody should look
+	Others  What = "others"   // in a Timeline only: others are expected to have done their part
 )
 
 // Event is something that happened in a Step, or will.
@@ -96,6 +97,7 @@ type Event struct {
 	Bits      int       `json:"bits,omitempty"`
 	Standby   bool      `json:"standby,omitempty"`
 	Text      string    `json:"text"`
+	Why       []string  `json:"why,omitempty"` // in a Timeline: what was waited for until then, at the first event of that time
 }
 
 // Wait is why something that is to happen has not happened yet.

@@ -276,6 +276,9 @@ func (s *sim) at(t time.Time) string {
 // lines are events as text; without key, only what a prediction can know.
 func (s *sim) lines(events []Event, key string) (out []string) {
 	for _, e := range events {
+		if e.What == Others {
+			continue
+		}
 		what := fmt.Sprintf("%v %s -> %s", e.Record, e.From, e.To)
 		if e.What != Came {
 			what = fmt.Sprintf("%s %s -> %s", e.What, e.From, e.To)

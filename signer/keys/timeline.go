@@ -3,6 +3,7 @@ package keys
 import (
 	"encoding/binary"
 	"fmt"
+	"strings"
 	"time"
 
 	"onoma/dns"
@@ -37,7 +38,11 @@ func (r *Ring) Timeline(now time.Time, p *Policy, f Facts, until time.Time) []Ev
 	}
 	w.expect(f.Generation, f.InSync, f.Signed, now)
 	for range maxPrediction {
+		why, from := w.ending(now), len(w.events)
 		w.step(now)
+		if from < len(w.events) {
+			w.events[from].Why = why
+		}
 		t := w.after(now)
 		if t.IsZero() || t.After(until) {
 			break
@@ -55,6 +60,34 @@ func (w *future) knownDS() (out []dns.DS) {
 		}
 	}
 	return out
+}
+
+// ending returns what was waited for until now.
+func (w *future) ending(now time.Time) (why []string) {
+	for _, x := range w.r.waits {
+		if x.Until.Equal(now) {
+			why = append(why, x.Text)
+		}
+	}
+	return why
+}
+
+// others tells that the parent, or who brings it the DS, is expected to have done its part.
+func (w *future) others(now time.Time) Event {
+	var of []string
+	for _, id := range w.r.current().DS {
+		of = append(of, w.r.key(id).label())
+	}
+	text, hand := "all servers of the parent have the DS of "+strings.Join(of, " and "), "brings it there"
+	if len(of) == 0 {
+		text, hand = "no server of the parent has a DS any more", "removes it there"
+	}
+	if w.p.Parent == ByHand {
+		text += ", if somebody " + hand + " and says so"
+	} else {
+		text += ", if it does its part"
+	}
+	return Event{At: now, What: Others, Text: text}
 }
 
 // expect sets when the wanted generation is everywhere.
@@ -86,6 +119,7 @@ func (w *future) expectParent() {
 // step takes all steps that are due at now.
 func (w *future) step(now time.Time) {
 	if reached(w.dsAt, now) {
+		w.events = append(w.events, w.others(now))
 		w.ds, w.dsAt = w.r.wantedDS(w.p), time.Time{}
 	}
 	for {

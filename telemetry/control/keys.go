@@ -90,6 +90,7 @@ type KeyStep struct {
 	Tag  uint16    `json:"tag,omitempty"`
 	What string    `json:"what"`
 	Text string    `json:"text"`
+	Why  []string  `json:"why,omitempty"` // what was waited for until then, at the first step of that time
 }
 
 // KeyRequest asks for something to be done with the keys of a zone.
@@ -104,7 +105,7 @@ type KeyRequest struct {
 	DNSKEY    string   `json:"dnskey,omitempty"` // rdata of another provider's key
 	Files     []string `json:"files,omitempty"`  // on the server's machine, of import
 	NoDS      bool     `json:"no_ds,omitempty"`  // of import: the parent has no DS of it
-	Format    string   `json:"format,omitempty"` // of export: "bind" or "pem"
+	Format    string   `json:"format,omitempty"` // of export: "pem", "private" or "key"
 	Child     string   `json:"child,omitempty"`
 	Approve   bool     `json:"approve,omitempty"` // what a child's CSYNC leaves to a person
 }

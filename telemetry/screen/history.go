@@ -54,6 +54,7 @@ func plain(s string) string {
 
 // The colours of what has gone, what has come, and what is wrong.
 const (
+	bold   = "\x1b[1m"
 	red    = "\x1b[31m"
 	green  = "\x1b[32m"
 	yellow = "\x1b[33m"

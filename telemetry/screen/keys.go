@@ -3,6 +3,8 @@ package screen
 import (
 	"fmt"
 	"io"
+	"regexp"
+	"slices"
 	"strings"
 	"time"
 
@@ -25,17 +27,19 @@ func (p Page) Keys(v control.KeysView) error {
 		line("denial", "%s", plain(v.Denial))
 	}
 	if !v.Expires.IsZero() {
-		line("signatures", "%s made, the next %s, the first expires %s", grouped(v.Signed), p.when(v.Next), p.when(v.Expires))
+		line("signatures", "%s made by this server", grouped(v.Signed))
+		line("  renewed", "%s", p.stamp(v.Next))
+		line("  expiring", "%s, if they were not", p.stamp(v.Expires))
 	}
 	if len(v.Keys) > 0 {
-		line("servers", "%s", p.serving(&v))
+		line("served", "%s", p.serving(&v))
 	}
 	if err := t.Flush(); err != nil {
 		return err
 	}
 	p.keyLines(v.Keys)
 	p.parent(v.Parent)
-	p.waits(v.Waits)
+	p.waits(&v)
 	return nil
 }
 
@@ -43,11 +47,19 @@ func (p Page) Keys(v control.KeysView) error {
 func (p Page) serving(v *control.KeysView) string {
 	switch {
 	case v.Served.IsZero():
-		return "not all have these keys yet"
+		return "not all servers have these keys yet"
 	case v.Whole.IsZero():
-		return "all have these keys since " + p.when(v.Served) + ", and not all have all signatures by them yet"
+		return "these keys by all servers since " + p.stamp(v.Served) + ", their signatures not yet"
 	}
-	return "all have these keys, and all signatures by them, since " + p.when(v.Whole)
+	return "these keys and their signatures by all servers since " + p.stamp(v.Whole)
+}
+
+// stamp writes a time as clocks say it, and how far it is from now.
+func (p Page) stamp(t time.Time) string {
+	if t.IsZero() {
+		return "never"
+	}
+	return t.In(p.Now.Location()).Format("2006-01-02 15:04:05") + " (" + p.ago(t) + ")"
 }
 
 // keyLines writes a line for each key, with how far each of its records is.
@@ -57,7 +69,7 @@ func (p Page) keyLines(keys []control.Key) {
 	}
 	fmt.Fprintln(p.W)
 	t := table(p.W)
-	fmt.Fprintln(t, "role\ttag\talgorithm\tphase\tDNSKEY\tsigns the zone\tsigns the keys\tDS")
+	fmt.Fprintln(t, "role\ttag\talgorithm\tphase\tDNSKEY\tsigns zone\tsigns keys\tDS")
 	for i := range keys {
 		k := &keys[i]
 		fmt.Fprintf(t, "%s\t%d\t%s\t%s", k.Role, k.Tag, algorithm(k), phase(k))
@@ -90,12 +102,12 @@ func phase(k *control.Key) string {
 	return text
 }
 
-// record writes how far a record is, and since when.
+// record writes how far a record is; while caches differ, since when.
 func (p Page) record(r control.KeyRecord) string {
 	switch {
 	case r.State == "hidden":
 		return "-"
-	case r.Since.IsZero():
+	case r.State == "omnipresent" || r.Since.IsZero():
 		return r.State
 	}
 	return r.State + " " + age(max(p.Now.Sub(r.Since), 0))
@@ -110,7 +122,7 @@ func (p Page) parent(x *control.AtParent) {
 	if x.Name != "" {
 		text = plain(x.Name) + ": " + text
 	}
-	if x.Error != "" {
+	if x.Error != "" && !slices.ContainsFunc(x.Findings, func(f string) bool { return strings.Contains(f, strings.TrimSuffix(x.Error, ".")) }) {
 		text += ": " + plain(x.Error)
 	}
 	if !x.Next.IsZero() {
@@ -142,7 +154,11 @@ func (p Page) parentServer(t io.Writer, s *control.ParentServer) {
 	if s.Error != "" {
 		has = p.paint(yellow, plain(s.Error))
 	}
-	fmt.Fprintf(t, "  %s\t%s\tseen %s\t%s\n", s.Address, plain(s.Name), p.ago(s.Seen), has)
+	server := s.Address
+	if s.Name != "" {
+		server = plain(s.Name) + " " + server
+	}
+	fmt.Fprintf(t, "  %s\t%s\tseen %s\n", server, has, p.ago(s.Seen))
 }
 
 // shortDS leaves most of a digest away: tag and algorithm tell keys apart.
@@ -154,15 +170,16 @@ func shortDS(ds string) string {
 	return strings.Join(f[:3], " ") + " " + f[3][:8] + "..."
 }
 
-func (p Page) waits(waits []control.KeyWait) {
-	if len(waits) == 0 {
+func (p Page) waits(v *control.KeysView) {
+	if len(v.Waits) == 0 {
 		return
 	}
-	fmt.Fprintln(p.W, "\nwaits for")
-	for _, w := range waits {
-		text := plain(w.Text)
+	brief := briefly(v)
+	fmt.Fprintln(p.W, "\npending")
+	for _, w := range v.Waits {
+		text := brief(w.Text)
 		if !w.Until.IsZero() {
-			text += ", " + p.ago(w.Until)
+			text += ", until " + p.stamp(w.Until)
 		}
 		if w.Alarm {
 			text = p.paint(red, "ALARM: "+text)
@@ -171,24 +188,49 @@ func (p Page) waits(waits []control.KeyWait) {
 	}
 }
 
-// Timeline writes the steps that are to come.
+// briefly returns what leaves the number of the algorithm away behind each key, where all keys that are spoken of have the same.
+func briefly(v *control.KeysView) func(string) string {
+	found := make(map[string]bool)
+	look := func(text string) {
+		for _, m := range algorithmNumber.FindAllString(text, -1) {
+			found[m] = true
+		}
+	}
+	for _, w := range v.Waits {
+		look(w.Text)
+	}
+	for i := range v.Timeline {
+		look(v.Timeline[i].Text)
+	}
+	if len(found) > 1 {
+		return plain
+	}
+	return func(text string) string { return plain(algorithmNumber.ReplaceAllString(text, "")) }
+}
+
+var algorithmNumber = regexp.MustCompile(` \(algorithm \d+\)`)
+
+// Timeline writes the steps that are to come: for each time what was waited for until then, and what happens.
 func (p Page) Timeline(v control.KeysView, days int) error {
 	if len(v.Timeline) == 0 {
 		_, err := fmt.Fprintf(p.W, "\nnothing is to come within %s\n", counted(days, "day"))
 		return err
 	}
-	fmt.Fprintln(p.W, "\nto come, if all do their part")
-	t := table(p.W)
+	brief := briefly(&v)
+	fmt.Fprintf(p.W, "\nto come within %s, if all do their part\n", counted(days, "day"))
 	var last time.Time
-	for _, s := range v.Timeline {
-		when := "\t"
+	for i := range v.Timeline {
+		s := &v.Timeline[i]
 		if !s.At.Equal(last) {
-			when = s.At.In(p.Now.Location()).Format("2006-01-02 15:04:05") + "\t" + p.ago(s.At)
+			fmt.Fprintf(p.W, "  %s\n", p.paint(bold, p.stamp(s.At)))
 			last = s.At
 		}
-		fmt.Fprintf(t, "  %s\t%s\n", when, plain(s.Text))
+		for _, why := range s.Why {
+			fmt.Fprintf(p.W, "    until then, %s\n", brief(why))
+		}
+		fmt.Fprintf(p.W, "    - %s\n", brief(s.Text))
 	}
-	return t.Flush()
+	return nil
 }
 
 // DS writes what a registrar wants: the DS records, and the keys for those who make the DS themselves.
