@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"reflect"
 
 	"onoma/config"
 	"onoma/zone"
@@ -114,6 +115,8 @@ func (d *Daemon) changeZones(ctx context.Context, entries []*entry, diff config.
 			r.say("zone %s is new", e.id)
 		case changed[e.id]:
 			r.say("zone %s has other settings", e.id)
+		case d.hasOtherPolicy(e):
+			r.say("zone %s is signed by another policy", e.id)
 		default:
 			// Its settings are the same, but what they speak of (an access list, a server) may be another.
 			d.zones.put(e)
@@ -122,6 +125,12 @@ func (d *Daemon) changeZones(ctx context.Context, entries []*entry, diff config.
 		add = append(add, e)
 	}
 	return d.add(ctx, add)
+}
+
+// hasOtherPolicy reports whether the policy is another one that a zone names, as it did before.
+func (d *Daemon) hasOtherPolicy(e *entry) bool {
+	had := d.zones.get(e.id)
+	return had != nil && !reflect.DeepEqual(had.plan.signing, e.plan.signing)
 }
 
 func idsOf(zones []config.Zone) map[zone.ID]bool {

@@ -14,13 +14,29 @@ import (
 // they have the DS. TTLs and delays are a second. RollKSK begins a rollover. It skips the test when Knot is not installed.
 func SigningKnot(t testing.TB, zones Zones, addr, parent netip.AddrPort) *Server {
 	t.Helper()
+	return signingKnot(t, zones, addr, parent, nil)
+}
+
+// PushingKnot is a SigningKnot that brings the DS to the parent itself, by UPDATE with a key.
+func PushingKnot(t testing.TB, zones Zones, addr, parent netip.AddrPort, key Key) *Server {
+	t.Helper()
+	return signingKnot(t, zones, addr, parent, &key)
+}
+
+func signingKnot(t testing.TB, zones Zones, addr, parent netip.AddrPort, push *Key) *Server {
+	t.Helper()
 	Need(t, Knot.Binary)
 	dir := tempDir(t, Knot.Name)
-	lines := append(knotServer(dir, addr),
-		"remote:", "  - id: parent", fmt.Sprintf("    address: \"%s@%d\"", parent.Addr(), parent.Port()),
+	lines, remote, policy := knotServer(dir, addr), "", ""
+	if push != nil {
+		lines = append(lines, "key:", "  - id: "+push.Name, "    algorithm: hmac-sha256", "    secret: "+push.Secret)
+		remote, policy = "    key: "+push.Name, "    ds-push: parent"
+	}
+	lines = append(lines,
+		"remote:", "  - id: parent", fmt.Sprintf("    address: \"%s@%d\"", parent.Addr(), parent.Port()), remote,
 		"submission:", "  - id: parent", "    parent: parent", "    check-interval: 1",
 		"policy:", "  - id: auto", "    algorithm: ecdsap256sha256", "    ksk-submission: parent", "    cds-cdnskey-publish: rollover",
-		"    propagation-delay: 1", "    dnskey-ttl: 1", "    zone-max-ttl: 1", "    nsec3: on",
+		"    propagation-delay: 1", "    dnskey-ttl: 1", "    zone-max-ttl: 1", "    nsec3: on", policy,
 		"zone:")
 	for _, z := range zones {
 		lines = append(lines, fmt.Sprintf("  - domain: %q", z.Name), fmt.Sprintf("    file: %q", z.File), fmt.Sprintf("    storage: %q", dir),
@@ -54,12 +70,13 @@ func RollKSK(t testing.TB, s *Server, zone string) {
 
 // SigningBIND runs BIND at addr (see [Peer.Addr]) as the signer of zones with one key each, by a dnssec-policy whose delays are a
 // second, until the test ends. It publishes CDS and CDNSKEY once the zone's signatures are everywhere. It skips the test when
-// BIND is not installed.
+// BIND is not installed. RNDC tells it what to do.
 func SigningBIND(t testing.TB, zones Zones, addr netip.AddrPort) *Server {
 	t.Helper()
 	Need(t, BIND.Binary)
 	dir := tempDir(t, BIND.Name)
-	lines := []string{
+	control := localhost(t)
+	lines := append([]string{
 		"options {",
 		fmt.Sprintf("  directory %q;", dir),
 		fmt.Sprintf("  listen-on port %d { %s; };", addr.Port(), addr.Addr()),
@@ -67,12 +84,14 @@ func SigningBIND(t testing.TB, zones Zones, addr netip.AddrPort) *Server {
 		"  recursion no; allow-query { any; }; notify no; empty-zones-enable no; dnssec-validation no;",
 		"  pid-file none; session-keyfile none;",
 		"};",
-		"controls { };",
-		`dnssec-policy "quick" {`,
-		"  keys { csk lifetime unlimited algorithm ecdsap256sha256; };",
-		"  dnskey-ttl 1; publish-safety PT1S; retire-safety PT1S; purge-keys 0;",
-		"  max-zone-ttl PT1S; zone-propagation-delay PT1S; parent-ds-ttl PT1S; parent-propagation-delay PT1S;",
-		"};",
+		fmt.Sprintf("key %q { algorithm hmac-sha256; secret %q; };", controlKey.Name, controlKey.Secret),
+		fmt.Sprintf("controls { inet %s port %d allow { 127.0.0.1; } keys { %q; }; };", control.Addr(), control.Port(), controlKey.Name),
+	}, quickBIND...)
+	_, err := writeFile(dir, "rndc.conf",
+		fmt.Sprintf("key %q { algorithm hmac-sha256; secret %q; };", controlKey.Name, controlKey.Secret),
+		fmt.Sprintf("options { default-key %q; default-server %s; default-port %d; };", controlKey.Name, control.Addr(), control.Port()))
+	if err != nil {
+		t.Fatal(err)
 	}
 	for _, z := range zones {
 		// It writes beside the zone file.
@@ -97,4 +116,21 @@ func SigningBIND(t testing.TB, zones Zones, addr netip.AddrPort) *Server {
 	s := start(t, BIND.Name, dir, addr, binary, []string{"-g", "-n", "1", "-c", conf})
 	s.awaitZones(t, zones)
 	return s
+}
+
+// controlKey lets rndc speak to a BIND of this machine.
+var controlKey = Key{Name: "control", Secret: "b25seSBmb3IgdGVzdHMgb24gdGhpcyBtYWNoaW5lLiA="}
+
+// RNDC gives a SigningBIND an order, and returns what it says.
+func RNDC(t testing.TB, s *Server, words ...string) string {
+	t.Helper()
+	rndc, err := find("rndc")
+	if err != nil {
+		t.Skip(err)
+	}
+	out, err := exec.Command(rndc, append([]string{"-c", filepath.Join(s.Dir, "rndc.conf")}, words...)...).CombinedOutput()
+	if err != nil {
+		t.Fatalf("rndc %v: %v\n%s", words, err, out)
+	}
+	return string(out)
 }
