@@ -27,7 +27,8 @@ type rig struct {
 	s     *Zone
 	dir   string
 	saved []byte
-	fail  error // of the next changes
+	fail  error         // of the next changes
+	slow  time.Duration // that each takes
 	steps int
 
 	parent struct {
@@ -102,6 +103,7 @@ func (r *rig) submit(ctx context.Context, changes ...zone.Change) ([]zone.Receip
 		}
 		next = v
 	}
+	r.now = r.now.Add(r.slow)
 	r.z.Publish(next)
 	r.steps++
 	r.k.Published(zone.Receipt{Zone: r.id, Serial: next.Serial(), Changed: true, By: c.By})

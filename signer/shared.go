@@ -122,7 +122,7 @@ func (z *Zone) swap(ctx context.Context, data []byte) error {
 
 // prepare makes the plan of what the ring has come to, without going on with it.
 func (z *Zone) prepare(ctx context.Context, head *zone.Version) error {
-	now, _ := z.k.o.Clock.Now()
+	now := z.time()
 	z.mu.Lock()
 	if len(z.st.Ring.Keys()) == 0 {
 		z.mu.Unlock()

@@ -21,7 +21,9 @@ type state struct {
 	Served served     `json:"served,omitzero"`  // the keys that it is served with
 	Whole  served     `json:"signed,omitzero"`  // and the signers
 	First  time.Time  `json:"expires,omitzero"` // when the first signature expires
-	Next   time.Time  `json:"next,omitzero"`    // when there is something to sign anew
+	// WasTTL is the longest TTL of what was signed since the ring last went on: it may be in caches, and in the zone no more.
+	WasTTL time.Duration `json:"was-ttl,omitempty"`
+	Next   time.Time     `json:"next,omitzero"` // when there is something to sign anew
 }
 
 // served is since when all servers of a zone have it as the ring wanted it.

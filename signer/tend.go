@@ -39,17 +39,20 @@ func (z *Zone) tend(ctx context.Context) time.Time {
 	}
 	z.alarm("clock", now, offText(off))
 	err := z.refresh(ctx)
-	for more, try := true, 0; more && err == nil && try < mostRounds; try++ {
+	more := true
+	for try := 0; more && err == nil && try < mostRounds; try++ {
+		now, _ = z.k.o.Clock.Now() // what was done before may have taken long
 		if err = z.advance(ctx, now); err == nil {
-			more, err = z.act(ctx, now)
+			more, err = z.act(ctx)
 		}
 	}
+	now, _ = z.k.o.Clock.Now()
 	z.tellParent()
 	z.guard(now)
 	z.making.Lock()
 	kept := z.save(context.WithoutCancel(ctx))
 	z.making.Unlock()
-	if errors.Is(kept, errElsewhere) {
+	if errors.Is(kept, errElsewhere) || more && err == nil && kept == nil {
 		return now.Add(soon)
 	}
 	err = errors.Join(err, kept)
@@ -110,8 +113,12 @@ func (z *Zone) advance(ctx context.Context, now time.Time) error {
 		facts := z.facts(head, now)
 		z.mu.Lock()
 		events := z.st.Ring.Step(now, &z.settings.Policy, facts)
+		if z.st.WasTTL <= facts.MaxTTL {
+			z.st.WasTTL = 0 // the ring knows
+		}
 		wanted := z.st.Ring.Wanted(now, &z.settings.Policy)
 		z.mu.Unlock()
+		z.endAlarms(events, now)
 		again, err := z.follow(ctx, events, now)
 		if err != nil {
 			return err
@@ -119,7 +126,7 @@ func (z *Zone) advance(ctx context.Context, now time.Time) error {
 		if again {
 			continue
 		}
-		plan, err := z.build(ctx, &wanted, head, now)
+		plan, err := z.build(ctx, &wanted, head, z.time())
 		var lost *lostError
 		if errors.As(err, &lost) && errors.Is(err, keystore.ErrLost) {
 			z.mu.Lock()
@@ -193,7 +200,7 @@ func (z *Zone) follow(ctx context.Context, events []keys.Event, now time.Time) (
 				return again, err
 			}
 		case keys.Alarm:
-			z.alarm(e.Text, now, e.Text)
+			z.alarm(ringAlarm+e.Key, now, e.Text)
 		case keys.Goal, keys.Phase:
 			z.k.o.Log.Info("key of a zone", "zone", z.id.String(), "key", e.Key, "tag", e.Tag, "what", e.Text)
 		}
@@ -227,7 +234,8 @@ func (z *Zone) generate(ctx context.Context, e *keys.Event, now time.Time) error
 
 // act brings the zone one step closer to the plan: what stands at the apex, and then signatures that are missing, due or of
 // keys that sign no more. It reports whether there is more to do at once.
-func (z *Zone) act(ctx context.Context, now time.Time) (more bool, err error) {
+func (z *Zone) act(ctx context.Context) (more bool, err error) {
+	now := z.time()
 	head := z.latest()
 	z.mu.Lock()
 	plan, wanted, st := z.plan, z.wanted, z.st
@@ -235,7 +243,7 @@ func (z *Zone) act(ctx context.Context, now time.Time) (more bool, err error) {
 	if head == nil || wanted.ZoneFrozen != "" {
 		return false, nil
 	}
-	if st.Served.Generation != wanted.Generation || !apexIs(head, plan) || !denies(head, plan) {
+	if st.Served.Generation != wanted.Generation || !stands(head, plan) {
 		if err := z.submit(ctx, nil, "keys"); err != nil {
 			return false, err
 		}
@@ -257,19 +265,7 @@ func (z *Zone) act(ctx context.Context, now time.Time) (more bool, err error) {
 			return false, err
 		}
 	}
-	return z.settle(now) || more, nil
-}
-
-// denies reports whether head denies existence as the plan says.
-func denies(head *zone.Version, plan *sign.Plan) bool {
-	switch head.Denial() {
-	case zone.DenialNSEC:
-		return plan.Denial.Kind == sign.NSEC
-	case zone.DenialNSEC3:
-		p, ok := head.NSEC3Params()
-		return plan.Denial.Kind == sign.NSEC3 && ok && p.Iterations == plan.Denial.Iterations && string(p.Salt) == string(plan.Denial.Salt)
-	}
-	return plan.Denial.Kind == sign.None || plan.Denial.Kind == sign.Compact
+	return z.settle(z.time()) || more, nil
 }
 
 // renew has signatures made anew.
@@ -358,7 +354,7 @@ func (z *Zone) facts(head *zone.Version, now time.Time) keys.Facts {
 	}
 	soa := head.SOA()
 	f.NegativeTTL = min(seconds(soa.TTL()), seconds(dns.SOAMinimum(soa.First())))
-	f.MaxTTL = z.maxTTL(head)
+	f.MaxTTL = max(z.maxTTL(head), z.st.WasTTL)
 	return f
 }
 
@@ -367,13 +363,7 @@ func (z *Zone) maxTTL(head *zone.Version) time.Duration {
 	if z.ttl.version == head.ID() {
 		return z.ttl.most
 	}
-	var most uint32
-	for n := range head.Nodes() {
-		for set := range n.RRsets() {
-			most = max(most, set.TTL())
-		}
-	}
-	z.ttl.version, z.ttl.most = head.ID(), seconds(most)
+	z.ttl.version, z.ttl.most = head.ID(), seconds(mostTTL(head.Nodes()))
 	return z.ttl.most
 }
 

@@ -1,7 +1,6 @@
 package signer
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -103,7 +102,7 @@ func (z *Zone) Sign(ctx context.Context, e *zone.Editor, head *zone.Version, by 
 	if err != nil || plan == nil {
 		return err
 	}
-	now, _ := z.k.o.Clock.Now()
+	plan, now := z.timed(plan)
 	if len(due) > 0 {
 		if quick && len(due) > quickDue {
 			return sign.ErrSlow
@@ -119,6 +118,7 @@ func (z *Zone) Sign(ctx context.Context, e *zone.Editor, head *zone.Version, by 
 		return z.refuse(err)
 	}
 	z.note(r)
+	z.noteTTL(mostTTL(come(head, e)))
 	return nil
 }
 
@@ -128,12 +128,13 @@ func (z *Zone) Whole(ctx context.Context, v, head *zone.Version, _ time.Time) (*
 	if err != nil || plan == nil {
 		return v, err
 	}
-	now, _ := z.k.o.Clock.Now()
+	plan, now := z.timed(plan)
 	out, r, err := plan.WholeFrom(ctx, v, head, now)
 	if err != nil {
 		return nil, z.refuse(err)
 	}
 	z.note(r)
+	z.noteTTL(mostTTL(out.Nodes()))
 	return out, nil
 }
 
@@ -219,26 +220,4 @@ func (z *Zone) isSecured() bool {
 		state := k.Records[keys.DS].State
 		return state != keys.Hidden && (state != keys.Rumoured || !hasNone)
 	})
-}
-
-// apexIs reports whether the sets of keys at the apex of v are those of the plan.
-func apexIs(v *zone.Version, plan *sign.Plan) bool {
-	for _, t := range []dns.Type{dns.TypeDNSKEY, dns.TypeCDS, dns.TypeCDNSKEY} {
-		var want [][]byte
-		for i := range plan.Apex {
-			if plan.Apex[i].Type == t {
-				want = append(want, plan.Apex[i].Data)
-			}
-		}
-		set, _ := v.Apex().RRset(t)
-		if set.Count() != len(want) {
-			return false
-		}
-		for data := range set.RData() {
-			if !slices.ContainsFunc(want, func(w []byte) bool { return bytes.Equal(w, data) }) {
-				return false
-			}
-		}
-	}
-	return true
 }

@@ -76,7 +76,7 @@ func (s *stepper) dsEverywhere(k *Key) time.Time {
 
 // dsNowhere returns when no cache has a DS set with k's any more.
 func (s *stepper) dsNowhere(k *Key) time.Time {
-	return end(k.Parent.Nobody, max(s.parentTTL(), k.Parent.TTL)+s.safety(s.p.RetireSafety))
+	return end(k.Parent.Nobody, max(s.parentTTL(), s.kept(k.Parent.TTL))+s.safety(s.p.RetireSafety))
 }
 
 func (s *stepper) safety(d time.Duration) time.Duration {
@@ -97,7 +97,7 @@ func (s *stepper) parentTTL() time.Duration {
 			ttl = max(ttl, k.Parent.TTL)
 		}
 	}
-	return ttl
+	return s.kept(ttl)
 }
 
 // strange returns the parent's DS records that no key of the ring has.

@@ -109,6 +109,9 @@ func New(zone dns.Name) *Ring { return &Ring{zone: zone, versions: []*version{{}
 // Zone returns the zone whose keys these are.
 func (r *Ring) Zone() dns.Name { return r.zone }
 
+// Last returns the time of the last Step.
+func (r *Ring) Last() time.Time { return r.last }
+
 // Keys returns copies of all keys, in the order in which they came.
 func (r *Ring) Keys() []Key {
 	out := make([]Key, len(r.keys))
