@@ -25,7 +25,7 @@ type CheckOptions struct {
 	NoIPv4   bool
 	NoIPv6   bool
 	Anchors  []dns.Record  // DS or DNSKEY that are trusted; none: there is no chain to follow
-	Timeout  time.Duration // for one question to one server; 0: 3 s
+	Timeout  time.Duration // for one question to one server; 0: 2 s
 }
 
 // Health is what there is to be said of a zone and its delegation.
@@ -35,7 +35,7 @@ type Health struct {
 	At      time.Time
 	Above   []ServerState    // servers of the parent
 	Own     []ServerState    // servers of the zone
-	Trust   validator.Result // of the zone's SOA
+	Trust   validator.Result // of the zone's SOA; where servers differ, the worst
 	DSYNC   []Endpoint       // where the parent takes news of its children
 	Signed  bool             // some server has keys of the zone
 	Elapsed time.Duration
@@ -47,8 +47,9 @@ type Health struct {
 type ServerState struct {
 	Name   dns.Name
 	Addr   netip.AddrPort
-	Serial uint32 // of the zone that it was asked for; 0 where it did not say
-	Error  string // why nothing it says counts; empty for a server that answers
+	Serial uint32           // of the zone that it was asked for; 0 where it did not say
+	Trust  validator.Status // of the zone as this server has it
+	Error  string           // why nothing it says counts; empty for a server that answers
 }
 
 // Endpoint is a place that takes NOTIFY about children (RFC 9859).
@@ -65,15 +66,15 @@ var ErrNoZone = errors.New("there is no such zone")
 // Bounds of a check: a zone may name as many servers as it likes.
 const (
 	checkServers = 32 // of either zone
+	checkInside  = 13 // that lie in the zone and have glue
 	checkAtOnce  = 8
-	checkTimeout = 3 * time.Second
+	checkTimeout = 2 * time.Second
 )
 
 // checker is one check while it goes on.
 type checker struct {
 	CheckOptions
-	resolver  *resolver.Resolver
-	validator *validator.Validator
+	resolver *resolver.Resolver
 }
 
 // CheckZone looks at a zone's delegation at all servers of its parent, at the zone
@@ -85,22 +86,33 @@ func CheckZone(ctx context.Context, name dns.Name, o CheckOptions) (*Health, err
 	var err error
 	c.resolver, err = resolver.New(resolver.Config{
 		Env: o.Env, Hints: o.Hints, UpstreamPort: o.Port, AllowLoopbackServers: o.Loopback, NoIPv4: o.NoIPv4, NoIPv6: o.NoIPv6,
+		NotSpecial: upwards(name), // a zone of RFC 1918 space or of .test is asked for like others, where there is one
 	})
 	if err != nil {
 		return nil, fmt.Errorf("checking %s: %w", name, err)
 	}
 	defer c.resolver.Close()
-	c.validator = validator.New(validator.Options{Anchors: o.Anchors, Fetch: c.fetch, Clock: o.Env.Now})
 	start := o.Env.Now()
 	s, err := c.survey(ctx, name.Fold())
 	if err != nil {
 		return nil, fmt.Errorf("checking %s: %w", name, err)
 	}
+	trust := c.trust(ctx, s)
 	h := s.health()
-	c.trust(ctx, h)
+	h.Trust = trust
+	h.DSYNC = c.endpoints(ctx, s)
+	s.complete(h)
 	h.Findings = s.judge(h)
 	h.Elapsed = o.Env.Now().Sub(start)
 	return h, nil
+}
+
+// upwards returns a name and all above it.
+func upwards(name dns.Name) (names []dns.Name) {
+	for ; !name.IsZero(); name = name.Parent() {
+		names = append(names, name)
+	}
+	return names
 }
 
 // fetch answers a question with signatures, unvalidated.
@@ -115,25 +127,61 @@ func (c *checker) fetch(ctx context.Context, q dns.Question) (*dns.Message, erro
 	return m, nil
 }
 
-// trust follows the chain to the zone, and asks where the parent takes news.
-func (c *checker) trust(ctx context.Context, h *Health) {
-	// The error is in the result, too: Indeterminate, with its reason.
-	h.Trust, _ = c.validator.Look(ctx, h.Zone, dns.TypeSOA)
-	if h.Parent.IsZero() {
-		return
+// trust follows the chain to the zone as each of its servers has it, and returns
+// the worst that came of it.
+func (c *checker) trust(ctx context.Context, s *survey) (worst validator.Result) {
+	isFirst := true
+	for _, w := range s.own {
+		if w.err != nil {
+			continue
+		}
+		// The error is in the result, too: Indeterminate, with its reason.
+		w.trust, _ = c.validator(s, w).Look(ctx, s.zone, dns.TypeSOA)
+		if isFirst || gravity(w.trust.Status) > gravity(worst.Status) {
+			worst, isFirst = w.trust, false
+		}
 	}
-	place, err := dsyncName(h.Zone, h.Parent)
+	if isFirst {
+		worst, _ = c.validator(s, nil).Look(ctx, s.zone, dns.TypeSOA)
+	}
+	return worst
+}
+
+// gravity puts verdicts into an order, the worst last.
+func gravity(s validator.Status) int {
+	return slices.Index([]validator.Status{validator.Secure, validator.Insecure, validator.Indeterminate, validator.Bogus}, s)
+}
+
+// validator is one that takes what w said for the zone's word, and asks a resolver
+// for everything else.
+func (c *checker) validator(s *survey, w *witness) *validator.Validator {
+	fetch := func(ctx context.Context, q dns.Question) (*dns.Message, error) {
+		if w != nil && q.Name.Equal(s.zone) && (q.Type == dns.TypeDNSKEY || q.Type == dns.TypeSOA) && w.said[q.Type] != nil {
+			return w.said[q.Type], nil
+		}
+		return c.fetch(ctx, q)
+	}
+	return validator.New(validator.Options{Anchors: c.Anchors, Fetch: fetch, Clock: c.Env.Now})
+}
+
+// endpoints asks where the parent takes news of its children (RFC 9859 §4).
+func (c *checker) endpoints(ctx context.Context, s *survey) (list []Endpoint) {
+	if s.parent.IsZero() {
+		return nil
+	}
+	place, err := dsyncName(s.zone, s.parent)
 	if err != nil {
-		return
+		return nil // no name may be that long
 	}
-	r, _ := c.validator.Look(ctx, place, dns.TypeDSYNC)
+	r, _ := c.validator(s, nil).Look(ctx, place, dns.TypeDSYNC)
 	for _, rec := range r.Answer {
 		d, err := dns.ParseDSYNC(rec.Data)
 		if rec.Type != dns.TypeDSYNC || err != nil || d.Scheme != dns.DSYNCNotify {
 			continue
 		}
-		h.DSYNC = append(h.DSYNC, Endpoint{Type: d.Type, Target: d.Target, Port: d.Port, Secure: r.Status == validator.Secure})
+		list = append(list, Endpoint{Type: d.Type, Target: d.Target, Port: d.Port, Secure: r.Status == validator.Secure})
 	}
+	return list
 }
 
 // dsyncName is where a parent says how to tell it of a child (RFC 9859 §4.1).

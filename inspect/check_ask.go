@@ -12,6 +12,7 @@ import (
 
 	"onoma/dns"
 	"onoma/resolver"
+	"onoma/resolver/validator"
 	"onoma/transport"
 )
 
@@ -22,9 +23,17 @@ type survey struct {
 	above, own   []*witness
 	absent       dns.Name         // the name that no zone has, for a proof that it does not exist
 	addressless  []dns.Name       // name servers without any address
+	aliased      []dns.Name       // name servers whose names are aliases
 	delegated    []dns.Name       // name servers, by the parent
 	apex         []dns.Name       // and by the zone
+	inside       []host           // name servers in the zone itself, as the zone has them
 	checked      map[string]error // signatures that were verified, by what they are over
+}
+
+// host is a name and its addresses.
+type host struct {
+	name  dns.Name
+	addrs []netip.Addr
 }
 
 // witness is one address of a server, and what it said to each question.
@@ -32,9 +41,13 @@ type witness struct {
 	name    dns.Name
 	addr    netip.AddrPort
 	err     error                     // it does not answer for its zone
+	udp     error                     // it answers over TCP only
 	tcp     error                     // it does not answer over TCP
+	edns    error                     // it answers without EDNS only, so without signatures
 	said    map[dns.Type]*dns.Message // about the zone's own name
+	mute    map[dns.Type]error        // what it does not answer, though it answers
 	nothing *dns.Message              // about the absent name
+	trust   validator.Result          // of the zone by its word
 }
 
 // What is asked about the zone's name. strangeType is one that no zone has (RFC
@@ -74,9 +87,10 @@ func (c *checker) askAbove(ctx context.Context, s *survey) error {
 		return fmt.Errorf("finding the servers of %s: %w", parent, err)
 	}
 	for _, host := range hosts {
-		s.above = appendWitnesses(s.above, host, c.addresses(ctx, host))
+		addrs, _ := c.addresses(ctx, host)
+		s.above = c.appendWitnesses(s.above, host, addrs)
 	}
-	c.askAll(ctx, s.above, func(w *witness) { c.examine(ctx, s, w, aboveTypes, false) })
+	c.askAll(ctx, s.above, func(w *witness) { c.examine(ctx, s, w, aboveTypes) })
 	for _, w := range s.above {
 		if w.err == nil {
 			w.err = admitAbove(w.said[dns.TypeDS], s.zone)
@@ -107,6 +121,7 @@ func (c *checker) askOwn(ctx context.Context, s *survey) error {
 	if len(s.own) == 0 {
 		return fmt.Errorf("%w: no address of a server of it was found", ErrNoZone)
 	}
+	c.askInside(ctx, s)
 	return nil
 }
 
@@ -115,14 +130,17 @@ func (c *checker) askHosts(ctx context.Context, s *survey, hosts []dns.Name) {
 	for _, host := range hosts {
 		addrs := s.glue(host)
 		if len(addrs) == 0 {
-			addrs = c.addresses(ctx, host)
+			var isAlias bool
+			if addrs, isAlias = c.addresses(ctx, host); isAlias {
+				s.aliased = append(s.aliased, host)
+			}
 		}
 		if len(addrs) == 0 {
 			s.addressless = append(s.addressless, host)
 		}
-		s.own = appendWitnesses(s.own, host, addrs)
+		s.own = c.appendWitnesses(s.own, host, addrs)
 	}
-	c.askAll(ctx, s.own[from:], func(w *witness) { c.examine(ctx, s, w, ownTypes, true) })
+	c.askAll(ctx, s.own[from:], func(w *witness) { c.examineOwn(ctx, s, w) })
 	for _, w := range s.own[from:] {
 		if w.err == nil {
 			w.err = admitOwn(w.said[dns.TypeSOA], s.zone)
@@ -133,25 +151,51 @@ func (c *checker) askHosts(ctx context.Context, s *survey, hosts []dns.Name) {
 // glue returns the addresses that the parent's servers gave for a name server.
 func (s *survey) glue(host dns.Name) (addrs []netip.Addr) {
 	for _, w := range s.above {
-		m := w.said[dns.TypeNS]
-		if m == nil {
-			continue
-		}
-		for _, r := range m.Additional {
-			if a, ok := r.Data.Addr(r.Type); ok && r.Name.Equal(host) && !slices.Contains(addrs, a) {
-				addrs = append(addrs, a)
+		if m := w.said[dns.TypeNS]; m != nil {
+			for _, a := range addrsOf(m.Additional, host) {
+				if !slices.Contains(addrs, a) {
+					addrs = append(addrs, a)
+				}
 			}
 		}
 	}
 	return addrs
 }
 
-// appendWitnesses adds the addresses of a server that are not there yet.
-func appendWitnesses(list []*witness, host dns.Name, addrs []netip.Addr) []*witness {
+// askInside asks a server of the zone for the addresses of the name servers that
+// lie in it, to hold the parent's glue against.
+func (c *checker) askInside(ctx context.Context, s *survey) {
+	i := slices.IndexFunc(s.own, func(w *witness) bool { return w.err == nil })
+	if i < 0 {
+		return
+	}
+	for _, name := range s.delegated[:min(len(s.delegated), checkInside)] {
+		if !name.IsSubdomainOf(s.zone) {
+			continue
+		}
+		h := host{name: name}
+		isKnown := true
+		for _, t := range []dns.Type{dns.TypeA, dns.TypeAAAA} {
+			m, err := c.ask(ctx, s.own[i], name, t)
+			isKnown = isKnown && err == nil && m.Flags.Has(dns.FlagAA) // else it lies below another cut
+			if isKnown {
+				h.addrs = append(h.addrs, addrsOf(m.Answer, name)...)
+			}
+		}
+		if isKnown {
+			s.inside = append(s.inside, h)
+		}
+	}
+}
+
+// appendWitnesses adds the addresses of a server that are not there yet and may be asked.
+func (c *checker) appendWitnesses(list []*witness, host dns.Name, addrs []netip.Addr) []*witness {
 	for _, a := range addrs {
+		isBarred := a.Is4() && c.NoIPv4 || a.Is6() && c.NoIPv6
 		isKnown := slices.ContainsFunc(list, func(w *witness) bool { return w.addr.Addr() == a && w.name.Equal(host) })
-		if !isKnown && len(list) < checkServers {
-			list = append(list, &witness{name: host, addr: netip.AddrPortFrom(a, 0), said: map[dns.Type]*dns.Message{}})
+		if !isBarred && !isKnown && len(list) < checkServers {
+			at := netip.AddrPortFrom(a, cmp.Or(c.Port, 53))
+			list = append(list, &witness{name: host, addr: at, said: map[dns.Type]*dns.Message{}, mute: map[dns.Type]error{}})
 		}
 	}
 	return list
@@ -206,8 +250,9 @@ func because(res resolver.Result) string {
 	return res.RCode.String()
 }
 
-// addresses returns where a server is, in the families that may be asked.
-func (c *checker) addresses(ctx context.Context, host dns.Name) (addrs []netip.Addr) {
+// addresses returns where a server is, in the families that may be asked, and
+// whether its name is an alias.
+func (c *checker) addresses(ctx context.Context, host dns.Name) (addrs []netip.Addr, isAlias bool) {
 	for _, t := range []dns.Type{dns.TypeA, dns.TypeAAAA} {
 		if t == dns.TypeA && c.NoIPv4 || t == dns.TypeAAAA && c.NoIPv6 {
 			continue
@@ -217,12 +262,13 @@ func (c *checker) addresses(ctx context.Context, host dns.Name) (addrs []netip.A
 			continue
 		}
 		for _, r := range res.Answer {
+			isAlias = isAlias || r.Type == dns.TypeCNAME
 			if a, ok := r.Data.Addr(r.Type); ok && len(addrs) < checkServers {
 				addrs = append(addrs, a)
 			}
 		}
 	}
-	return addrs
+	return addrs, isAlias
 }
 
 // askAll has a few servers asked at a time.
@@ -230,12 +276,8 @@ func (c *checker) askAll(ctx context.Context, list []*witness, ask func(*witness
 	var wg sync.WaitGroup
 	slots := make(chan struct{}, checkAtOnce)
 	for _, w := range list {
-		w.addr = netip.AddrPortFrom(w.addr.Addr(), cmp.Or(c.Port, 53))
-		switch a := w.addr.Addr(); {
-		case a.IsLoopback() && !c.Loopback:
+		if w.addr.Addr().IsLoopback() && !c.Loopback {
 			w.err = errors.New("its address is a loopback address, which nobody else can ask")
-			continue
-		case a.Is4() && c.NoIPv4 || a.Is6() && c.NoIPv6:
 			continue
 		}
 		slots <- struct{}{}
@@ -247,55 +289,107 @@ func (c *checker) askAll(ctx context.Context, list []*witness, ask func(*witness
 	wg.Wait()
 }
 
+// examineOwn asks a server of the zone everything.
+func (c *checker) examineOwn(ctx context.Context, s *survey, w *witness) {
+	if w.err = c.approach(ctx, w, s.zone); w.err != nil {
+		return
+	}
+	c.examine(ctx, s, w, ownTypes)
+	if w.err != nil {
+		return
+	}
+	if !s.absent.IsZero() {
+		w.nothing, _ = c.ask(ctx, w, s.absent, dns.TypeA)
+	}
+	if w.udp == nil {
+		_, w.tcp = c.askBy(ctx, transport.TCP, w, s.zone, dns.TypeSOA)
+	}
+}
+
+// approach finds the way in which a server answers: over UDP and with EDNS as all
+// should, or less.
+func (c *checker) approach(ctx context.Context, w *witness, name dns.Name) error {
+	m, err := c.ask(ctx, w, name, dns.TypeSOA)
+	if err == nil && m.EDNS != nil {
+		return nil
+	}
+	if err != nil {
+		if _, tcp := c.askBy(ctx, transport.TCP, w, name, dns.TypeSOA); tcp == nil {
+			w.udp = err
+			return nil
+		}
+	}
+	// A server that does not know EDNS says FORMERR or ignores it (RFC 6891 §7); some say nothing.
+	if w.edns = err; err == nil {
+		w.edns = fmt.Errorf("it answers %s without any", m.RCode)
+	}
+	if _, plain := c.ask(ctx, w, name, dns.TypeSOA); plain != nil {
+		w.edns = nil
+		return err
+	}
+	return nil
+}
+
 // examine asks one server all questions; one that does not answer the first is asked no more.
-func (c *checker) examine(ctx context.Context, s *survey, w *witness, types []dns.Type, isOwn bool) {
+func (c *checker) examine(ctx context.Context, s *survey, w *witness, types []dns.Type) {
 	for _, t := range types {
-		m, err := c.ask(ctx, w.addr, s.zone, t)
+		m, err := c.ask(ctx, w, s.zone, t)
+		if err != nil && t == types[0] {
+			w.err = err
+			return
+		}
+		if err == nil && m.RCode != dns.RCodeNoError && t != types[0] {
+			err = fmt.Errorf("it answers %s", m.RCode)
+		}
 		if err != nil {
-			if w.err == nil && t == types[0] {
-				w.err = err
-				return
-			}
+			w.mute[t] = err
 			continue
 		}
 		w.said[t] = m
 	}
-	if !isOwn {
-		return
-	}
-	if !s.absent.IsZero() {
-		w.nothing, _ = c.ask(ctx, w.addr, s.absent, dns.TypeA)
-	}
-	_, w.tcp = c.askBy(ctx, transport.TCP, w.addr, s.zone, dns.TypeSOA)
 }
 
 // ask asks over UDP, twice if need be, and over TCP where that is too little.
-func (c *checker) ask(ctx context.Context, to netip.AddrPort, name dns.Name, t dns.Type) (m *dns.Message, err error) {
+func (c *checker) ask(ctx context.Context, w *witness, name dns.Name, t dns.Type) (m *dns.Message, err error) {
+	if w.udp != nil {
+		return c.askBy(ctx, transport.TCP, w, name, t)
+	}
 	for range 2 {
-		if m, err = c.askBy(ctx, transport.UDP, to, name, t); err == nil {
+		if m, err = c.askBy(ctx, transport.UDP, w, name, t); err == nil {
 			break
 		}
 	}
 	if err == nil && m.Flags.Has(dns.FlagTC) {
-		return c.askBy(ctx, transport.TCP, to, name, t)
+		if m, err = c.askBy(ctx, transport.TCP, w, name, t); err != nil {
+			err = fmt.Errorf("the reply does not fit a datagram, and over TCP: %w", err)
+		}
 	}
 	return m, err
 }
 
-func (c *checker) askBy(ctx context.Context, proto transport.Proto, to netip.AddrPort, name dns.Name, t dns.Type) (*dns.Message, error) {
+func (c *checker) askBy(ctx context.Context, proto transport.Proto, w *witness, name dns.Name, t dns.Type) (*dns.Message, error) {
 	ctx, cancel := context.WithTimeout(ctx, c.Timeout)
 	defer cancel()
 	m := dns.NewQuery(uint16(c.Env.Uint64()), dns.Question{Name: name, Type: t, Class: dns.ClassIN}, false)
-	m.EDNS = &dns.EDNS{UDPSize: 1232, DO: true}
+	if w.edns == nil {
+		m.EDNS = &dns.EDNS{UDPSize: 1232, DO: true}
+	}
 	query, err := m.Append(nil)
 	if err != nil {
 		return nil, err
 	}
-	reply, err := c.Env.Exchange(ctx, to, proto, query)
+	out, err := c.Env.Exchange(ctx, w.addr, proto, query)
 	if err != nil {
 		return nil, reasonOf(err)
 	}
-	return dns.ParseMessage(reply)
+	reply, err := dns.ParseMessage(out)
+	if err != nil {
+		return nil, fmt.Errorf("its reply cannot be read: %w", err)
+	}
+	if q := reply.Question(); len(reply.Questions) > 0 && (q.Type != t || !q.Name.Equal(name)) {
+		return nil, errors.New("its reply is to another question")
+	}
+	return reply, nil
 }
 
 // reasonOf says what went wrong without the address, which the reader knows.

@@ -28,7 +28,7 @@ func (s *survey) judgeDenial(v *verdicts) {
 		}
 	})
 	for _, w := range s.own {
-		if w.err != nil {
+		if w.err != nil || w.edns != nil {
 			continue
 		}
 		if m := w.said[strangeType]; m != nil {
@@ -68,7 +68,10 @@ func (s *survey) judgeProof(v *verdicts, w *witness, m *dns.Message, name dns.Na
 		s.judgeExpansion(v, w, m, name, keys)
 		return
 	}
-	d := s.proofs(m, keys)
+	d, isWhole := s.proofs(m, keys)
+	if !isWhole {
+		return // what is wrong with the signatures is said there
+	}
 	what, proof := fmt.Sprintf("that it has no records of a type (asked for %s)", t), d.Type(name, t)
 	if m.RCode == dns.RCodeNXDomain {
 		what, proof = "that a name does not exist", d.Name(name)
@@ -86,21 +89,29 @@ func (s *survey) judgeExpansion(v *verdicts, w *witness, m *dns.Message, name dn
 		if !set.Owner.Equal(name) || len(set.sigs) == 0 || int(set.sigs[0].Labels) >= name.NumLabels() {
 			continue
 		}
-		if p := s.proofs(m, keys).Expansion(name, int(set.sigs[0].Labels)); p == dnssec.Unproved || p == dnssec.Exhausted {
+		d, isWhole := s.proofs(m, keys)
+		if p := d.Expansion(name, int(set.sigs[0].Labels)); isWhole && (p == dnssec.Unproved || p == dnssec.Exhausted) {
 			v.add(zone.Error, "denial-unproved", s.zone, set.Type, w, "have the chain of NSEC or NSEC3 records made anew",
 				"an answer comes of a wildcard, and nothing proves that it may: %s", p)
 		}
 	}
 }
 
-// proofs returns what the verified records of an answer deny.
-func (s *survey) proofs(m *dns.Message, keys []dns.DNSKEY) *dnssec.Denial {
+// proofs returns what the verified records of an answer deny, and whether that is
+// all of them.
+func (s *survey) proofs(m *dns.Message, keys []dns.DNSKEY) (d *dnssec.Denial, isWhole bool) {
 	var good []dnssec.RRset
+	isWhole = true
 	for _, set := range setsIn(m.Authority) {
-		if (set.Type == dns.TypeNSEC || set.Type == dns.TypeNSEC3) && s.isSignedBy(set, keys) {
+		if set.Type != dns.TypeNSEC && set.Type != dns.TypeNSEC3 {
+			continue
+		}
+		if s.isSignedBy(set, keys) {
 			good = append(good, set.RRset)
+		} else {
+			isWhole = false
 		}
 	}
 	rounds := 20_000
-	return dnssec.NewDenial(s.zone, good, &rounds)
+	return dnssec.NewDenial(s.zone, good, &rounds), isWhole
 }

@@ -26,6 +26,8 @@ func (s *survey) judgeHandover(v *verdicts, h *Health) {
 		return
 	}
 	s.judgeWanted(v, wanted)
+	s.judgeRequest(v, dns.TypeCDS)
+	s.judgeRequest(v, dns.TypeCDNSKEY)
 	s.judgeTaken(v, wanted, h)
 }
 
@@ -92,6 +94,26 @@ func (s *survey) judgeWanted(v *verdicts, wanted []dns.DS) {
 		if !leads {
 			v.add(zone.Error, "cds-breaks", s.zone, dns.TypeCDS, w, "publish CDS of keys that sign the DNSKEY set",
 				"the DS that the zone asks for lead to no key that signs its keys: a parent that took them would break it")
+		}
+	}
+}
+
+// judgeRequest: a parent that has DS takes new ones only by the word of a key that
+// they are of (RFC 7344 §4.1).
+func (s *survey) judgeRequest(v *verdicts, t dns.Type) {
+	var known []dns.DNSKEY
+	for _, k := range s.keys() {
+		if slices.ContainsFunc(s.ds(), func(d dns.DS) bool { return dnssec.MatchDS(s.zone, k, d) }) {
+			known = append(known, k)
+		}
+	}
+	if len(known) == 0 {
+		return
+	}
+	for _, w := range s.own {
+		if set := w.answer(s, t); len(set.RData) > 0 && w.edns == nil && !s.isSignedBy(set, known) {
+			v.add(zone.Error, "cds-signer", s.zone, t, w, "sign it by the key that the parent's DS is of, besides others",
+				"it is not signed by a key that the parent's DS is of, so the parent must not act (RFC 7344 §4.1)")
 		}
 	}
 }

@@ -57,21 +57,33 @@ func (s *survey) judgeDS(v *verdicts) {
 	}
 	if matched == 0 {
 		v.fail("ds-without-key", s.zone, dns.TypeDS, "publish a key that a DS is of, or have the parent replace the DS",
-			"none of the parent's DS records leads to a key that signs the zone's keys, so resolvers that validate find the zone bogus")
+			"none of the parent's DS records is of a key that the zone has, so nothing leads from the parent to the zone's keys")
 	}
+}
+
+// wasOf reports whether a DS was of a key before it was revoked: that changes the
+// key's flags, and with them its tag and digest (RFC 5011 §2.1).
+func (s *survey) wasOf(d dns.DS, k dns.DNSKEY) bool {
+	if !k.IsRevoked() {
+		return false
+	}
+	k.Flags &^= dns.DNSKEYRevoke
+	return dnssec.MatchDS(s.zone, k, d)
 }
 
 func (s *survey) answers() bool {
 	return slices.ContainsFunc(s.own, func(w *witness) bool { return w.err == nil && w.said[dns.TypeDNSKEY] != nil })
 }
 
-// judgeOneDS reports whether a DS leads to a key that signs.
+// judgeOneDS reports whether a DS is of a key that may sign.
 func (s *survey) judgeOneDS(v *verdicts, d dns.DS, keys []dns.DNSKEY) bool {
 	s.judgeDigest(v, d)
 	i := slices.IndexFunc(keys, func(k dns.DNSKEY) bool { return dnssec.MatchDS(s.zone, k, d) })
 	if i < 0 {
 		isTag := slices.ContainsFunc(keys, func(k dns.DNSKEY) bool { return k.KeyTag() == d.KeyTag && k.Algorithm == d.Algorithm })
 		switch {
+		case slices.ContainsFunc(keys, func(k dns.DNSKEY) bool { return s.wasOf(d, k) }):
+			v.fail("ds-revoked", s.zone, dns.TypeDS, "have the parent replace it", "DS %d is of a key that the zone has revoked (RFC 5011 §2.1)", d.KeyTag)
 		case isTag && dnssec.CanDigest(d.DigestType):
 			v.fail("ds-digest-wrong", s.zone, dns.TypeDS, "have the parent replace it by the DS that `onoma zone keys` or dnssec-dsfromkey makes of the key",
 				"DS %d has the tag of a key of the zone and another digest than it", d.KeyTag)
@@ -84,33 +96,29 @@ func (s *survey) judgeOneDS(v *verdicts, d dns.DS, keys []dns.DNSKEY) bool {
 	k := keys[i]
 	switch {
 	case k.IsRevoked():
-		v.fail("ds-revoked", s.zone, dns.TypeDS, "have the parent drop it", "DS %d is of a key that the zone has revoked (RFC 5011 §2.1)", d.KeyTag)
+		v.fail("ds-revoked", s.zone, dns.TypeDS, "have the parent replace it", "DS %d is of a key that the zone has revoked (RFC 5011 §2.1)", d.KeyTag)
 		return false
 	case !k.IsZoneKey():
 		v.fail("ds-not-zone-key", s.zone, dns.TypeDS, "have the parent replace it", "DS %d is of a key without the zone flag, which signs nothing (RFC 4034 §2.1.1)", d.KeyTag)
 		return false
 	case !dnssec.CanVerify(k.Algorithm):
-		return true // nobody here can tell
+		return true // nobody here can tell whether it signs
 	}
-	return s.signsKeys(v, k)
+	s.signsKeys(v, k)
+	return true
 }
 
-// signsKeys looks for a signature by the key over the DNSKEY set, at each server.
-func (s *survey) signsKeys(v *verdicts, k dns.DNSKEY) bool {
-	found := false
+// signsKeys wants signatures by the key over the DNSKEY set, at each server. Those
+// that do not hold are told of elsewhere.
+func (s *survey) signsKeys(v *verdicts, k dns.DNSKEY) {
 	for _, w := range s.own {
 		set := w.answer(s, dns.TypeDNSKEY)
-		if len(set.RData) == 0 {
-			continue
+		isBy := slices.ContainsFunc(set.sigs, func(sig dns.RRSIG) bool { return sig.KeyTag == k.KeyTag() && sig.Algorithm == k.Algorithm })
+		if len(set.RData) > 0 && len(set.sigs) > 0 && !isBy {
+			v.add(zone.Warning, "ds-key-does-not-sign", s.zone, dns.TypeDNSKEY, w, "sign the DNSKEY set by it, or have the parent drop the DS",
+				"the parent has a DS of key %s, and no signature of the DNSKEY set is by it", keyText(k))
 		}
-		if slices.ContainsFunc(set.sigs, func(sig dns.RRSIG) bool { return s.verify(set, &sig, k) == nil }) {
-			found = true
-			continue
-		}
-		v.add(zone.Warning, "ds-key-does-not-sign", s.zone, dns.TypeDNSKEY, w, "sign the DNSKEY set by it, or have the parent drop the DS",
-			"the parent has a DS of key %s, and no good signature of the DNSKEY set is by it", keyText(k))
 	}
-	return found
 }
 
 // judgeDigest says what is wrong with a DS as such.

@@ -3,6 +3,7 @@ package inspect
 import (
 	"cmp"
 	"fmt"
+	"net/netip"
 	"slices"
 	"strings"
 
@@ -26,6 +27,7 @@ func (s *survey) judgeServers(v *verdicts) {
 			continue
 		}
 		good++
+		s.judgeManners(v, w)
 		if w.tcp != nil {
 			v.warn("server-tcp", s.zone, dns.TypeNone, "open TCP port 53: signed answers need it (RFC 7766 §5)",
 				"%s does not answer over TCP: %v", w, w.tcp)
@@ -38,7 +40,38 @@ func (s *survey) judgeServers(v *verdicts) {
 		v.fail("server-no-address", s.zone, dns.TypeNS, "give it an address record, or take it out of the NS records",
 			"the name server %s has no address that can be found", host)
 	}
+	for _, host := range s.aliased {
+		v.fail("server-alias", s.zone, dns.TypeNS, "name the host itself in the NS records",
+			"the name server %s is an alias, which many resolvers do not follow (RFC 2181 §10.3)", host)
+	}
 	s.judgeSerials(v)
+}
+
+// judgeManners looks at how a server answers that does answer.
+func (s *survey) judgeManners(v *verdicts, w *witness) {
+	if w.udp != nil {
+		v.fail("server-udp", s.zone, dns.TypeNone, "open UDP port 53: resolvers try nothing else first", "%s answers over TCP only; over UDP: %v", w, w.udp)
+	}
+	if w.edns != nil {
+		severity := zone.Warning
+		if len(s.keys()) > 0 {
+			severity = zone.Error // without EDNS there is no DO, and without DO no signature (RFC 3225 §3)
+		}
+		v.add(severity, "server-edns", s.zone, dns.TypeNone, nil, "replace the server, or what stands before it and drops EDNS",
+			"%s does not do EDNS (RFC 6891): %v", w, w.edns)
+	}
+	for _, t := range ownTypes {
+		err := w.mute[t]
+		if err == nil {
+			continue
+		}
+		what := t.String()
+		if t == strangeType {
+			what = "a type that it does not know"
+		}
+		v.add(zone.Error, "server-mute", s.zone, t, w, "have it answer for every type (RFC 8906): resolvers ask for more than web pages need",
+			"asked for %s it gives no good answer: %v", what, err)
+	}
 }
 
 // judgeSerials compares which version each server has.
@@ -139,6 +172,12 @@ func (s *survey) compareNS(v *verdicts) {
 
 // judgeGlue looks at the addresses that the parent has to give (RFC 9471).
 func (s *survey) judgeGlue(v *verdicts) {
+	for _, h := range s.inside {
+		if glue := s.glue(h.name); len(glue) > 0 && !sameAddrs(glue, h.addrs) {
+			v.warn("glue-differs", h.name, dns.TypeNone, "have the registry set the addresses that the zone has, or mend the zone",
+				"the parent says that it is at %s, the zone says %s", addrText(glue), addrText(h.addrs))
+		}
+	}
 	for _, host := range s.delegated {
 		if !host.IsSubdomainOf(s.zone) {
 			continue
@@ -155,7 +194,23 @@ func (s *survey) judgeGlue(v *verdicts) {
 		}
 		if without != nil {
 			v.fail("glue-missing", host, dns.TypeNone, "have the registry add the addresses of this name server",
-				"it lies in the zone that it serves, and %s of %s give no address of it, so nobody gets there", cmp.Or(strings.Join(without[:min(len(without), 3)], ", "), "servers"), s.parent)
+				"it lies in the zone that it serves, and %s of %s give no address of it, so nobody gets there", strings.Join(without[:min(len(without), 3)], ", "), s.parent)
 		}
 	}
+}
+
+func sameAddrs(a, b []netip.Addr) bool {
+	lacks := func(list []netip.Addr) func(netip.Addr) bool {
+		return func(x netip.Addr) bool { return !slices.Contains(list, x) }
+	}
+	return !slices.ContainsFunc(a, lacks(b)) && !slices.ContainsFunc(b, lacks(a))
+}
+
+func addrText(list []netip.Addr) string {
+	texts := make([]string, len(list))
+	for i, a := range list {
+		texts[i] = a.String()
+	}
+	slices.Sort(texts)
+	return cmp.Or(strings.Join(texts, ", "), "nothing")
 }

@@ -51,22 +51,54 @@ func (s *survey) isSignedBy(set signedSet, keys []dns.DNSKEY) bool {
 // sets yields what each server said of the zone's own data, with its signatures.
 func (s *survey) sets(yield func(*witness, signedSet)) {
 	for _, w := range s.own {
-		if w.err != nil {
-			continue
+		if w.err != nil || w.edns != nil {
+			continue // there are no signatures without EDNS, and that is said elsewhere
 		}
+		messages := []*dns.Message{w.nothing}
 		for _, t := range ownTypes {
-			if m := w.said[t]; m != nil {
-				for _, set := range append(setsIn(m.Answer), setsIn(m.Authority)...) {
+			messages = append(messages, w.said[t])
+		}
+		for _, m := range messages {
+			if m == nil {
+				continue
+			}
+			for _, set := range append(setsIn(m.Answer), setsIn(m.Authority)...) {
+				if s.isOwn(set, m) {
 					yield(w, set)
 				}
 			}
 		}
-		if w.nothing != nil {
-			for _, set := range append(setsIn(w.nothing.Answer), setsIn(w.nothing.Authority)...) {
-				yield(w, set)
-			}
-		}
 	}
+}
+
+// isOwn reports whether a set is the zone's to sign. Behind an alias a reply may
+// have sets of other zones, and an alias that a DNAME makes has no signature (RFC
+// 6672 §5.3.1).
+func (s *survey) isOwn(set signedSet, m *dns.Message) bool {
+	if !set.Owner.IsSubdomainOf(s.zone) {
+		return false
+	}
+	if set.Type == dns.TypeCNAME && slices.ContainsFunc(m.Answer, func(r dns.Record) bool {
+		return r.Type == dns.TypeDNAME && !set.Owner.Equal(r.Name) && set.Owner.IsSubdomainOf(r.Name)
+	}) {
+		return false
+	}
+	if set.Owner.Equal(s.zone) || set.Owner.Equal(s.absent) {
+		return true
+	}
+	isBy := slices.ContainsFunc(set.sigs, func(sig dns.RRSIG) bool { return sig.Signer.Equal(s.zone) })
+	return isBy || len(set.sigs) == 0 && (set.Type == dns.TypeNSEC || set.Type == dns.TypeNSEC3)
+}
+
+// owner is whose a set is in the zone itself: a wildcard's, where an answer was made of one.
+func (s *survey) owner(set signedSet) dns.Name {
+	if !set.Owner.Equal(s.absent) {
+		return set.Owner
+	}
+	if wildcard, err := s.zone.Child("*"); err == nil {
+		return wildcard
+	}
+	return s.zone
 }
 
 // judgeSignatures verifies all signatures of all servers. A zone without keys has
@@ -77,11 +109,8 @@ func (s *survey) judgeSignatures(v *verdicts) {
 		return
 	}
 	s.sets(func(w *witness, set signedSet) {
-		if !set.Owner.IsSubdomainOf(s.zone) {
-			return
-		}
 		if len(set.sigs) == 0 {
-			v.add(zone.Error, "signature-missing", set.Owner, set.Type, w, "sign the zone anew; a server that drops signatures must be replaced",
+			v.add(zone.Error, "signature-missing", s.owner(set), set.Type, w, "sign the zone anew; a server that drops signatures must be replaced",
 				"it has no signature")
 			return
 		}
@@ -97,6 +126,7 @@ func (s *survey) judgeSignature(v *verdicts, w *witness, set signedSet, sig *dns
 		s.judgeLife(v, w, set, sig)
 		return
 	}
+	owner := s.owner(set)
 	// What another signature makes good does no harm (RFC 6840 §5.11).
 	severity := zone.Error
 	if s.isSignedBy(set, keys) {
@@ -107,34 +137,34 @@ func (s *survey) judgeSignature(v *verdicts, w *witness, set signedSet, sig *dns
 	const again = "sign the zone anew, and see why its signer did not"
 	switch {
 	case errors.Is(err, dnssec.ErrExpired):
-		v.add(severity, "signature-expired", set.Owner, set.Type, w, again, "the signature %s expired at %s, %s ago", by, stamp(to), Duration(s.at.Sub(to)))
+		v.add(severity, "signature-expired", owner, set.Type, w, again, "the signature %s expired at %s, %s ago", by, stamp(to), Duration(s.at.Sub(to)))
 	case errors.Is(err, dnssec.ErrNotYetValid):
-		v.add(severity, "signature-future", set.Owner, set.Type, w, "set the clock of the signer, and sign the zone anew",
+		v.add(severity, "signature-future", owner, set.Type, w, "set the clock of the signer, and sign the zone anew",
 			"the signature %s is good from %s only, %s from now", by, stamp(from), Duration(from.Sub(s.at)))
 	case errors.Is(err, errNoSuchKey):
-		v.add(severity, "signature-key-missing", set.Owner, set.Type, w, "publish the key, or sign the zone anew by one that is published",
+		v.add(severity, "signature-key-missing", owner, set.Type, w, "publish the key, or sign the zone anew by one that is published",
 			"the signature %s is of no use: %v", by, err)
 	case errors.Is(err, dnssec.ErrAlgorithm): // said of the key
 	default:
-		v.add(severity, "signature-wrong", set.Owner, set.Type, w, again, "the signature %s does not hold: %v", by, err)
+		v.add(severity, "signature-wrong", owner, set.Type, w, again, "the signature %s does not hold: %v", by, err)
 	}
 }
 
 // judgeLife looks at how long a good signature lasts.
 func (s *survey) judgeLife(v *verdicts, w *witness, set signedSet, sig *dns.RRSIG) {
 	to := sigTime(sig.Expiration, s.at)
-	left, life := to.Sub(s.at), sigTime(sig.Expiration, s.at).Sub(sigTime(sig.Inception, s.at))
-	by := fmt.Sprintf("by key %d", sig.KeyTag)
+	left, life := to.Sub(s.at), to.Sub(sigTime(sig.Inception, s.at))
+	by, owner := fmt.Sprintf("by key %d", sig.KeyTag), s.owner(set)
 	if left < min(3*24*time.Hour, life/5) {
-		v.add(zone.Warning, "signature-expiring", set.Owner, set.Type, w, "sign the zone anew; a signer does so long before this",
+		v.add(zone.Warning, "signature-expiring", owner, set.Type, w, "sign the zone anew; a signer does so long before this",
 			"the signature %s expires at %s, in %s, of a life of %s", by, stamp(to), Duration(left), Duration(life))
 	}
 	if set.TTL > sig.OriginalTTL {
-		v.add(zone.Error, "ttl-over-original", set.Owner, set.Type, w, "have the server serve the zone as it was signed",
+		v.add(zone.Error, "ttl-over-original", owner, set.Type, w, "have the server serve the zone as it was signed",
 			"its TTL of %d s is more than the %d s that were signed (RFC 4035 §5.3.3)", set.TTL, sig.OriginalTTL)
 	}
 	if ttl := secondsToDuration(sig.OriginalTTL); ttl > life/2 {
-		v.add(zone.Warning, "ttl-over-signature", set.Owner, set.Type, w, "lower the TTL, or let signatures last longer (RFC 6781 §4.4.1)",
+		v.add(zone.Warning, "ttl-over-signature", owner, set.Type, w, "lower the TTL, or let signatures last longer (RFC 6781 §4.4.1)",
 			"its TTL of %s is more than half of the %s that its signature lasts", Duration(ttl), Duration(life))
 	}
 }
