@@ -147,6 +147,10 @@ func (d *decoder) checkZone(m *mapping, z *Zone) {
 		fail("catalog", "neither file nor primaries nor update", "is made up by the server, as a catalog")
 	case z.Group != "" && z.MemberOf.IsZero():
 		fail("group", "member-of", "has a group and no catalog")
+	case len(z.Signers) > 0 && (z.DNSSEC == PolicyOff || z.DNSSEC == PolicyAuto && len(z.Primaries) > 0):
+		fail("signers", "dnssec with a policy", "has other signers, and is not signed by this server")
+	case slices.ContainsFunc(z.Signers, func(r *Remote) bool { return r.Transport == TransportQUIC }):
+		fail("signers", "transport: tcp or tls", "has a signer that is to be asked over QUIC")
 	case !z.NewOwner.IsZero() && z.MemberOf.IsZero():
 		fail("new-owner", "member-of", "has a new owner and no catalog")
 	}

@@ -86,6 +86,8 @@ type Settings struct {
 	New bool `yaml:"new" default:"false"`
 	// Parent says how the zone deals with the zone above it.
 	Parent Parent `yaml:"parent"`
+	// Signers are servers of the zone's other providers, which sign it by keys of their own (RFC 8901): names of servers, or addresses as ADDR, ADDR:PORT, with +key:NAME behind. They are asked for their keys, which this server then has in its DNSKEY set and in its CDS. docs/multi-signer.md has more.
+	Signers Servers `yaml:"signers"`
 	// Children says what the zone takes from those below it.
 	Children Children `yaml:"children"`
 

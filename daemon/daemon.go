@@ -75,6 +75,7 @@ type Daemon struct {
 	signer     *signer.Keeper
 	parents    *parents
 	signals    *signals
+	signers    *signers
 	desk       *delegation.Desk
 	announcer  *announcer
 	online     *online.Signer
@@ -155,6 +156,7 @@ func (d *Daemon) open(ctx context.Context) (err error) {
 		return err
 	}
 	d.signals = newSignals(d)
+	d.signers = newSigners(d)
 	d.openDelegations(conf)
 	d.openOnline(conf)
 	d.follower.Listen(func(e propagation.Event) {
@@ -181,6 +183,7 @@ func (d *Daemon) Start(ctx context.Context) {
 	for what, run := range map[string]func(context.Context) error{
 		"the pipeline": d.pipe.Run, "the secondary": d.secondaries.Run, "catalogs": d.catalogs.Run, "following secondaries": d.follower.Run,
 		"the signer": d.signer.Run, "watching parents": d.parents.watcher.Run, "signals of keys": d.signals.run, "keeping delegations": d.desk.Run,
+		"looking at other signers": d.signers.run,
 		"telling children where to send NOTIFY": d.announcer.run,
 	} {
 		d.run(what, func() error { return run(d.ctx) })

@@ -30,6 +30,7 @@ type plan struct {
 	serial      pipeline.SerialPolicy
 	history     pipeline.Retention
 	signing     signer.Settings
+	signers     []otherSigner
 }
 
 // planner makes plans for one configuration. Zones with the same servers share
@@ -70,6 +71,9 @@ func (p *planner) plan(s *config.Settings) (*plan, error) {
 		out.forward = forwardTo(out.primaries)
 	}
 	if out.signing, err = p.signingOf(s); err != nil {
+		return nil, err
+	}
+	if out.signers, err = p.signersOf(s); err != nil {
 		return nil, err
 	}
 	out.serial = serialPolicies[s.Serial]

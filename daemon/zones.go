@@ -121,6 +121,7 @@ func (d *Daemon) begin(ctx context.Context, e *entry, timers, keys []byte) {
 		}
 	}
 	d.keepChildren(ctx, e)
+	d.signers.look(e.id)
 	d.openDoors(e, timers)
 }
 
