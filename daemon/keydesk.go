@@ -222,7 +222,10 @@ func rollKeys(ring *keys.Ring, p *keys.Policy, now time.Time, r *control.KeyRequ
 		}
 		done = append(done, strings.ToUpper(role.String()))
 	}
-	return "a new " + strings.Join(done, " and a new ") + " takes the place of the one in use", nil
+	if len(done) > 1 {
+		return "a new " + strings.Join(done, " and a new ") + " take the places of those in use", nil
+	}
+	return "a new " + done[0] + " takes the place of the one in use", nil
 }
 
 func foreignKeys(ring *keys.Ring, now time.Time, r *control.KeyRequest) (string, error) {

@@ -87,13 +87,20 @@ func (k *Keeper) View(id zone.ID, until time.Time) (View, bool) {
 	}
 	now, off := k.o.Clock.Now()
 	facts := z.facts(z.latest(), now)
+	if z.isUnprepared() {
+		k.Wake(id) // nobody has looked at its private keys since the start
+	}
 	z.mu.Lock()
 	defer z.mu.Unlock()
+	wanted := z.wanted
+	if z.plan == nil {
+		wanted = z.st.Ring.Wanted(now, &z.settings.Policy)
+	}
 	v := View{
-		Policy: z.settings.Policy, IsPassive: z.isPassive, Keys: z.st.Ring.Keys(), Wanted: z.wanted, Waits: z.st.Ring.Explain(), Parent: facts.Parent,
+		Policy: z.settings.Policy, IsPassive: z.isPassive, Keys: z.st.Ring.Keys(), Wanted: wanted, Waits: z.st.Ring.Explain(), Parent: facts.Parent,
 		Served: z.st.Served.Since, Whole: z.st.Whole.Since, Expires: z.st.First, Next: z.st.Next, Signatures: z.signed, Now: now,
 	}
-	v.IsSigned = !v.IsPassive && z.wanted.Denial.Kind != keys.NoDenial
+	v.IsSigned = !v.IsPassive && wanted.Denial.Kind != keys.NoDenial
 	for _, a := range z.alarms {
 		v.Alarms = append(v.Alarms, a.text)
 	}

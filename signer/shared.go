@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"time"
 
+	"onoma/signer/keystore"
 	"onoma/zone"
 )
 
@@ -132,6 +133,9 @@ func (z *Zone) prepare(ctx context.Context, head *zone.Version) error {
 	z.mu.Unlock()
 	plan, err := z.build(ctx, &wanted, head, now)
 	if err != nil {
+		if errors.Is(err, keystore.ErrLost) {
+			z.k.Wake(z.id) // to go on without that key, and tell of it
+		}
 		return err
 	}
 	z.mu.Lock()
