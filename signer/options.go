@@ -5,7 +5,6 @@ import (
 	"io"
 	"log/slog"
 	"slices"
-	"time"
 
 	"onoma/dns"
 	"onoma/dns/dnssec"
@@ -89,9 +88,8 @@ type Settings struct {
 	New bool
 	// Token is where keys are made, as the KeyStore calls it; "": in files.
 	Token string
-	// Offline returns the apex sets and their signatures, made by a KSK that is not here, which are good at a time;
-	// nil: the KSK is here.
-	Offline func(at time.Time) ([]dns.Record, error)
+	// Offline is what a KSK has signed that is not here; nil: it is here.
+	Offline Offline
 }
 
 // tokenStore is a KeyStore that makes keys in tokens, too.

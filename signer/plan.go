@@ -23,28 +23,19 @@ func (z *Zone) build(ctx context.Context, w *keys.Wanted, head *zone.Version, no
 	if plan.Denial.Kind == sign.NSEC3 {
 		plan.Denial.Salt = z.salt(int(w.Denial.SaltLength))
 	}
-	for _, s := range w.Signers {
-		k, err := z.k.o.Store.Load(ctx, s.ID)
-		if err != nil {
-			return nil, &lostError{s.ID, err}
-		}
-		plan.Keys = append(plan.Keys, sign.Key{Key: k, SignsKeys: s.SignsKeys, SignsZone: s.SignsZone})
+	areAway, err := z.loadSigners(ctx, plan, w)
+	if err != nil {
+		return nil, err
 	}
+	z.mu.Lock()
+	areAway = areAway || z.settings.Offline != nil
+	z.awaits = ""
+	z.mu.Unlock()
 	switch {
+	case areAway && plan.Denial.Kind != sign.None:
+		return plan, z.putAway(plan, w, head, now)
 	case w.KeysFrozen != "" && head != nil:
 		plan.Apex, plan.KeySigs = keySets(head)
-	case z.settings.Offline != nil && plan.Denial.Kind != sign.None:
-		made, err := z.settings.Offline(now)
-		if err != nil {
-			return nil, err
-		}
-		for _, r := range made {
-			if r.Type == dns.TypeRRSIG {
-				plan.KeySigs = append(plan.KeySigs, r)
-			} else {
-				plan.Apex = append(plan.Apex, r)
-			}
-		}
 	default:
 		plan.Apex = z.apex(w)
 	}

@@ -38,6 +38,7 @@ func (z *Zone) tend(ctx context.Context) time.Time {
 		return z.watch(ctx, now)
 	}
 	z.alarm("clock", now, offText(off))
+	z.noticeAway(now)
 	err := z.refresh(ctx)
 	more := true
 	for try := 0; more && err == nil && try < mostRounds; try++ {
@@ -48,6 +49,7 @@ func (z *Zone) tend(ctx context.Context) time.Time {
 	}
 	now, _ = z.k.o.Clock.Now()
 	z.tellParent()
+	z.alarmAway(now)
 	z.guard(now)
 	z.making.Lock()
 	kept := z.save(context.WithoutCancel(ctx))
@@ -185,13 +187,20 @@ func (z *Zone) follow(ctx context.Context, events []keys.Event, now time.Time) (
 		e := &events[i]
 		switch e.What {
 		case keys.NeedKey:
-			if err := z.generate(ctx, e, now); err != nil {
+			err := z.generate(ctx, e, now)
+			if errors.Is(err, errAway) {
+				z.k.o.Log.Debug("a key-signing key is waited for", "zone", z.id.String(), "reason", err)
+				continue
+			}
+			if err != nil {
 				return again, err
 			}
 			again = true
 		case keys.Purge:
-			if err := z.k.o.Store.Remove(ctx, e.Key); err != nil && !errors.Is(err, keystore.ErrLost) {
-				return again, err
+			if !isAway(e.Key) {
+				if err := z.k.o.Store.Remove(ctx, e.Key); err != nil && !errors.Is(err, keystore.ErrLost) {
+					return again, err
+				}
 			}
 			z.mu.Lock()
 			err := z.st.Ring.Forget(e.Key)
@@ -215,8 +224,11 @@ func (z *Zone) generate(ctx context.Context, e *keys.Event, now time.Time) error
 		flags |= dns.DNSKEYSEP
 	}
 	z.mu.Lock()
-	token := z.settings.Token
+	token, away := z.settings.Token, z.settings.Offline
 	z.mu.Unlock()
+	if away != nil && e.Role == keys.KSK {
+		return z.adoptAway(away, e, now)
+	}
 	make := z.k.o.Store.Generate
 	if maker, ok := z.k.o.Store.(tokenStore); ok && token != "" {
 		make = func(ctx context.Context, name dns.Name, algorithm uint8, bits int, flags uint16) (string, *dnssec.Key, error) {
@@ -238,12 +250,12 @@ func (z *Zone) act(ctx context.Context) (more bool, err error) {
 	now := z.time()
 	head := z.latest()
 	z.mu.Lock()
-	plan, wanted, st := z.plan, z.wanted, z.st
+	plan, wanted, st, awaits := z.plan, z.wanted, z.st, z.awaits
 	z.mu.Unlock()
 	if head == nil || wanted.ZoneFrozen != "" {
 		return false, nil
 	}
-	if st.Served.Generation != wanted.Generation || !stands(head, plan) {
+	if st.Served.Generation != wanted.Generation && awaits == "" || !stands(head, plan) {
 		if err := z.submit(ctx, nil, "keys"); err != nil {
 			return false, err
 		}
@@ -251,16 +263,19 @@ func (z *Zone) act(ctx context.Context) (more bool, err error) {
 			return false, nil // another node's change came in between
 		}
 		z.mu.Lock()
-		if z.st.Served.Generation != wanted.Generation {
+		if z.st.Served.Generation != wanted.Generation && awaits == "" {
 			z.st.Served = served{Generation: wanted.Generation, Serial: head.Serial()}
 		}
 		z.mu.Unlock()
 	}
 	if plan.Denial.Kind == sign.None {
 		z.mu.Lock()
-		z.st.Whole, z.st.Next, z.st.First = z.st.Served, time.Time{}, time.Time{}
+		if awaits == "" {
+			z.st.Whole = z.st.Served
+		}
+		z.st.Next, z.st.First = time.Time{}, time.Time{}
 		z.mu.Unlock()
-	} else if st.Whole.Generation != wanted.Generation || reached(st.Next, now) {
+	} else if st.Whole.Generation != wanted.Generation && awaits == "" || reached(st.Next, now) || !hasKeySigs(head, plan) {
 		if more, err = z.renew(ctx, plan, &wanted, head, now); err != nil {
 			return false, err
 		}
@@ -287,7 +302,10 @@ func (z *Zone) renew(ctx context.Context, plan *sign.Plan, wanted *keys.Wanted, 
 	if !z.st.Next.IsZero() {
 		z.st.Next = z.st.Next.Add(together(plan))
 	}
-	if z.st.Whole.Generation != wanted.Generation && found.IsComplete {
+	if len(plan.KeySigs) > 0 && reached(z.st.Next, now) {
+		z.st.Next = now.Add(mostRetry) // who has made them makes others
+	}
+	if z.st.Whole.Generation != wanted.Generation && found.IsComplete && z.awaits == "" {
 		z.st.Whole = served{Generation: wanted.Generation, Serial: head.Serial()}
 	}
 	return false, nil
@@ -408,7 +426,11 @@ func (z *Zone) wakesAt(now time.Time) time.Time {
 	if !z.st.First.IsZero() {
 		sooner(z.st.First.Add(-expiryMargin))
 	}
+	if away := z.settings.Offline; away != nil {
+		sooner(away.Next(now))
+	}
 	switch {
+	case z.awaits != "":
 	case z.st.Served.Generation == 0:
 		sooner(now)
 	case z.st.Served.Since.IsZero() || z.st.Whole.Since.IsZero():
@@ -416,6 +438,9 @@ func (z *Zone) wakesAt(now time.Time) time.Time {
 	}
 	if !at.IsZero() && !at.After(now) {
 		at = now.Add(soon) // what should have happened waits for something else
+		if z.awaits != "" {
+			at = now.Add(mostRetry)
+		}
 	}
 	return at
 }

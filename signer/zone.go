@@ -32,8 +32,9 @@ type Zone struct {
 	due         []sign.Due    // for the change by DoorSigner that is under way
 	head        *zone.Version // that was signed here last
 	alarms      []alarm
-	problem     error // why it cannot be tended; nil: it can
-	isWithdrawn bool  // by guard
+	problem     error  // why it cannot be tended; nil: it can
+	isWithdrawn bool   // by guard
+	awaits      string // what a signed key response lacks that the ring wants
 	ttl         struct {
 		version uint64
 		most    time.Duration
