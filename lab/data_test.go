@@ -18,7 +18,7 @@ import (
 func shippedZones(t *testing.T) map[string]map[dns.Name]*zone.Version {
 	t.Helper()
 	dir := t.TempDir()
-	if err := unpack(dir, standardBlock); err != nil {
+	if _, err := unpack(dir, standardBlock); err != nil {
 		t.Fatal(err)
 	}
 	files, err := filepath.Glob(filepath.Join(dir, "zones", "*", "*.zone"))
@@ -167,7 +167,7 @@ func TestSampleZonesAreAsGiven(t *testing.T) {
 // TestUnpackOnce: edited files stay, and removed ones stay away.
 func TestUnpackOnce(t *testing.T) {
 	dir := t.TempDir()
-	if err := unpack(dir, 77); err != nil {
+	if _, err := unpack(dir, 77); err != nil {
 		t.Fatal(err)
 	}
 	file := filepath.Join(dir, "zones", "guru", "guru.zone")
@@ -182,7 +182,7 @@ func TestUnpackOnce(t *testing.T) {
 	if err := errors.Join(os.WriteFile(file, []byte("mine"), 0o644), os.Remove(removed)); err != nil {
 		t.Fatal(err)
 	}
-	if err := unpack(dir, 77); err != nil {
+	if _, err := unpack(dir, 77); err != nil {
 		t.Fatal(err)
 	}
 	if text, _ := os.ReadFile(file); string(text) != "mine" {

@@ -2,6 +2,7 @@ package lab
 
 import (
 	"bytes"
+	"context"
 	"fmt"
 	"slices"
 
@@ -12,9 +13,10 @@ import (
 
 // edited is the next version of a zone, not published yet.
 type edited struct {
-	op       *operator
-	version  *zone.Version
-	from, to uint32 // serials
+	op      *operator
+	version *zone.Version
+	by      zone.Author
+	receipt zone.Receipt // of commit
 }
 
 // edit reads the zone's file as it is now, so that a person's edits are kept,
@@ -28,10 +30,19 @@ func (op *operator) edit(origin dns.Name, change func([]dns.Record) ([]dns.Recor
 	if err != nil {
 		return nil, err
 	}
-	e := &edited{op: op, from: old.Serial(), to: nextSerial(old.Serial())}
-	setSerial(records, e.to)
+	e := &edited{op: op, by: op.author()}
+	setSerial(records, nextSerial(op.newest(old)))
 	e.version, err = build(origin, records)
 	return e, err
+}
+
+// newest is the serial number of a zone that counts: signing has made versions that
+// no file has.
+func (op *operator) newest(file *zone.Version) uint32 {
+	if v := op.signing().served(op.id(file.Origin())); v != nil && zone.IsNewer(v.Serial(), file.Serial()) {
+		return v.Serial()
+	}
+	return file.Serial()
 }
 
 // build makes a version that can be served.
@@ -72,7 +83,7 @@ func (e *edited) text() ([]byte, error) {
 }
 
 // commit writes the file to disk, and then publishes the version.
-func (e *edited) commit() error {
+func (e *edited) commit(ctx context.Context) error {
 	text, err := e.text()
 	if err == nil {
 		err = writeFile(e.op.file(e.version.Origin()), text)
@@ -80,6 +91,6 @@ func (e *edited) commit() error {
 	if err != nil {
 		return fmt.Errorf("writing the zone file: %w", err)
 	}
-	e.op.publish(e.version)
-	return nil
+	e.receipt, err = e.op.publish(context.WithoutCancel(ctx), e.version, e.by)
+	return err
 }

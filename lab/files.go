@@ -28,16 +28,16 @@ const (
 )
 
 // unpack makes dir/zones with the shipped zone files. Where it exists it is left
-// as it is: files in it may have been edited, added and removed.
-func unpack(dir string, b block) error {
+// as it is, and isNew is false: files in it may have been edited, added and removed.
+func unpack(dir string, b block) (isNew bool, err error) {
 	zones := filepath.Join(dir, "zones")
 	if _, err := os.Stat(zones); !errors.Is(err, fs.ErrNotExist) {
-		return err
+		return false, err
 	}
 	// All files or none, whatever happens in between.
 	begun, err := os.MkdirTemp(dir, ".zones-*")
 	if err != nil {
-		return fmt.Errorf("writing the zone files: %w", err)
+		return false, fmt.Errorf("writing the zone files: %w", err)
 	}
 	err = errors.Join(unpackTo(begun, b), os.Chmod(begun, 0o755))
 	if err == nil {
@@ -45,9 +45,9 @@ func unpack(dir string, b block) error {
 	}
 	if err != nil {
 		os.RemoveAll(begun)
-		return fmt.Errorf("writing the zone files: %w", err)
+		return false, fmt.Errorf("writing the zone files: %w", err)
 	}
-	return nil
+	return true, nil
 }
 
 func unpackTo(dir string, b block) error {

@@ -10,6 +10,7 @@ import (
 	"net/netip"
 	"os"
 	"path/filepath"
+	"runtime/debug"
 	"sync"
 	"syscall"
 	"time"
@@ -46,6 +47,7 @@ type Lab struct {
 	page      *http.Server
 	pageAt    net.Listener
 	lock      *os.File
+	signing   *signing
 
 	change sync.Mutex // serialises changes of zones and of lab.json
 
@@ -80,15 +82,19 @@ func (l *Lab) start(cfg Config) error {
 		return err
 	}
 	for _, p := range plan() {
-		op, err := newOperator(p, l.block, l.dir)
-		if err != nil {
-			return err
-		}
-		l.operators = append(l.operators, op)
+		l.operators = append(l.operators, newOperator(l, p))
 	}
 	if err := l.listen(cfg.Port); err != nil {
 		return err
 	}
+	if err := l.openSigning(l.ctx); err != nil {
+		return err
+	}
+	l.wg.Go(func() { l.ended(l.signing.pipe.Run(l.ctx)) })
+	if err := l.begin(l.ctx); err != nil {
+		return err
+	}
+	debug.FreeOSMemory() // to sign the root takes more than to keep it
 	l.serve()
 	if err := l.check(l.ctx); err != nil {
 		return fmt.Errorf("checking the lab: %w", err)
@@ -116,8 +122,12 @@ func (l *Lab) openDir(dir string) (err error) {
 	if err := l.removeState(); err != nil { // of a lab that was killed
 		return err
 	}
-	if err := unpack(l.dir, l.block); err != nil {
+	if isNew, err := unpack(l.dir, l.block); err != nil {
 		return err
+	} else if isNew { // what was signed before was another lab's
+		if err := os.RemoveAll(l.signingDir()); err != nil {
+			return fmt.Errorf("removing the keys of a former lab: %w", err)
+		}
 	}
 	return writeFile(l.hintsFile(), rootHints(l.block))
 }
@@ -160,14 +170,14 @@ func (l *Lab) bind(port uint16) (err error) {
 			l.unbind()
 		}
 	}()
-	self := l.block.addr(rootOctet, resolverHost)
-	clients := map[netip.Addr]console.Endpoint{self: {Role: console.RoleResolver, Name: "resolver", Address: self.String()}}
+	self, clients := l.block.addr(rootOctet, resolverHost), l.clients()
 	for _, op := range l.operators {
 		names := map[netip.Addr]string{}
 		for i, a := range op.addrs {
 			names[a] = op.servers[i].name + "."
 		}
-		if err := l.bindOne(&tap{next: op.auth, hub: l.hub, role: op.role, names: names, clients: clients}, op.addrs); err != nil {
+		t := &tap{next: op.auth, hub: l.hub, role: op.role, names: names, clients: clients, quiet: l.quiet()}
+		if err := l.bindOne(t, op.addrs); err != nil {
 			return err
 		}
 	}
@@ -175,6 +185,20 @@ func (l *Lab) bind(port uint16) (err error) {
 		return err
 	}
 	return l.bindOne(&tap{next: l.resolver, hub: l.hub, role: console.RoleResolver, names: map[netip.Addr]string{self: "resolver"}}, []netip.Addr{self})
+}
+
+// clients are who in the lab asks servers of the lab.
+func (l *Lab) clients() map[netip.Addr]console.Endpoint {
+	clients := map[netip.Addr]console.Endpoint{}
+	add := func(a netip.Addr, role, name string) {
+		clients[a] = console.Endpoint{Role: role, Name: name, Address: a.String()}
+	}
+	add(l.block.addr(rootOctet, resolverHost), console.RoleResolver, "resolver")
+	add(l.deskAt(), console.RoleTLD, "registry")
+	for _, op := range l.operators {
+		add(op.addrs[0], op.role, op.servers[0].name+".")
+	}
+	return clients
 }
 
 func (l *Lab) bindOne(h transport.Handler, addrs []netip.Addr) error {
@@ -246,12 +270,20 @@ func (l *Lab) serve() {
 	for _, s := range l.servers {
 		l.wg.Go(func() { l.stop(s.Serve(l.ctx)) })
 	}
+	l.signing.run()
 	l.wg.Go(func() {
 		err := l.page.Serve(l.pageAt)
 		if !errors.Is(err, http.ErrServerClosed) {
 			l.stop(err)
 		}
 	})
+}
+
+// ended takes notice of a part that has ended, which with an error ends the lab.
+func (l *Lab) ended(err error) {
+	if err != nil && l.ctx.Err() == nil {
+		l.stop(err)
+	}
 }
 
 // Wait returns when the lab has ended: nil, or the error that ended it.
@@ -279,6 +311,7 @@ func (l *Lab) close() error {
 	}
 	l.wg.Wait()
 	l.unbind()
+	err = errors.Join(err, l.signing.close())
 	if l.lock != nil {
 		l.lock.Close() // which unlocks
 	}
@@ -292,17 +325,27 @@ func (l *Lab) Reload() error {
 	defer l.change.Unlock()
 	var errs []error
 	for _, op := range l.operators {
-		errs = append(errs, op.load())
+		errs = append(errs, op.reload(l.ctx))
 	}
 	l.resolver.FlushAll()
 	l.saveState()
 	return errors.Join(errs...)
 }
 
+// operatorNamed returns an operator by the name of its directory.
+func (l *Lab) operatorNamed(name string) *operator {
+	for _, op := range l.operators {
+		if op.name == name {
+			return op
+		}
+	}
+	return nil
+}
+
 // operatorOf returns the operator that serves a TLD.
 func (l *Lab) operatorOf(tld dns.Name) *operator {
 	for _, op := range l.operators {
-		if op.role == console.RoleTLD && dns.MustName(op.name).Equal(tld) {
+		if op.role == roleTLD && dns.MustName(op.name).Equal(tld) {
 			return op
 		}
 	}

@@ -12,9 +12,16 @@ import (
 type planned struct {
 	name    string // of its directory below zones
 	title   string // for people
-	role    string // console.RoleRoot, RoleTLD or RoleAuthority
+	role    string // one of those below
 	servers []plannedServer
 }
+
+// What operators are.
+const (
+	roleRoot      = console.RoleRoot
+	roleTLD       = console.RoleTLD
+	roleAuthority = console.RoleAuthority
+)
 
 // plannedServer is a name server at the address BLOCK.third.fourth.
 type plannedServer struct {
@@ -26,6 +33,8 @@ type plannedServer struct {
 const (
 	rootOctet, tldOctet, hostOctet = 0, 1, 2
 	resolverHost                   = 53
+	quietHost                      = 54 // from where operators ask for themselves
+	deskHost                       = 55 // from where registries look at children
 	pageHost                       = 80
 )
 
@@ -45,20 +54,20 @@ var providers = []struct{ name, title, ns1, ns2 string }{
 
 // plan lists all operators, the root's first, then TLDs, then providers.
 func plan() []planned {
-	root := planned{name: "root", title: "root", role: console.RoleRoot}
+	root := planned{name: "root", title: "root", role: roleRoot}
 	for i := range byte(13) {
 		root.servers = append(root.servers, plannedServer{fmt.Sprintf("%c.root-servers.net", 'a'+i), rootOctet, i + 1})
 	}
 	all := []planned{root}
 	for i, t := range tldNames {
 		n := byte(2 * i)
-		all = append(all, planned{name: t, title: t, role: console.RoleTLD, servers: []plannedServer{
+		all = append(all, planned{name: t, title: t, role: roleTLD, servers: []plannedServer{
 			{"a.nic." + t, tldOctet, n + 1}, {"b.nic." + t, tldOctet, n + 2},
 		}})
 	}
 	for i, p := range providers {
 		n := byte(2 * i)
-		all = append(all, planned{name: p.name, title: p.title, role: console.RoleAuthority, servers: []plannedServer{
+		all = append(all, planned{name: p.name, title: p.title, role: roleAuthority, servers: []plannedServer{
 			{p.ns1, hostOctet, n + 1}, {p.ns2, hostOctet, n + 2},
 		}})
 	}

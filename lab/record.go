@@ -19,7 +19,7 @@ type RecordChange = console.RecordChange
 // domain is registered for the lab's providers and they have no zone of it yet,
 // they make one. The change is on disk and served when it returns; the text
 // tells what was done.
-func (l *Lab) Record(_ context.Context, c RecordChange) (string, error) {
+func (l *Lab) Record(ctx context.Context, c RecordChange) (string, error) {
 	rc, err := parseRecord(c)
 	if err != nil {
 		return "", err
@@ -39,7 +39,7 @@ func (l *Lab) Record(_ context.Context, c RecordChange) (string, error) {
 		edits = append(edits, e)
 	}
 	for _, e := range edits {
-		if err := e.commit(); err != nil {
+		if err := e.commit(ctx); err != nil {
 			return "", fmt.Errorf("at %s: %w", e.op.name, err)
 		}
 	}
@@ -237,7 +237,7 @@ func (p *place) edit(op *operator, change func([]dns.Record) ([]dns.Record, erro
 	if v, err = build(p.zone, records); err != nil {
 		return nil, err
 	}
-	return &edited{op: op, version: v, to: v.Serial()}, nil
+	return &edited{op: op, version: v, by: op.author()}, nil
 }
 
 func (p *place) names() string {

@@ -20,24 +20,66 @@ type Registration = console.Registration
 const maxNS = 13
 
 // Register changes a delegation in the zone of a TLD: it puts the name servers
-// given in the place of those that were there, or deletes the delegation. The
-// change is on disk and served when it returns; the text tells what was done.
-func (l *Lab) Register(_ context.Context, r Registration) (string, error) {
+// given in the place of those that were there, or deletes the delegation. A domain
+// that is new gets a zone at its provider. DS records go when the domain moves to
+// another provider, whose keys are others. The change is on disk and served when it
+// returns; the text tells what was done.
+func (l *Lab) Register(ctx context.Context, r Registration) (string, error) {
 	d, err := parseDelegation(r)
 	if err != nil {
 		return "", err
 	}
 	l.change.Lock()
 	defer l.change.Unlock()
+	d.keepsDS = func(before []dns.Name) bool {
+		return l.providerOf(before) != nil && l.providerOf(before) == l.providerOf(d.ns)
+	}
 	op := l.operatorOf(d.tld)
 	e, err := op.edit(d.tld, d.apply)
 	if err != nil {
 		return "", err
 	}
-	if err := e.commit(); err != nil {
+	begun, err := l.beginZone(ctx, d)
+	if err != nil {
 		return "", err
 	}
-	return fmt.Sprintf("%s (in the zone %s, serial %d). %s", d.done, plain(d.tld), e.to, l.forget(d.name, r.KeepCache)), nil
+	if err := e.commit(ctx); err != nil {
+		return "", err
+	}
+	if host := l.hostOf(d.name); host != nil && begun == "" && !d.delete {
+		// Whose keys are there already says nothing new; so the registry looks by itself.
+		l.signing.desk.Notified(op.name, d.name, dns.TypeCDS, host.addrs[0])
+	}
+	return fmt.Sprintf("%s (in the zone %s, serial %d).%s %s", d.done, plain(d.tld), e.receipt.Serial, begun, l.forget(d.name, r.KeepCache)), nil
+}
+
+// beginZone has the provider of a domain that was not registered before begin a zone
+// of it, where all name servers are that provider's and it has none.
+func (l *Lab) beginZone(ctx context.Context, d *domain) (done string, err error) {
+	op := l.providerOf(d.ns)
+	if !d.isFirst || op == nil || op.hosts(d.name) {
+		return "", nil
+	}
+	e := &edited{op: op, by: op.author()}
+	if e.version, err = build(d.name, newZone(d.name, d.ns)); err != nil {
+		return "", err
+	}
+	if err := e.commit(ctx); err != nil {
+		return "", fmt.Errorf("at %s: %w", op.name, err)
+	}
+	l.saveState()
+	return fmt.Sprintf(" %s has begun its zone.", op.title), nil
+}
+
+// providerOf returns the provider whose name servers all of these are; nil: there is
+// no such one.
+func (l *Lab) providerOf(ns []dns.Name) *operator {
+	for _, op := range l.operators {
+		if op.role == roleAuthority && len(ns) > 0 && !slices.ContainsFunc(ns, func(n dns.Name) bool { return !op.runs(n) }) {
+			return op
+		}
+	}
+	return nil
 }
 
 // forget has the lab's resolver see a change at once, or says when it will.
@@ -49,21 +91,23 @@ func (l *Lab) forget(name dns.Name, keep bool) string {
 	return fmt.Sprintf("The lab's resolver has forgotten what it knew of %s.", plain(name))
 }
 
-// delegation is a Registration that makes sense.
-type delegation struct {
+// domain is a Registration that makes sense.
+type domain struct {
 	name, tld dns.Name
 	ns        []dns.Name
 	glue      []dns.Record // without TTL
 	delete    bool
-	done      string // by apply: what was done
+	keepsDS   func(before []dns.Name) bool // whether the keys stay the same
+	isFirst   bool                         // by apply: it was not registered before
+	done      string                       // by apply: what was done
 }
 
-func parseDelegation(r Registration) (*delegation, error) {
+func parseDelegation(r Registration) (*domain, error) {
 	name, err := hostname(r.Name)
 	if err != nil {
 		return nil, err
 	}
-	d := &delegation{name: name.Fold(), delete: r.Delete}
+	d := &domain{name: name.Fold(), delete: r.Delete}
 	if d.tld, err = registryOf(d.name); err != nil {
 		return nil, err
 	}
@@ -146,7 +190,7 @@ func parseNS(hosts []string) ([]dns.Name, error) {
 
 // parseGlue reads "host=address" and checks that exactly those name servers have
 // glue that could not be found without it.
-func (d *delegation) parseGlue(pairs []string) error {
+func (d *domain) parseGlue(pairs []string) error {
 	var have []dns.Name
 	for _, p := range pairs {
 		host, address, _ := strings.Cut(p, "=")
@@ -174,7 +218,7 @@ func (d *delegation) parseGlue(pairs []string) error {
 }
 
 // apply edits the records of the TLD's zone.
-func (d *delegation) apply(records []dns.Record) ([]dns.Record, error) {
+func (d *domain) apply(records []dns.Record) ([]dns.Record, error) {
 	before := delegationNS(records, d.name)
 	if d.delete {
 		if len(before) == 0 {
@@ -189,10 +233,14 @@ func (d *delegation) apply(records []dns.Record) ([]dns.Record, error) {
 		if len(before) > 0 {
 			verb = "changed"
 		}
+		d.isFirst = len(before) == 0
 		d.done = fmt.Sprintf("%s %s, served by %s", verb, plain(d.name), joinNames(d.ns))
 	}
 	ttl := apexTTL(records)
-	records = slices.DeleteFunc(records, func(r dns.Record) bool { return r.Name.IsSubdomainOf(d.name) })
+	keepDS := !d.delete && d.keepsDS(before)
+	records = slices.DeleteFunc(records, func(r dns.Record) bool {
+		return r.Name.IsSubdomainOf(d.name) && !(keepDS && r.Type == dns.TypeDS)
+	})
 	for _, n := range d.ns {
 		records = append(records, dns.Record{Name: d.name, Type: dns.TypeNS, Class: dns.ClassIN, TTL: ttl, Data: dns.NewTarget(n)})
 	}

@@ -24,7 +24,7 @@ type State struct {
 	Resolver    netip.AddrPort          `json:"resolver"`
 	Console     string                  `json:"console"`      // URL of the page
 	RootHints   string                  `json:"root_hints"`   // file
-	TrustAnchor string                  `json:"trust_anchor"` // "": the lab's root is not signed
+	TrustAnchor string                  `json:"trust_anchor"` // file; "": the root is not signed
 }
 
 func stateFile(dir string) string { return filepath.Join(dir, "lab.json") }
@@ -52,6 +52,9 @@ func (l *Lab) State() State {
 		Resolver:  netip.AddrPortFrom(l.block.addr(rootOctet, resolverHost), l.port),
 		Console:   "http://" + l.pageAt.Addr().String() + "/",
 		RootHints: l.hintsFile(),
+	}
+	if len(l.rootKeys()) > 0 {
+		s.TrustAnchor = l.anchorFile()
 	}
 	for _, op := range l.operators {
 		switch op.role {

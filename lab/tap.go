@@ -18,6 +18,7 @@ type tap struct {
 	role    string
 	names   map[netip.Addr]string // the server's names by address
 	clients map[netip.Addr]console.Endpoint
+	quiet   netip.Addr // whose questions are no events
 }
 
 // NewWorker wraps one of the server's Workers.
@@ -30,11 +31,11 @@ type tapWorker struct {
 
 // Answer lets the server answer, now or later, and tells of the answer.
 func (w *tapWorker) Answer(dst []byte, q *transport.Query) []byte {
-	if !w.hub.watched() {
+	client, local := q.Client.Addr(), q.Local.Addr()
+	if !w.hub.watched() || client == w.quiet {
 		return w.next.Answer(dst, q)
 	}
 	start := time.Now()
-	client, local := q.Client.Addr(), q.Local.Addr()
 	out := w.next.Answer(dst, q.Tapped(func(msg []byte) { w.tell(client, local, start, msg) }))
 	if len(out) > len(dst) {
 		w.tell(client, local, start, out[len(dst):])
@@ -58,6 +59,9 @@ func (t *tap) tell(client, local netip.Addr, start time.Time, msg []byte) {
 	var records []dns.Record
 	e.Outcome, records = outcome(m)
 	e.Records = recordTexts(records)
+	if m.Flags.Opcode() == dns.OpcodeNotify {
+		e.Records = append(e.Records, "NOTIFY: there are new "+e.Type+" records")
+	}
 	if m.EDNS != nil {
 		for _, ede := range m.EDNS.EDE() {
 			e.Records = append(e.Records, ede.String())
@@ -77,6 +81,8 @@ func (t *tap) client(a netip.Addr) console.Endpoint {
 func outcome(m *dns.Message) (string, []dns.Record) {
 	typ := m.Question().Type
 	switch {
+	case m.Flags.Opcode() == dns.OpcodeNotify && m.RCode == dns.RCodeNoError:
+		return console.OutcomeAnswer, nil
 	case m.Flags.Has(dns.FlagTC):
 		return console.OutcomeError, nil // nothing that helps: the client has to come back over TCP
 	case m.RCode == dns.RCodeNXDomain:
