@@ -34,6 +34,29 @@ func TestClockThatGoesBackStopsAll(t *testing.T) {
 	}
 }
 
+// TestWhatPeopleSayOfTheParentCounts: what is seen from here is another parent than theirs, perhaps.
+func TestWhatPeopleSayOfTheParentCounts(t *testing.T) {
+	s := newSim(t)
+	s.fresh, s.p.Parent = true, ByHand
+	s.run(time.Hour)
+	if err := s.r.DSSeen("CSK1", s.now); err != nil {
+		t.Fatal(err)
+	}
+	for range 3 {
+		f := s.facts()
+		f.Parent = Parent{At: s.now, Asked: 2, Answered: 2, TTL: time.Minute, NegativeTTL: time.Minute}
+		for _, e := range s.r.Step(s.now, &s.p, f) {
+			if e.What == Alarm {
+				t.Error(e.Text)
+			}
+		}
+		s.now = s.now.Add(s.p.ParentTTL)
+	}
+	if k := s.r.Keys()[0]; k.Records[DS].State != Omnipresent {
+		t.Errorf("the DS is %v, expected %v: %v", k.Records[DS].State, Omnipresent, s.waits())
+	}
+}
+
 // TestSilenceProvesNothing: a parent's server that does not answer has the DS no more and no less than before.
 func TestSilenceProvesNothing(t *testing.T) {
 	s := newSim(t)

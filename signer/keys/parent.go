@@ -9,14 +9,15 @@ import (
 )
 
 // observeParent takes in what the parent's servers said: each key's DS counts its servers. A server that did not answer
-// proves nothing, neither that the DS is there nor that it is not.
+// proves nothing, neither that the DS is there nor that it is not. Where people say what the parent has, that is what counts:
+// what is seen from here may be another parent than that of the world.
 func (s *stepper) observeParent() {
 	f := &s.f.Parent
 	if f.At.IsZero() || f.Answered == 0 || f.At.After(s.now) || f.At.Before(s.r.parent.At) {
 		return
 	}
 	for _, k := range s.r.keys {
-		if k.Role&KSK != 0 {
+		if k.Role&KSK != 0 && s.p.Parent != ByHand {
 			s.observeDS(k, f)
 		}
 	}
@@ -92,6 +93,9 @@ func (s *stepper) parentTTL() time.Duration {
 		return s.p.ParentTTL
 	}
 	ttl := max(s.r.parent.TTL, s.r.parent.NegativeTTL)
+	if s.p.Parent == ByHand {
+		ttl = max(ttl, s.p.ParentTTL)
+	}
 	for _, k := range s.r.keys {
 		if k.Parent.Servers > 0 || k.Records[DS].State != Hidden {
 			ttl = max(ttl, k.Parent.TTL)
