@@ -5,6 +5,7 @@ import (
 	"maps"
 	"reflect"
 	"slices"
+	"strings"
 	"time"
 
 	"go.yaml.in/yaml/v4"
@@ -203,6 +204,12 @@ func (c *Config) FindPolicy(name string) (*Policy, bool) {
 	}
 	return &c.Policies[i], true
 }
+
+// IsKeyless reports whether there is no place for private keys: the servers that share a database have no secret in common.
+func (c *Config) IsKeyless() bool { return !strings.HasPrefix(c.Store, "sqlite") && c.DNSSEC.Seal == "" }
+
+// WhereKeys says how that is mended.
+const WhereKeys = "servers that share a PostgreSQL keep private keys in it, sealed: set dnssec.seal to the same secret on all of them (file:PATH, env:NAME or credential:NAME), or dnssec: off"
 
 // wantToken notes a token that there is not.
 func (d *decoder) wantToken(n *yaml.Node, name string) {

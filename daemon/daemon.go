@@ -238,6 +238,7 @@ func (d *Daemon) Close() error {
 	select {
 	case <-ended:
 		d.tokens.Close()
+		d.releaseSigner()
 		return errors.Join(d.lookups.close(), d.store.Close(), d.node.close())
 	case <-time.After(endPatience):
 		return fmt.Errorf("the server ends without %s: expected that to end within %v", strings.Join(d.running(), " and "), endPatience)

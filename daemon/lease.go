@@ -20,6 +20,19 @@ type lease struct {
 	asked time.Duration // by the clock of how long the machine runs
 }
 
+// signerLease is the right to go on with the keys of zones.
+const signerLease = "signer"
+
+// releaseSigner lets another server go on with the keys at once, where this one ends in peace.
+func (d *Daemon) releaseSigner() {
+	if d.node == nil {
+		return
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), leaseTime/10)
+	defer cancel()
+	_ = d.store.Release(ctx, signerLease, d.node.name) // else it ends by itself
+}
+
 // leaseOf reports whether this server is the one that does what must be done once.
 func (d *Daemon) leaseOf(what string) func(context.Context) bool {
 	l := &lease{d: d, what: what, asked: -leaseTime}

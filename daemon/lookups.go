@@ -1,7 +1,6 @@
 package daemon
 
 import (
-	"bytes"
 	"context"
 	"fmt"
 	"net/netip"
@@ -10,7 +9,6 @@ import (
 
 	"onoma/config"
 	"onoma/dns"
-	"onoma/dns/zonefile"
 	"onoma/resolver"
 	"onoma/resolver/iterator"
 	"onoma/resolver/validator"
@@ -58,7 +56,7 @@ func (d *Daemon) openLookups(conf *config.Config) error {
 	return nil
 }
 
-// readAnchors reads DS and DNSKEY records. Without a file they are those of the Internet, and none of a root of one's own.
+// readAnchors returns what is trusted. Without a file they are those of the Internet, and none of a root of one's own.
 func readAnchors(path string, isOwn bool) (anchors []dns.Record, err error) {
 	switch {
 	case path == "" && isOwn:
@@ -66,23 +64,7 @@ func readAnchors(path string, isOwn bool) (anchors []dns.Record, err error) {
 	case path == "":
 		return validator.RootAnchors(), nil
 	}
-	text, err := os.ReadFile(path)
-	if err != nil {
-		return nil, fmt.Errorf("reading the trust anchor: %w", err)
-	}
-	all, err := zonefile.NewReader(bytes.NewReader(text), zonefile.Options{File: path, Origin: dns.Root}).ReadAll()
-	if err != nil {
-		return nil, fmt.Errorf("reading the trust anchor: %w", err)
-	}
-	for _, rec := range all {
-		if rec.Type == dns.TypeDS || rec.Type == dns.TypeDNSKEY {
-			anchors = append(anchors, rec)
-		}
-	}
-	if len(anchors) == 0 {
-		return nil, fmt.Errorf("reading the trust anchor: %s has no DS and no DNSKEY record, expected one at least", path)
-	}
-	return anchors, nil
+	return validator.ReadAnchors(path)
 }
 
 func (l *lookups) close() error {

@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 	"path/filepath"
-	"strings"
 	"time"
 
 	"onoma/config"
@@ -33,7 +32,7 @@ func (d *Daemon) openSigning(conf *config.Config) (err error) {
 		InSync: d.inSync, Parents: d.openParents(conf), Clock: d.clock, Log: d.log,
 	}
 	if d.store.IsShared() {
-		so.IsShared, so.Lease, so.Swap = true, d.leaseOf("signer"), d.swapKeys
+		so.IsShared, so.Lease, so.Swap = true, d.leaseOf(signerLease), d.swapKeys
 	}
 	d.signer = signer.New(so)
 	return nil
@@ -79,14 +78,6 @@ func (d *Daemon) rowOf(name dns.Name) (int64, bool) {
 	return 0, false
 }
 
-// isKeyless reports whether there is no place for private keys: the servers that share a database have no secret in common.
-func isKeyless(conf *config.Config) bool {
-	return !strings.HasPrefix(conf.Store, "sqlite:") && conf.DNSSEC.Seal == ""
-}
-
-// whereKeys says how that is mended.
-const whereKeys = "servers that share a PostgreSQL keep private keys in it, sealed: set dnssec.seal to the same secret on all of them (file:PATH, env:NAME or credential:NAME), or dnssec: off"
-
 func (d *Daemon) loadKeys(ctx context.Context, id zone.ID) ([]byte, error) {
 	row, ok := d.pipe.Row(id)
 	if !ok {
@@ -127,9 +118,9 @@ func (d *Daemon) inSync(id zone.ID) (uint32, bool) {
 // sign has a zone signed as its settings say, or ends that. saved is what is known of its keys.
 func (d *Daemon) sign(ctx context.Context, e *entry, saved []byte) {
 	settings, wanted := e.signing(saved != nil)
-	if wanted && saved == nil && settings.Auto && settings.Token == "" && isKeyless(d.conf.Load()) {
+	if wanted && saved == nil && settings.Auto && settings.Token == "" && d.conf.Load().IsKeyless() {
 		wanted = false
-		d.sayKeyless.Do(func() { d.log.Warn("zones are not signed", "reason", whereKeys) })
+		d.sayKeyless.Do(func() { d.log.Warn("zones are not signed", "reason", config.WhereKeys) })
 	}
 	if !wanted {
 		d.signer.Remove(e.id)
@@ -201,8 +192,8 @@ func (p *planner) signingOf(s *config.Settings) (out signer.Settings, err error)
 	if !ok {
 		return out, fmt.Errorf("there is no policy %q", name)
 	}
-	if name == s.DNSSEC && c.Token == "" && isKeyless(p.conf) {
-		return out, fmt.Errorf("dnssec: %s: %s", s.DNSSEC, whereKeys)
+	if name == s.DNSSEC && c.Token == "" && p.conf.IsKeyless() {
+		return out, fmt.Errorf("dnssec: %s: %s", s.DNSSEC, config.WhereKeys)
 	}
 	out.Policy, err = policyOfKeys(c)
 	out.Token = c.Token

@@ -96,10 +96,18 @@ func (k *Keeper) AddLoaded(ctx context.Context, id zone.ID, s Settings, data []b
 	z.guard(now)
 	k.mu.Lock()
 	k.zones[id] = z
+	others := len(k.zones)
 	k.mu.Unlock()
 	k.schedule(z, z.wakesAt(now))
+	if data != nil {
+		// What there is to do next is not kept, nor is what the parent was last asked for. Many zones are not all looked at at once.
+		k.schedule(z, now.Add(time.Duration(others)*apart))
+	}
 	return z, nil
 }
+
+// apart is between the first looks at zones after a start: a hundred thousand take eight minutes.
+const apart = 5 * time.Millisecond
 
 // Remove lets go of a zone. What is on the disk of it stays.
 func (k *Keeper) Remove(id zone.ID) {

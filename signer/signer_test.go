@@ -320,3 +320,19 @@ func TestAuthorsSign(t *testing.T) {
 		t.Error("a zone that is not signed is left alone")
 	}
 }
+
+// TestRestartGoesOn: what a key ring has to do next is known again after a start, with nobody to wake the zone.
+func TestRestartGoesOn(t *testing.T) {
+	p := keys.Default()
+	p.Split, p.ZSKLife = true, 2*day
+	r := newRig(t, Settings{Policy: p})
+	if err := r.write(content); err != nil {
+		t.Fatal(err)
+	}
+	r.pass(day)
+	r.start(Settings{Policy: p})
+	r.now = r.now.Add(time.Minute)
+	if next := r.k.Tend(t.Context()); next.IsZero() || next.After(begin.Add(2*day)) {
+		t.Errorf("the zone is looked at next at %s, and its ZSK is to follow another one at %s", next, begin.Add(2*day))
+	}
+}

@@ -50,7 +50,7 @@ type Options struct {
 	Now    time.Time           // for certificates
 }
 
-// Check opens everything, and returns what it found: of keys, files, servers and
+// Check opens everything, and returns what it found: of keys, files, servers, signing and
 // zones, in this order.
 func Check(c *config.Config, o Options) []Finding {
 	if o.Getenv == nil {
@@ -60,6 +60,7 @@ func Check(c *config.Config, o Options) []Finding {
 	k.keys(c)
 	k.files(c)
 	k.remotes(c)
+	k.signing(c)
 	k.zones(c.Zones)
 	for _, v := range c.Views {
 		k.zones(v.Zones)
