@@ -136,14 +136,18 @@ func (l *look) below(z *place, child dns.Name) (*place, error) {
 	}
 	if alias != nil {
 		if sig, _, err := l.check(*alias, z); err == nil && l.mayStand(z, alias, sig, msg) {
-			return l.remember(&place{name: child, kind: nothing}, l.ttl(*alias, sig)), nil
+			p := &place{name: child, kind: nothing}
+			if alias.Type == dns.TypeCNAME && !alias.isExpanded(sig) {
+				p.kind = noCut // other names may be below it, and zones
+			}
+			return l.remember(p, l.ttl(*alias, sig)), nil
 		}
 	}
 	return l.undelegated(z, child, msg)
 }
 
 // mayStand reports whether an alias is the zone's word for the name: then it is no
-// delegation, and has nothing below it.
+// delegation, and has nothing below it but where it is a CNAME of its own.
 func (l *look) mayStand(z *place, alias *signedSet, sig *dns.RRSIG, msg *dns.Message) bool {
 	if !alias.isExpanded(sig) {
 		return true

@@ -67,6 +67,7 @@ func TestAnswers(t *testing.T) {
 				{"sub.leaf.test. DS", denied, dns.RCodeNoError, 0},
 				{"www.unsigned.test. A", insecure, dns.RCodeNoError, 1},
 				{"no.unsigned.test. A", insecure, dns.RCodeNXDomain, 0},
+				{"www.under.alias.leaf.test. A", insecure, dns.RCodeNoError, 1},
 				{"www.other.test. A", secure, dns.RCodeNoError, 1},
 			} {
 				r := w.look(v, c.question)

@@ -224,12 +224,14 @@ nowhere CNAME no.such
 dname DNAME other.test.
 sub NS ns.sub
 ns.sub A 192.0.2.2
+under.alias NS ns.under.alias
 `
 
 // usual is a root, a TLD, and below it zones of all kinds.
 func usual(t testing.TB, h how) *world {
 	w := newWorld(t)
 	w.add("unsigned.test.", "www A 192.0.2.9\n", how{algorithms: []uint8{0}})
+	w.add("under.alias.leaf.test.", "www A 192.0.2.9\n", how{algorithms: []uint8{0}})
 	w.add("leaf.test.", leafText, h)
 	w.add("other.test.", "www A 192.0.2.3\n", how{algorithms: []uint8{dnssec.ED25519}})
 	w.add("n3.test.", "www A 192.0.2.1\n*.w TXT \"w\"\n", kinds["NSEC3"])
