@@ -13,6 +13,9 @@ type Endpoint struct {
 	TTL    uint32 // 0: an hour
 }
 
+// dsyncTTL is the TTL of such records.
+const dsyncTTL = 3600
+
 // DSYNC returns the records that a parent with the policy publishes of its endpoint: under
 // the wildcard, which stands for all children (RFC 9859 §3), for each type that the policy
 // takes.
@@ -28,7 +31,7 @@ func (p *Policy) DSYNC(parent dns.Name, e Endpoint) ([]dns.Record, error) {
 		e.Port = 53
 	}
 	if e.TTL == 0 {
-		e.TTL = defaultTTL
+		e.TTL = dsyncTTL
 	}
 	var out []dns.Record
 	for _, side := range []struct {

@@ -105,10 +105,13 @@ func (o Order) edit(e *zone.Editor) error {
 	return nil
 }
 
-// dsRecords makes records of a DS set that is to be: with the TTL of the one that is.
+// dsRecords makes records of a DS set that is to be: with the TTL of the one that is, or else of the NS set (RFC 4035 §2.4).
 func dsRecords(was Delegation, list []dns.DS, ttl uint32) []dns.Record {
-	if len(was.DS) > 0 {
+	switch {
+	case len(was.DS) > 0:
 		ttl = was.DS[0].TTL
+	case ttl == 0 && len(was.NS) > 0:
+		ttl = was.NS[0].TTL
 	}
 	var out []dns.Record
 	for _, ds := range list {

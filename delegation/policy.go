@@ -43,7 +43,7 @@ type Policy struct {
 	Digests []uint8
 	// Delete lets a child ask that its DS goes (RFC 8078 §4).
 	Delete bool
-	// TTL of a first DS set; 0: an hour. Sets that exist keep theirs.
+	// TTL of a first DS set; 0: that of the delegation (RFC 4035 §2.4). Sets that exist keep theirs.
 	TTL uint32
 	// Only, unless it is empty, are the children that are looked at, and Deny those
 	// that never are.
@@ -69,10 +69,7 @@ func (b *Bootstrap) isOff() bool { return len(b.Own) == 0 && !b.Authenticated &&
 // are down for an hour.
 var DefaultRetry = []time.Duration{2 * time.Second, 10 * time.Second, time.Minute, 5 * time.Minute, 30 * time.Minute, 2 * time.Hour}
 
-const (
-	defaultMinInterval = 5 * time.Second
-	defaultTTL         = 3600
-)
+const defaultMinInterval = 5 * time.Second
 
 // withDefaults returns the policy without zero fields that mean something else.
 func (p Policy) withDefaults() Policy {
@@ -84,9 +81,6 @@ func (p Policy) withDefaults() Policy {
 	}
 	if p.Digests == nil {
 		p.Digests = []uint8{dnssec.DigestSHA256, dnssec.DigestSHA384}
-	}
-	if p.TTL == 0 {
-		p.TTL = defaultTTL
 	}
 	return p
 }
