@@ -124,6 +124,9 @@ func (p *Plan) ownsAtApex(t dns.Type) bool {
 	return isKeyType(t) || t == dns.TypeNSEC3PARAM || t == dns.TypeZONEMD && len(p.ZONEMD) > 0
 }
 
+// hashLabel is the length of the label that a hash is in (RFC 5155 §3).
+const hashLabel = 1 + dnssec.NSEC3HashLen*8/5
+
 // signs reports whether k signs sets of type t: at the apex where top is set.
 func (k *Key) signs(t dns.Type, top bool) bool {
 	if top && isKeyType(t) {
@@ -141,6 +144,9 @@ func (p *Plan) check(origin dns.Name) error {
 	}
 	if p.isSigned() && !slices.ContainsFunc(p.Keys, func(k Key) bool { return k.SignsZone }) {
 		return fmt.Errorf("%w: no key signs the zone", ErrPlan)
+	}
+	if p.Denial.Kind == NSEC3 && origin.Len()+hashLabel > dns.MaxNameLen {
+		return fmt.Errorf("%w: the name of the zone has %d octets, which leaves no room for the hashes of NSEC3; use NSEC", ErrPlan, origin.Len())
 	}
 	if len(p.Denial.Salt) > 255 {
 		return fmt.Errorf("%w: the salt has %d octets, expected at most 255", ErrPlan, len(p.Denial.Salt))
