@@ -138,7 +138,7 @@ func (c *checker) trust(ctx context.Context, s *survey) (worst validator.Result)
 		// The error is in the result, too: Indeterminate, with its reason.
 		w.trust, _ = c.validator(s, w).Look(ctx, s.zone, dns.TypeSOA)
 		if isFirst || gravity(w.trust.Status) > gravity(worst.Status) {
-			worst, isFirst = w.trust, false
+			worst, s.shown, isFirst = w.trust, w, false
 		}
 	}
 	if isFirst {

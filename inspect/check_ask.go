@@ -26,6 +26,7 @@ type survey struct {
 	aliased      []dns.Name       // name servers whose names are aliases
 	delegated    []dns.Name       // name servers, by the parent
 	apex         []dns.Name       // and by the zone
+	shown        *witness         // whose chain is shown
 	inside       []host           // name servers in the zone itself, as the zone has them
 	checked      map[string]error // signatures that were verified, by what they are over
 }

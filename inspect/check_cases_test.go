@@ -19,7 +19,6 @@ type checkCase struct {
 	spec
 	codes  string // of all findings, sorted, each once
 	status validator.Status
-	either bool // what a resolver comes to depends on whom it asks
 }
 
 const day = 24 * time.Hour
@@ -141,6 +140,11 @@ func asSHA1(s *site, rs []dns.Record) []dns.Record {
 	return rs
 }
 
+// standbyDS has a DS of a key that is published and signs nothing.
+func standbyDS(s *site, rs []dns.Record) []dns.Record {
+	return addDS(func(d *dns.DS) { *d, _ = dnssec.MakeDS(s.name, stranger(), dnssec.DigestSHA256) })(s, rs)
+}
+
 // sha1DS is the DS of a zone that asSHA1 made.
 func sha1DS(s *site, rs []dns.Record) []dns.Record {
 	k := s.keys[0].DNSKEY()
@@ -186,6 +190,7 @@ var checkCases = map[string]checkCase{
 	"sound-wild":    {spec: spec{text: "* A 192.0.2.99\n"}, status: validator.Secure},
 	"sound-wild3":   {spec: spec{text: "* CNAME www.sound.test.\n", denial: sign.Denial{Kind: sign.NSEC3}}, status: validator.Secure},
 	"sound-dname":   {spec: spec{at: "sound.test.", text: "@ DNAME sound.test.\n"}, status: validator.Secure},
+	"sound-multi":   {spec: spec{multi: true, split: true}, status: validator.Secure},
 	"sound-384":     {spec: spec{delegation: digestDS(dnssec.DigestSHA384)}, status: validator.Secure},
 	"unsigned":      {spec: spec{algorithms: []uint8{0}}, status: validator.Insecure},
 	"unsigned-wild": {spec: spec{algorithms: []uint8{0}, text: "* A 192.0.2.99\n"}, status: validator.Insecure},
@@ -197,9 +202,9 @@ var checkCases = map[string]checkCase{
 	"nosigs":      {spec: spec{change: dropType(dns.TypeRRSIG)}, codes: "chain-bogus signature-missing", status: validator.Bogus},
 	"onlykeys":    {spec: spec{change: dropSigs(dnssec.ECDSAP256SHA256, dns.TypeNone)}, codes: "chain-bogus signature-missing", status: validator.Bogus},
 	"wrongsoa":    {spec: spec{change: newSerial}, codes: "chain-bogus signature-wrong", status: validator.Bogus},
-	"stale":       {spec: spec{serial: 20, second: &spec{serial: 19, past: 20 * day}}, codes: "chain-bogus serial-differs signature-expired", either: true, status: validator.Bogus},
-	"onestripped": {spec: spec{other: without(dns.TypeRRSIG)}, codes: "chain-bogus signature-missing", either: true, status: validator.Bogus},
-	"oneunsigned": {spec: spec{second: &spec{change: dropType(dns.TypeRRSIG, dns.TypeNSEC, dns.TypeDNSKEY)}}, codes: "chain-bogus denial-unproved dnskey-differs signature-missing", either: true, status: validator.Bogus},
+	"stale":       {spec: spec{serial: 20, second: &spec{serial: 19, past: 20 * day}}, codes: "chain-bogus serial-differs signature-expired", status: validator.Bogus},
+	"onestripped": {spec: spec{other: without(dns.TypeRRSIG)}, codes: "chain-bogus signature-missing", status: validator.Bogus},
+	"oneunsigned": {spec: spec{second: &spec{change: dropType(dns.TypeRRSIG, dns.TypeNSEC, dns.TypeDNSKEY)}}, codes: "chain-bogus denial-unproved dnskey-differs signature-missing", status: validator.Bogus},
 	"half":        {spec: spec{algorithms: []uint8{dnssec.ECDSAP256SHA256, dnssec.ED25519}, change: dropSigs(dnssec.ED25519, dns.TypeNone)}, codes: "algorithm-incomplete", status: validator.Secure},
 	"longttl":     {spec: spec{text: "@ 864000 TXT x\n", change: longTTL}, codes: "ttl-over-original", status: validator.Secure},
 
@@ -211,13 +216,14 @@ var checkCases = map[string]checkCase{
 	"island":        {spec: spec{delegation: dropType(dns.TypeDS)}, codes: "ds-missing", status: validator.Insecure},
 	"island-asks":   {spec: spec{cds: true, delegation: dropType(dns.TypeDS)}, codes: "cds-not-taken ds-missing", status: validator.Insecure},
 	"sha1":          {spec: spec{delegation: digestDS(dnssec.DigestSHA1)}, codes: "digest-retired", status: validator.Secure},
-	"digest":        {spec: spec{delegation: editDS(func(d *dns.DS) { d.DigestType = 200 })}, codes: "chain-insecure digest-unknown ds-without-key", status: validator.Insecure},
-	"unknown":       {spec: spec{delegation: editDS(func(d *dns.DS) { d.Algorithm = 17 })}, codes: "algorithm-unknown chain-insecure ds-stale ds-without-key", status: validator.Insecure},
+	"digest":        {spec: spec{delegation: editDS(func(d *dns.DS) { d.DigestType = 200 })}, codes: "chain-insecure digest-unknown", status: validator.Insecure},
+	"unknown":       {spec: spec{delegation: editDS(func(d *dns.DS) { d.Algorithm = 17 })}, codes: "algorithm-unknown chain-insecure ds-stale", status: validator.Insecure},
 	"rsasha1":       {spec: spec{algorithms: []uint8{dnssec.RSASHA256}, change: asSHA1, delegation: sha1DS}, codes: "algorithm-retired", status: validator.Secure},
+	"standby":       {spec: spec{split: true, prepare: addApex(dns.TypeDNSKEY, otherCDNSKEY), delegation: standbyDS}, codes: "ds-key-does-not-sign", status: validator.Secure},
 	"rsasha512":     {spec: spec{algorithms: []uint8{dnssec.RSASHA512}}, codes: "algorithm-retired", status: validator.Secure},
 	"short":         {spec: spec{algorithms: []uint8{dnssec.RSASHA256}, bits: 1024}, codes: "key-short", status: validator.Secure},
 	"revoked":       {spec: spec{change: revoke}, codes: "chain-bogus ds-revoked ds-without-key signature-key-missing", status: validator.Bogus},
-	"twofold":       {spec: spec{second: &spec{algorithms: []uint8{dnssec.ECDSAP256SHA256}}}, codes: "dnskey-differs ds-key-does-not-sign", status: validator.Secure},
+	"twofold":       {spec: spec{second: &spec{algorithms: []uint8{dnssec.ECDSAP256SHA256}}}, codes: "dnskey-differs", status: validator.Secure},
 	"denial-iter":   {spec: spec{denial: sign.Denial{Kind: sign.NSEC3, Iterations: 10}}, codes: "nsec3-iterations", status: validator.Secure},
 	"denial-many":   {spec: spec{denial: sign.Denial{Kind: sign.NSEC3, Iterations: 120}}, codes: "nsec3-iterations", status: validator.Secure},
 	"denial-salt":   {spec: spec{denial: sign.Denial{Kind: sign.NSEC3, Salt: []byte{1, 2}}}, codes: "nsec3-salt", status: validator.Secure},
@@ -236,8 +242,8 @@ var checkCases = map[string]checkCase{
 
 	// Delegation and servers, of signed and unsigned zones.
 	"notcp":      {spec: spec{other: func(m *machine) { m.noTCP = true }}, codes: "server-tcp", status: validator.Secure},
-	"noudp":      {spec: spec{algorithms: []uint8{0}, other: func(m *machine) { m.noUDP = true }}, codes: "server-udp", status: validator.Insecure, either: true},
-	"noedns":     {spec: spec{other: func(m *machine) { m.noEDNS = true }}, codes: "chain-bogus server-edns", either: true, status: validator.Bogus},
+	"noudp":      {spec: spec{algorithms: []uint8{0}, other: func(m *machine) { m.noUDP = true }}, codes: "server-udp", status: validator.Insecure},
+	"noedns":     {spec: spec{other: func(m *machine) { m.noEDNS = true }}, codes: "chain-bogus server-edns", status: validator.Bogus},
 	"noedns-un":  {spec: spec{algorithms: []uint8{0}, other: func(m *machine) { m.noEDNS = true }}, codes: "server-edns", status: validator.Insecure},
 	"dead":       {spec: spec{algorithms: []uint8{0}, other: func(m *machine) { m.isDead = true }}, codes: "server-lame", status: validator.Insecure},
 	"lame":       {spec: spec{algorithms: []uint8{0}, other: refuse(dns.TypeSOA, dns.RCodeRefused)}, codes: "server-lame", status: validator.Insecure},

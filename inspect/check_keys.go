@@ -49,13 +49,16 @@ func (s *survey) judgeDS(v *verdicts) {
 	case len(ds) == 0 || len(keys) == 0:
 		return
 	}
-	matched := 0
+	matched, usable := 0, 0
 	for _, d := range ds {
 		if s.judgeOneDS(v, d, keys) {
 			matched++
 		}
+		if dnssec.CanVerify(d.Algorithm) && dnssec.CanDigest(d.DigestType) {
+			usable++
+		}
 	}
-	if matched == 0 {
+	if matched == 0 && usable > 0 { // without any that can be used the zone counts as unsigned (RFC 4035 §5.2)
 		v.fail("ds-without-key", s.zone, dns.TypeDS, "publish a key that a DS is of, or have the parent replace the DS",
 			"none of the parent's DS records is of a key that the zone has, so nothing leads from the parent to the zone's keys")
 	}
@@ -108,16 +111,22 @@ func (s *survey) judgeOneDS(v *verdicts, d dns.DS, keys []dns.DNSKEY) bool {
 	return true
 }
 
-// signsKeys wants signatures by the key over the DNSKEY set, at each server. Those
-// that do not hold are told of elsewhere.
+// signsKeys wants a signature by the key over the DNSKEY set, at one server at least:
+// each of several providers signs by its own (RFC 8901 §2.1.2). Those that do not
+// hold are told of elsewhere.
 func (s *survey) signsKeys(v *verdicts, k dns.DNSKEY) {
+	isSigned := false
 	for _, w := range s.own {
-		set := w.answer(s, dns.TypeDNSKEY)
-		isBy := slices.ContainsFunc(set.sigs, func(sig dns.RRSIG) bool { return sig.KeyTag == k.KeyTag() && sig.Algorithm == k.Algorithm })
-		if len(set.RData) > 0 && len(set.sigs) > 0 && !isBy {
-			v.add(zone.Warning, "ds-key-does-not-sign", s.zone, dns.TypeDNSKEY, w, "sign the DNSKEY set by it, or have the parent drop the DS",
-				"the parent has a DS of key %s, and no signature of the DNSKEY set is by it", keyText(k))
+		for _, sig := range w.answer(s, dns.TypeDNSKEY).sigs {
+			isSigned = true
+			if sig.KeyTag == k.KeyTag() && sig.Algorithm == k.Algorithm {
+				return
+			}
 		}
+	}
+	if isSigned {
+		v.warn("ds-key-does-not-sign", s.zone, dns.TypeDNSKEY, "sign the DNSKEY set by it, or have the parent drop the DS",
+			"the parent has a DS of key %s, and no signature of the DNSKEY set is by it", keyText(k))
 	}
 }
 

@@ -35,6 +35,7 @@ type world struct {
 
 	mu     sync.Mutex
 	random *rand.Rand
+	seed   *rand.ChaCha8 // of keys
 	asked  int
 }
 
@@ -67,7 +68,7 @@ type spec struct {
 	denial     sign.Denial
 	past       time.Duration                              // so long ago it was signed
 	serial     int                                        // 0: 1
-	alien      []dnssec.Key                               // keys of somebody else that are published
+	multi      bool                                       // two providers that sign, each by keys of its own and with those of both (RFC 8901 §2.1.2)
 	prepare    func(apex []dns.Record) []dns.Record       // the records at the apex that the signer makes, before signing
 	change     func(s *site, _ []dns.Record) []dns.Record // the whole zone, after signing
 	second     *spec                                      // what its second machine has, by the same keys unless it has an algorithm of its own
@@ -77,7 +78,7 @@ type spec struct {
 }
 
 func newWorld(t testing.TB, now time.Time) *world {
-	return &world{TB: t, now: now, machines: map[netip.Addr]*machine{}, sites: map[dns.Name]*site{}, random: rand.New(rand.NewPCG(1, 2))}
+	return &world{TB: t, now: now, machines: map[netip.Addr]*machine{}, sites: map[dns.Name]*site{}, random: rand.New(rand.NewPCG(1, 2)), seed: rand.NewChaCha8([32]byte{})}
 }
 
 // add makes a zone and the machines that serve it.
@@ -92,16 +93,24 @@ func (w *world) add(origin string, sp spec) *site {
 		w.machine(s)
 	}
 	s.keys = w.keys(sp)
+	mine, others := s.keys, []sign.Key(nil)
+	if sp.multi {
+		others = w.keys(sp)
+		s.keys = append(slices.Clone(mine), others...)
+	}
 	for i, m := range s.machines {
-		this, keys := sp, s.keys
+		this := sp
 		if i == 1 && sp.second != nil {
 			if this = *sp.second; len(this.algorithms) > 0 {
-				keys = w.keys(this)
-				s.keys = append(s.keys, keys...)
+				mine = w.keys(this)
+				s.keys = append(s.keys, mine...)
 			}
 		}
 		z := zone.New(s.name)
-		z.Publish(w.version(s, this, keys))
+		z.Publish(w.version(s, this, mine, others))
+		if sp.multi {
+			mine, others = others, mine
+		}
 		m.zones.AddZone(z)
 		s.zones = append(s.zones, z)
 	}
@@ -133,7 +142,7 @@ func (w *world) keys(sp spec) (keys []sign.Key) {
 		algorithms = []uint8{dnssec.ECDSAP256SHA256}
 	}
 	make := func(a uint8, flags uint16) *dnssec.Key {
-		k, err := dnssec.GenerateKey(nil, a, sp.bits, flags)
+		k, err := dnssec.GenerateKey(w.seed, a, sp.bits, flags)
 		if err != nil {
 			w.Fatal(err)
 		}
@@ -152,7 +161,7 @@ func (w *world) keys(sp spec) (keys []sign.Key) {
 }
 
 // version is the zone as a machine has it.
-func (w *world) version(s *site, sp spec, keys []sign.Key) *zone.Version {
+func (w *world) version(s *site, sp spec, keys, others []sign.Key) *zone.Version {
 	w.Helper()
 	text := fmt.Sprintf("@ 3600 SOA ns1 hostmaster %d 3600 900 604800 300\n", max(sp.serial, 1)) +
 		s.servers() + sp.text
@@ -164,7 +173,7 @@ func (w *world) version(s *site, sp spec, keys []sign.Key) *zone.Version {
 	}
 	v := w.build(s.name, records)
 	if len(keys) > 0 {
-		v = w.sign(s, sp, keys, v)
+		v = w.sign(s, sp, keys, others, v)
 	}
 	if sp.change != nil {
 		v = w.build(s.name, sp.change(s, slices.Collect(v.Records())))
@@ -181,7 +190,7 @@ func (s *site) servers() string {
 }
 
 // sign signs as the signer does.
-func (w *world) sign(s *site, sp spec, keys []sign.Key, v *zone.Version) *zone.Version {
+func (w *world) sign(s *site, sp spec, keys, others []sign.Key, v *zone.Version) *zone.Version {
 	w.Helper()
 	plan := sign.Plan{Denial: sp.denial, Keys: keys, Validity: 14 * 24 * time.Hour, Skew: time.Hour}
 	if plan.Denial.Kind == sign.None {
@@ -200,7 +209,7 @@ func (w *world) sign(s *site, sp spec, keys []sign.Key, v *zone.Version) *zone.V
 			add(dns.TypeCDS, d.RData())
 		}
 	}
-	for _, k := range sp.alien {
+	for _, k := range others {
 		add(dns.TypeDNSKEY, k.RData())
 	}
 	if sp.prepare != nil {
@@ -315,6 +324,9 @@ func (w *world) options() CheckOptions {
 		o.Hints = append(o.Hints, iterator.Hint{Name: dns.MustName(fmt.Sprintf("ns%d.", i+1)), Addrs: []netip.Addr{a}})
 	}
 	for _, k := range root.keys {
+		if !k.SignsKeys {
+			continue
+		}
 		o.Anchors = append(o.Anchors, dns.Record{Name: dns.Root, Type: dns.TypeDNSKEY, Class: dns.ClassIN, TTL: 3600, Data: k.RData()})
 	}
 	return o

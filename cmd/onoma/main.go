@@ -36,6 +36,7 @@ type commandLine struct {
 	Lab       labCmd       `cmd:"" group:"Serve" help:"Run the whole DNS on this machine, and change it."`
 	Query     queryCmd     `cmd:"" group:"Look" help:"Ask one question, with dig's habits."`
 	Trace     traceCmd     `cmd:"" group:"Look" help:"Follow a name from the root to its answer, hop by hop."`
+	Check     checkCmd     `cmd:"" group:"Look" help:"Find what is wrong with a zone, its delegation and its chain of trust."`
 	Zone      zoneCmd      `cmd:"" group:"Zone files" help:"Check, format and compare zone files."`
 	Config    configCmd    `cmd:"" group:"Serve" help:"Check a configuration file, or make one of another server's."`
 	Restore   restoreCmd   `cmd:"" group:"Serve" help:"Make a server's database of a backup."`
