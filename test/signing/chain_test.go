@@ -1,6 +1,7 @@
 package signing
 
 import (
+	"cmp"
 	"encoding/base64"
 	"fmt"
 	"net/netip"
@@ -37,11 +38,11 @@ sub NS ns.sub
 ns.sub A 192.0.2.53
 `
 
-// parentText delegates the child to its server at %s.
+// parentText delegates the child; %s are the addresses of the parent's server and the child's.
 const parentText = `$TTL 1
 @ SOA ns hostmaster 1 3600 60 86400 1
 @ NS ns
-ns A 127.0.0.1
+ns A %s
 child NS ns1.child
 ns1.child A %s
 `
@@ -58,9 +59,9 @@ keys: {ds.: {algorithm: hmac-sha256, secret: "` + "SECRET" + `"}}
 
 // child is an onoma that signs child.test. as POLICY says, and finds its parent as PARENT says.
 const childConfiguration = common + `
-policies: {quick: {POLICY}}
+policies: {quick: {POLICY}, default: {` + quick + `}}
 zones:
-  child.test: {file: DIR/zone, file-mode: initial, new: true, dnssec: quick, parent: PARENT, transfer-to: [127.0.0.0/8], update: ["grant 127.0.0.0/8 zonesub"]}
+  child.test: {file: DIR/zone, file-mode: initial, new: true, dnssec: quick, parent: PARENT, transfer-to: [127.0.0.0/8], update: ["grant 127.0.0.0/8 zonesub"], MORE}
 `
 
 // parentConfiguration is an onoma that signs test., and keeps the delegation of the child at port PORT as CHILDREN says.
@@ -77,14 +78,36 @@ func replace(text string, pairs ...string) string {
 	return strings.NewReplacer(append(pairs, "SECRET", dsKey.Secret)...).Replace(text)
 }
 
+// settings are what tests say of the child.
+type settings struct{ policy, parent, more string }
+
+// configuration is that of an onoma with the child.
+func (s settings) configuration() string {
+	return replace(childConfiguration, "POLICY", s.policy, "PARENT", s.parent, "MORE", cmp.Or(s.more, "history: {}"))
+}
+
 // newChild starts an onoma with the child.
-func newChild(t *testing.T, policy, parent string) *peers.Node {
+func newChild(t *testing.T, s settings) *peers.Node {
 	t.Helper()
 	n := peers.NewNode(t, "")
-	n.Configure(t, replace(childConfiguration, "POLICY", policy, "PARENT", parent))
+	n.Configure(t, s.configuration())
 	n.Write(t, "zone", fmt.Sprintf(childText, n.Addr.Addr()))
 	start(t, n, childName)
 	return n
+}
+
+// change gives the child other settings, without a restart.
+func change(t *testing.T, n *peers.Node, s settings) {
+	t.Helper()
+	n.Configure(t, s.configuration())
+	reload(t, n)
+}
+
+func reload(t *testing.T, n *peers.Node) {
+	t.Helper()
+	if _, err := n.Ctl.ReloadConfig(t.Context()); err != nil {
+		t.Fatal(err)
+	}
 }
 
 // newParent starts an onoma with the parent of a child that is served at an address.
@@ -92,7 +115,7 @@ func newParent(t *testing.T, child netip.AddrPort, children string) *peers.Node 
 	t.Helper()
 	n := peers.NewNode(t, "")
 	n.Configure(t, replace(parentConfiguration, "PORT", fmt.Sprint(child.Port()), "CHILDREN", strings.ReplaceAll(children, "ADDRPORT", fmt.Sprint(n.Addr.Port()))))
-	n.Write(t, "zone", fmt.Sprintf(parentText, child.Addr()))
+	n.Write(t, "zone", fmt.Sprintf(parentText, n.Addr.Addr(), child.Addr()))
 	n.Write(t, "hints", rootHints)
 	start(t, n, parentName)
 	return n

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"net/netip"
 	"os/exec"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -45,10 +46,23 @@ type onlooker struct {
 // look has an onlooker ask until the test ends; what it has seen then is judged.
 func look(t *testing.T, parent, child netip.AddrPort) *onlooker {
 	t.Helper()
+	o := newOnlooker(t, parent, child)
+	o.begin()
+	return o
+}
+
+// newOnlooker is one that does not ask yet.
+func newOnlooker(t *testing.T, parent, child netip.AddrPort) *onlooker {
+	t.Helper()
 	forBIND, forUnbound := anchors(t, parent)
 	o := &onlooker{t: t, anchors: forBIND, answered: make(map[string]time.Time)}
 	o.unbound = peers.Validator(t, forUnbound, map[string]netip.AddrPort{"test": parent, "child.test": child},
 		"  cache-max-negative-ttl: 1", "  val-bogus-ttl: 1", "  infra-cache-max-rtt: 500")
+	return o
+}
+
+// begin has it ask.
+func (o *onlooker) begin() {
 	stop, done := make(chan struct{}), make(chan struct{})
 	go func() {
 		defer close(done)
@@ -61,12 +75,11 @@ func look(t *testing.T, parent, child netip.AddrPort) *onlooker {
 			}
 		}
 	}()
-	t.Cleanup(func() {
+	o.t.Cleanup(func() {
 		close(stop)
 		<-done
 		o.judge()
 	})
-	return o
 }
 
 func (o *onlooker) ask(i int) {
@@ -88,8 +101,8 @@ func (o *onlooker) ask(i int) {
 		o.bad = append(o.bad, fmt.Sprintf("%s: %s\n%s", time.Now().Format("15:04:05.000"), what, r))
 		return
 	}
-	if q.typ == dns.TypeDS && q.name == childName {
-		return // the parent's, secure in any case
+	if q.typ == dns.TypeDS && q.name == childName || isOptOut(r) {
+		return // the parent's, secure in any case; and what an opt-out span denies never is (RFC 5155 §9.2)
 	}
 	if r.AuthenticatedData != o.isSecure {
 		o.isSecure, o.turned = r.AuthenticatedData, time.Now()
@@ -97,6 +110,13 @@ func (o *onlooker) ask(i int) {
 	if o.must && !o.isSecure {
 		o.bad = append(o.bad, fmt.Sprintf("%s: %s is not secure\n%s", time.Now().Format("15:04:05.000"), what, r))
 	}
+}
+
+func isOptOut(r *dns.Msg) bool {
+	return slices.ContainsFunc(r.Ns, func(rr dns.RR) bool {
+		n, ok := rr.(*dns.NSEC3)
+		return ok && n.Flags&1 != 0
+	})
 }
 
 // judge tells what was bogus, the first few of it.
@@ -115,6 +135,13 @@ func (o *onlooker) judge() {
 func lastLines(text string, n int) string {
 	lines := strings.Split(strings.TrimSpace(text), "\n")
 	return strings.Join(lines[max(0, len(lines)-n):], "\n")
+}
+
+// hasSeenSecure: the last answer was secure.
+func (o *onlooker) hasSeenSecure() bool {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	return o.isSecure
 }
 
 // secure waits until Unbound finds the child secure; from then on it has to.

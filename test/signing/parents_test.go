@@ -2,6 +2,7 @@ package signing
 
 import (
 	"fmt"
+	"net/netip"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -15,16 +16,21 @@ import (
 	"onoma/test/peers"
 )
 
+func pushTo(parent netip.AddrPort) string {
+	return fmt.Sprintf(`{servers: ["%s"], push: ["%s+key:ds."]}`, parent, parent)
+}
+
 // TestChildOfBINDAndKnot: the DS comes by UPDATE, the zone is secure, and its keys roll, to another algorithm too.
 func TestChildOfBINDAndKnot(t *testing.T) {
+	t.Parallel()
 	for _, p := range []*peers.Peer{peers.BIND, peers.Knot} {
 		t.Run(p.Name, func(t *testing.T) {
 			t.Parallel()
 			addr := p.Addr(t)
-			push := fmt.Sprintf(`{servers: ["%s"], push: ["%s+key:ds."]}`, addr, addr)
 			peers.Need(t, p.Binary)
-			child := newChild(t, quick, push)
-			parent := p.StartSignedParent(t, writeZone(t, parentName, fmt.Sprintf(parentText, child.Addr.Addr())), addr, dsKey)
+			s := settings{policy: quick, parent: pushTo(addr)}
+			child := newChild(t, s)
+			parent := p.StartSignedParent(t, writeZone(t, parentName, fmt.Sprintf(parentText, addr.Addr(), child.Addr.Addr())), addr, dsKey)
 			o := look(t, parent.Addr, child.Addr)
 			t.Logf("secure after %v", o.secure(explain(t, child)))
 			await(t, "settled", func() bool { return isSettled(keysOf(t, child)) }, explain(t, child))
@@ -33,8 +39,8 @@ func TestChildOfBINDAndKnot(t *testing.T) {
 			rolled(t, child, first)
 			o.delv()
 			second := inUse(keysOf(t, child))
-			child.Configure(t, replace(childConfiguration, "POLICY", quick+", algorithm: ed25519, keys: split", "PARENT", push))
-			reload(t, child)
+			s.policy += ", algorithm: ed25519, keys: split"
+			change(t, child, s)
 			rolled(t, child, second)
 			o.delv()
 			if got := inUse(keysOf(t, child)); len(got) != 2 || !strings.Contains(strings.Join(got, " "), "ED25519") {
@@ -54,13 +60,6 @@ func rolled(t *testing.T, n *peers.Node, old []string) {
 	}, explain(t, n))
 }
 
-func reload(t *testing.T, n *peers.Node) {
-	t.Helper()
-	if _, err := n.Ctl.ReloadConfig(t.Context()); err != nil {
-		t.Fatal(err)
-	}
-}
-
 // TestChildByDNSSECCDS: an operator whose parent is BIND has a script of nothing but BIND's own tools: the first DS from what
 // `onoma zone keys --ds` prints, all others from the zone's CDS by dnssec-cds and nsupdate.
 func TestChildByDNSSECCDS(t *testing.T) {
@@ -69,8 +68,8 @@ func TestChildByDNSSECCDS(t *testing.T) {
 		peers.Need(t, tool)
 	}
 	addr := peers.BIND.Addr(t)
-	child := newChild(t, quick+", cds: [sha-256, sha-384]", fmt.Sprintf(`{servers: ["%s"]}`, addr))
-	parent := peers.BIND.StartSignedParent(t, writeZone(t, parentName, fmt.Sprintf(parentText, child.Addr.Addr())), addr, dsKey)
+	child := newChild(t, settings{policy: quick + ", cds: [sha-256, sha-384]", parent: fmt.Sprintf(`{servers: ["%s"]}`, addr)})
+	parent := peers.BIND.StartSignedParent(t, writeZone(t, parentName, fmt.Sprintf(parentText, addr.Addr(), child.Addr.Addr())), addr, dsKey)
 	o := look(t, parent.Addr, child.Addr)
 	s := &script{t: t, dir: t.TempDir(), parent: parent, child: child}
 	var ds []string

@@ -1,0 +1,20 @@
+package signing
+
+import (
+	"flag"
+	"os"
+	"testing"
+)
+
+// TestMain has more tests at once than there are processors: all they do is wait for TTLs.
+func TestMain(m *testing.M) {
+	flag.Parse()
+	isGiven := false
+	flag.Visit(func(f *flag.Flag) { isGiven = isGiven || f.Name == "test.parallel" })
+	if !isGiven {
+		if err := flag.Set("test.parallel", "16"); err != nil {
+			panic(err)
+		}
+	}
+	os.Exit(m.Run())
+}
