@@ -70,7 +70,7 @@ func stateOfKeys(v *signer.View) string {
 	case v.IsPassive:
 		return "signed by its authors; this server leaves it as it is"
 	case v.Wanted.ZoneFrozen != "":
-		return "signed, and frozen: " + v.Wanted.ZoneFrozen
+		return "signed, and frozen as it is: see the alarm"
 	case v.IsSigned && v.Policy.Unsigned:
 		return "signed, and on its way to be unsigned"
 	case v.IsSigned:

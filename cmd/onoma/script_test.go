@@ -2,6 +2,7 @@ package main
 
 import (
 	"bufio"
+	"encoding/json"
 	"errors"
 	"math/rand/v2"
 	"net"
@@ -17,6 +18,8 @@ import (
 	"time"
 
 	"github.com/rogpeppe/go-internal/testscript"
+
+	"onoma/telemetry/control"
 )
 
 func TestMain(m *testing.M) {
@@ -33,6 +36,8 @@ func TestMain(m *testing.M) {
 //	                          the first of a transport, $NAME_tls_port its port
 //	log NAME TEXT             go on when its log has TEXT
 //	hup NAME TEXT             send it SIGHUP, and go on when it logs TEXT
+//	keytag FILE ROLE NAME     $NAME is the tag of the first key of a role in what "onoma zone keys --json" has written
+//	mode FILE OCTAL           expect these permissions
 //	end NAME                  send it SIGTERM, and expect exit status 0; its log is the file NAME.log
 //
 // The word stop is testscript's own: it ends the script there, as passed.
@@ -45,6 +50,7 @@ func TestScripts(t *testing.T) {
 		Setup:               setUp,
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
 			"exits": exits, "expand": expand, "start": startServer, "log": logged, "hup": hup, "end": end,
+			"keytag": keyTag, "mode": mode,
 		},
 	})
 }
@@ -234,6 +240,30 @@ func hup(ts *testscript.TestScript, neg bool, args []string) {
 	s.mu.Unlock()
 	ts.Check(s.cmd.Process.Signal(syscall.SIGHUP))
 	s.await(ts, skip, args[1])
+}
+
+func keyTag(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) != 3 {
+		ts.Fatalf("usage: keytag FILE ROLE NAME")
+	}
+	var v control.KeysView
+	ts.Check(json.Unmarshal([]byte(ts.ReadFile(args[0])), &v))
+	i := slices.IndexFunc(v.Keys, func(k control.Key) bool { return k.Role == args[1] })
+	if i < 0 {
+		ts.Fatalf("%s has no key of role %s", v.Zone, args[1])
+	}
+	ts.Setenv(args[2], strconv.Itoa(int(v.Keys[i].Tag)))
+}
+
+func mode(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) != 2 {
+		ts.Fatalf("usage: mode FILE OCTAL")
+	}
+	info, err := os.Stat(ts.MkAbs(args[0]))
+	ts.Check(err)
+	if got := strconv.FormatUint(uint64(info.Mode().Perm()), 8); got != args[1] {
+		ts.Fatalf("%s has mode %s, expected %s", args[0], got, args[1])
+	}
 }
 
 func end(ts *testscript.TestScript, neg bool, args []string) {

@@ -13,9 +13,7 @@ import (
 
 // Keys writes how the signing of a zone stands; what is wrong comes first.
 func (p Page) Keys(v control.KeysView) error {
-	for _, a := range v.Alarms {
-		fmt.Fprintln(p.W, p.paint(red, "ALARM: "+plain(a)))
-	}
+	p.alarms(&v)
 	t := table(p.W)
 	line := func(name, format string, args ...any) { fmt.Fprintf(t, "%s\t%s\n", name, fmt.Sprintf(format, args...)) }
 	line("zone", "%s", named(v.Zone, v.View))
@@ -28,7 +26,7 @@ func (p Page) Keys(v control.KeysView) error {
 	}
 	if !v.Expires.IsZero() {
 		line("signatures", "%s made by this server", grouped(v.Signed))
-		line("  renewed", "%s", p.stamp(v.Next))
+		line("  renewed", "%s%s", p.stamp(v.Next), overdue(v))
 		line("  expiring", "%s, if they were not", p.stamp(v.Expires))
 	}
 	if len(v.Keys) > 0 {
@@ -41,6 +39,56 @@ func (p Page) Keys(v control.KeysView) error {
 	p.parent(v.Parent)
 	p.waits(&v)
 	return nil
+}
+
+// overdue says so where signatures should have been renewed already.
+func overdue(v control.KeysView) string {
+	if v.Next.IsZero() || v.Now.Sub(v.Next) < time.Minute {
+		return ""
+	}
+	return ", which is overdue"
+}
+
+// alarms writes what somebody should look at.
+func (p Page) alarms(v *control.KeysView) {
+	texts := slices.Clone(v.Alarms)
+	for _, w := range v.Waits {
+		if w.Alarm {
+			texts = append(texts, w.Text)
+		}
+	}
+	brief := briefly(v)
+	for _, text := range texts {
+		fmt.Fprintln(p.W, p.paint(red, wrapped("", "  ", "ALARM: "+brief(text))))
+	}
+	if len(texts) > 0 {
+		fmt.Fprintln(p.W)
+	}
+}
+
+// columns is how wide text is that goes over several lines.
+const columns = 98
+
+// wrapped breaks text between words into lines that are not too long. What is one word stays so, to be copied.
+func wrapped(first, next, text string) string {
+	var b strings.Builder
+	b.WriteString(first)
+	at := len([]rune(first))
+	for i, word := range strings.Fields(text) {
+		n := len([]rune(word))
+		switch {
+		case i == 0:
+		case at+1+n > columns:
+			b.WriteString("\n" + next)
+			at = len([]rune(next))
+		default:
+			b.WriteByte(' ')
+			at++
+		}
+		b.WriteString(word)
+		at += n
+	}
+	return b.String()
 }
 
 // serving says since when all servers of the zone have what they should.
@@ -110,7 +158,8 @@ func (p Page) record(r control.KeyRecord) string {
 	case r.State == "omnipresent" || r.Since.IsZero():
 		return r.State
 	}
-	return r.State + " " + age(max(p.Now.Sub(r.Since), 0))
+	first := strings.Fields(age(max(p.Now.Sub(r.Since), 0)))[:2] // "2 h" of "2 h 0 min"
+	return r.State + " " + strings.Join(first, " ")
 }
 
 // parent writes what each server of the parent has.
@@ -135,10 +184,10 @@ func (p Page) parent(x *control.AtParent) {
 	}
 	t.Flush()
 	for _, told := range x.Told {
-		fmt.Fprintf(p.W, "  told by NOTIFY: %s\n", plain(told))
+		fmt.Fprintln(p.W, wrapped("  ", "    ", "told by NOTIFY: "+plain(told)))
 	}
 	for _, f := range x.Findings {
-		fmt.Fprintf(p.W, "  %s\n", p.paint(yellow, plain(f)))
+		fmt.Fprintln(p.W, p.paint(yellow, wrapped("  ", "    ", plain(f))))
 	}
 }
 
@@ -170,21 +219,19 @@ func shortDS(ds string) string {
 	return strings.Join(f[:3], " ") + " " + f[3][:8] + "..."
 }
 
+// waits writes what is not done yet, but for the alarms.
 func (p Page) waits(v *control.KeysView) {
-	if len(v.Waits) == 0 {
-		return
-	}
-	brief := briefly(v)
-	fmt.Fprintln(p.W, "\npending")
+	brief, heading := briefly(v), "\npending\n"
 	for _, w := range v.Waits {
+		if w.Alarm {
+			continue
+		}
 		text := brief(w.Text)
 		if !w.Until.IsZero() {
 			text += ", until " + p.stamp(w.Until)
 		}
-		if w.Alarm {
-			text = p.paint(red, "ALARM: "+text)
-		}
-		fmt.Fprintf(p.W, "  %s\n", text)
+		fmt.Fprint(p.W, heading, wrapped("  ", "    ", text), "\n")
+		heading = ""
 	}
 }
 
@@ -198,6 +245,9 @@ func briefly(v *control.KeysView) func(string) string {
 	}
 	for _, w := range v.Waits {
 		look(w.Text)
+	}
+	for _, a := range v.Alarms {
+		look(a)
 	}
 	for i := range v.Timeline {
 		look(v.Timeline[i].Text)
@@ -226,9 +276,9 @@ func (p Page) Timeline(v control.KeysView, days int) error {
 			last = s.At
 		}
 		for _, why := range s.Why {
-			fmt.Fprintf(p.W, "    until then, %s\n", brief(why))
+			fmt.Fprintln(p.W, wrapped("    ", "      ", "until then, "+brief(why)))
 		}
-		fmt.Fprintf(p.W, "    - %s\n", brief(s.Text))
+		fmt.Fprintln(p.W, wrapped("    - ", "      ", brief(s.Text)))
 	}
 	return nil
 }
