@@ -144,28 +144,37 @@ func (s RRset) Equal(t RRset) bool {
 	return s.typ == t.typ && s.count == t.count && s.body.isSame(t.body)
 }
 
-// Settled ends a version that its caller has made of another one by many edits and
-// has shown to nobody: what of its memory is garbage is counted, rather than guessed as
-// after a small edit, and if that is much the result is the same version in memory of
-// its own.
-func (v *Version) Settled() *Version {
-	_, used := v.sp.Size()
-	live := 0
-	for _, t := range v.tries() {
-		c := v.sp.Walk(t)
-		for l, ok := c.Next(); ok; l, ok = c.Next() {
-			live += cellsEach
-			if t != &v.absent {
-				live += entryLen(v.sp.At(l.Ref))
-			}
-		}
-	}
-	if used > live+live/2+slack {
-		return v.compact()
-	}
-	v.live = used
-	return v
+// Slot is what a node has of one type: records, RRSIG records that cover the type, or
+// both. Its records are looked at when they are asked for.
+type Slot struct {
+	n Node
+	b []byte
 }
 
-// cellsEach is what the trie takes for a name: its leaf, and its part of branches.
-const cellsEach = 18
+// Slots yields what the node has, the SOA first and then by ascending type.
+func (n Node) Slots() iter.Seq[Slot] {
+	return func(yield func(Slot) bool) {
+		if n.v == nil {
+			return
+		}
+		count, b := slots(n.v.sp.At(n.leaf.Ref))
+		for ; count > 0; count-- {
+			if !yield(Slot{n, b}) {
+				return
+			}
+			b = b[slotLen(b):]
+		}
+	}
+}
+
+// Type returns the type.
+func (s Slot) Type() dns.Type { return slotType(s.b) }
+
+// HasRecords reports whether there are records of the type.
+func (s Slot) HasRecords() bool { return s.b[2]&formSigsOnly == 0 }
+
+// HasSigs reports whether there are RRSIG records that cover the type.
+func (s Slot) HasSigs() bool { return s.b[2]&formSigned != 0 }
+
+// RRset returns the records. There are some.
+func (s Slot) RRset() RRset { return s.n.read(s.b) }

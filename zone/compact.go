@@ -143,31 +143,26 @@ func (v *Version) compact() *Version {
 		origin: v.origin, class: v.class, serial: v.serial, records: v.records,
 		chain: v.chain, source: v.source,
 	}
-	e := &edit{
-		v: nv, w: qp.NewWriter(&qp.Space{}, false), share: newInterner(v.origin),
-		hosts: newHostWriter(hostTable{}),
-	}
+	e := newEdit(nv)
 	e.w.Expect((v.names.Len() + v.nsec3.Len() + v.spare.Len()) * 3 / 2)
 	a := newAssembly(e)
-	copyAll(v, &v.names, a, a.add)
+	m := &mover{from: &v.sp, w: a.w, share: a.share}
+	copyAll(v, &v.names, m, a, a.add)
 	a.finishNames()
-	copyAll(v, &v.nsec3, a, a.addNSEC3)
-	copyAll(v, &v.spare, a, a.addNSEC3)
+	copyAll(v, &v.nsec3, m, a, a.addNSEC3)
+	copyAll(v, &v.spare, m, a, a.addNSEC3)
 	a.finish()
 	return nv
 }
 
 // copyAll copies the entries of a trie of v and hands them to add.
-func copyAll(v *Version, t *qp.Trie, a *assembly, add func(ref, flags uint32)) {
-	var d draft
+func copyAll(v *Version, t *qp.Trie, m *mover, a *assembly, add func(ref, flags uint32)) {
 	c := v.sp.Walk(t)
 	n := 0
 	for l, ok := c.Next(); ok; l, ok = c.Next() {
-		d.reset()
-		d.load(&v.sp, l.Ref)
-		ref, flags := d.write(a.w, a.share, v.sp.Name(l))
+		ref := m.copy(l.Ref)
 		a.sync()
-		add(ref, flags)
+		add(ref, l.Flags&^flagsKept)
 		if n++; n%politely == 0 {
 			runtime.Gosched()
 		}

@@ -16,6 +16,11 @@ type edit struct {
 	ent   draft  // always empty
 }
 
+// newEdit returns one that makes v in memory of its own.
+func newEdit(v *Version) *edit {
+	return &edit{v: v, w: qp.NewWriter(&qp.Space{}, false), share: newInterner(v.origin), hosts: newHostWriter(hostTable{})}
+}
+
 // sync lets e.v read what has been written.
 func (e *edit) sync() {
 	e.v.sp = e.w.Space

@@ -31,15 +31,22 @@ func (e *Editor) putSet(owner []byte, t dns.Type, hashed bool, b body, sigs bool
 		return false, ErrOutOfZone
 	}
 	e.openWire(owner, hashed)
-	s := e.cur.find(t)
+	changed, err := e.cur.put(t, b, sigs)
+	e.cur.dirty = e.cur.dirty || changed
+	return changed, err
+}
+
+// put makes b the RRset of type t, or the signatures that cover it.
+func (d *draft) put(t dns.Type, b body, sigs bool) (bool, error) {
+	s := d.find(t)
 	if s == nil {
 		if b.count == 0 {
 			return false, nil
 		}
-		if len(e.cur.sets) >= maxTypes {
+		if len(d.sets) >= maxTypes {
 			return false, fmt.Errorf("putting %s: %w", t, ErrTypes)
 		}
-		s = e.cur.set(t)
+		s = d.set(t)
 	}
 	p, ttl := &s.data, &s.ttl
 	if sigs {
@@ -50,7 +57,6 @@ func (e *Editor) putSet(owner []byte, t dns.Type, hashed bool, b body, sigs bool
 	}
 	p.buf = append(p.buf[:0], b.packed...)
 	p.n, *ttl = int(b.count), b.ttl
-	e.cur.dirty = true
 	return true, nil
 }
 

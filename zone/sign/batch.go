@@ -46,7 +46,7 @@ type batch struct {
 // fullBatch is how many tasks are worth waiting for.
 const fullBatch = 1 << 12
 
-func (b *batch) reset() { b.tasks, b.buf, b.names = b.tasks[:0], b.buf[:0], 0 }
+func (b *batch) reset() { b.tasks, b.buf, b.names, b.wait = b.tasks[:0], b.buf[:0], 0, nil }
 
 // keep returns a copy of x that lives as long as the batch. The memory that earlier
 // copies lie in stays theirs.
@@ -119,16 +119,17 @@ func (s *signing) putTask(t *task) error {
 	if t.err != nil {
 		return t.err
 	}
-	if t.put || t.drop {
-		changed, err := s.e.PutRRset(t.owner, t.typ, t.ttl, t.rdata, t.count)
+	all := s.from != nil && t.typ == dns.TypeNSEC3 // a copy has but what is put
+	if t.put || t.drop || all {
+		changed, err := s.out.PutRRset(t.owner, t.typ, t.ttl, t.rdata, t.count)
 		if s.changed = s.changed || changed; err != nil {
 			return err
 		}
 	}
-	if t.asIs {
+	if t.asIs && !all {
 		return nil
 	}
-	changed, err := s.e.PutSigs(t.owner, t.typ, t.ttl, t.sigs, t.n)
+	changed, err := s.out.PutSigs(t.owner, t.typ, t.ttl, t.sigs, t.n)
 	s.changed = s.changed || changed
 	return err
 }
@@ -141,24 +142,41 @@ func (s *signing) run(ctx context.Context, b *batch) error {
 }
 
 // stream runs the batches that gather fills until it reports that there are no
-// more: one is signed while the one before is put and the next one is gathered.
+// more: one is signed while the one before is put and the next one is gathered. Where
+// the sets go to a copy, putting and gathering go on beside one another too.
 func (s *signing) stream(ctx context.Context, gather func(*batch) (more bool)) error {
-	var a, b batch
-	signed, next := &a, &b
-	for more := true; more; signed, next = next, signed {
+	putting := func() error { return nil } // waits for what is being put
+	var batches [3]batch
+	signed := &batches[2]
+	for i, more := 0, true; more; i++ {
+		next := &batches[i%3]
 		next.reset()
 		more = gather(next)
 		s.end(signed)
 		s.start(ctx, next)
-		if err := s.put(signed); err != nil {
+		if err := putting(); err != nil {
 			next.wait()
 			return err
 		}
-		signed.reset()
-		signed.wait = nil
+		putting = s.startPutting(signed)
+		signed = next
 	}
 	s.end(signed)
+	if err := putting(); err != nil {
+		return err
+	}
 	return s.put(signed)
+}
+
+// startPutting puts a batch that has been signed, and returns what waits for it.
+func (s *signing) startPutting(b *batch) func() error {
+	if s.from == nil {
+		err := s.put(b)
+		return func() error { return err }
+	}
+	done := make(chan error, 1)
+	go func() { done <- s.put(b) }()
+	return func() error { return <-done }
 }
 
 func (p *Plan) workers() int {

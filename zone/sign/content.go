@@ -21,35 +21,22 @@ type content struct {
 func (c *content) read(n zone.Node, hidden bool) {
 	c.types, c.signed, c.other = c.types[:0], c.signed[:0], c.other[:0]
 	c.isCut, c.hasDS, c.hasMade = n.IsCut(), n.HasDS(), false
-	for s := range n.RRsets() {
+	for s := range n.Slots() {
 		t := s.Type()
-		if isMade(t) {
-			c.hasMade = true
-			continue
+		c.hasMade = c.hasMade || isMade(t) || s.HasSigs()
+		// Glue and what is occluded is not the zone's own (RFC 4035 §2.2 and §2.3).
+		isOwn := s.HasRecords() && !isMade(t) && !hidden && (!c.isCut || t == dns.TypeNS || t == dns.TypeDS)
+		isSigned := isOwn && (!c.isCut || t == dns.TypeDS)
+		if isOwn {
+			c.types = insertType(c.types, t)
 		}
-		if hidden || c.isCut && t != dns.TypeNS && t != dns.TypeDS {
-			continue // glue, or occluded (RFC 4035 §2.2 and §2.3)
+		if isSigned {
+			c.signed = append(c.signed, s.RRset())
 		}
-		c.types = insertType(c.types, t)
-		if !c.isCut || t == dns.TypeDS {
-			c.signed = append(c.signed, s)
-		}
-	}
-	for t := range n.Signatures() {
-		c.hasMade = true
-		if t != dns.TypeNSEC && !c.isSigned(t) {
+		if s.HasSigs() && !isSigned && t != dns.TypeNSEC {
 			c.other = append(c.other, t)
 		}
 	}
-}
-
-func (c *content) isSigned(t dns.Type) bool {
-	for i := range c.signed {
-		if c.signed[i].Type() == t {
-			return true
-		}
-	}
-	return false
 }
 
 // insertType: sets come in order but for the SOA, which is first.
@@ -93,8 +80,8 @@ func isOnlyMade(n zone.Node) bool {
 	if n.IsENT() {
 		return false
 	}
-	for s := range n.RRsets() {
-		if !isMade(s.Type()) {
+	for s := range n.Slots() {
+		if s.HasRecords() && !isMade(s.Type()) {
 			return false
 		}
 	}

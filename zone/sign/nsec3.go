@@ -130,19 +130,21 @@ func (s *signing) wholeNSEC3(ctx context.Context, m *members) error {
 		return err
 	}
 	var gone [][]byte
-	for n := range s.e.View().NSEC3Owners() {
+	for n := range s.view().NSEC3Owners() {
 		owner := n.AppendName(s.scratch.other[:0])
 		if h, ok := hashIn(owner); !ok || len(owner) != 33+s.origin.Len() || !m.has(h) {
 			gone = append(gone, bytes.Clone(owner))
 		}
 	}
+	s.changed = s.changed || len(gone) > 0
 	for _, owner := range gone {
-		s.e.Clear(owner, true)
-		s.changed = true
+		if s.from == nil { // a copy has but what is put
+			s.e.Clear(owner, true)
+		}
 	}
 	i := 0
 	return s.stream(ctx, func(b *batch) bool {
-		v := s.e.View()
+		v := s.view()
 		for ; i < len(m.list) && len(b.tasks) < fullBatch; i++ {
 			next := &m.list[(i+1)%len(m.list)].hash
 			s.addNSEC3(b, v, &m.list[i].hash, next, m.bitmaps[m.list[i].bitmap])

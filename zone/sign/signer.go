@@ -34,6 +34,9 @@ type signer struct {
 	data []byte // that is signed
 	head []byte // owner, type, class and TTL of each record
 	rr   []byte // RRSIG rdata
+
+	chunk []byte // for signatures: what is left of it
+	grown int    // how large it was
 }
 
 // tell adds what was done to r, and forgets it.
@@ -109,12 +112,26 @@ func isSame(t *task) bool {
 // take adds a signature to those of the set, and minds when it expires.
 func (g *signer) take(t *task, rdata []byte) {
 	if t.sigs == nil {
-		t.sigs = make([]byte, 0, 2+len(rdata))
+		t.sigs = g.room(2 + len(rdata))
 	}
 	t.sigs = packOne(t.sigs, rdata)
 	t.n++
 	g.mind(t.typ, rdata)
 }
+
+// room returns n octets of a chunk, to be appended to.
+func (g *signer) room(n int) []byte {
+	if len(g.chunk) < n {
+		g.grown = max(n, min(chunkSize, 2*g.grown))
+		g.chunk = make([]byte, g.grown)
+	}
+	b := g.chunk[:0:n]
+	g.chunk = g.chunk[n:]
+	return b
+}
+
+// chunkSize is enough for some hundreds of signatures.
+const chunkSize = 1 << 16
 
 func (g *signer) mind(typ dns.Type, rdata []byte) {
 	end := g.s.time(be.Uint32(rdata[atExpiration:]))

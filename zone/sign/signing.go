@@ -15,6 +15,8 @@ import (
 type signing struct {
 	plan   *Plan
 	e      *zone.Editor
+	out    sink          // takes what is signed: e, or a copy of from
+	from   *zone.Version // what e has, while that is copied; else nil
 	head   *zone.Version // whose signatures are trusted where the records are the same; may be nil
 	at     time.Time
 	origin dns.Name
@@ -34,6 +36,12 @@ type signing struct {
 	left  atomic.Int64 // signatures that may be made where it must be quick
 }
 
+// sink takes sets and their signatures.
+type sink interface {
+	PutRRset(owner []byte, t dns.Type, ttl uint32, packed []byte, count int) (changed bool, err error)
+	PutSigs(owner []byte, t dns.Type, ttl uint32, packed []byte, count int) (changed bool, err error)
+}
+
 // limit has signing be quick.
 func (s *signing) limit(signatures int64) {
 	s.quick = true
@@ -50,7 +58,7 @@ func (p *Plan) begin(e *zone.Editor, head *zone.Version, at time.Time) (*signing
 	if v == nil {
 		return nil, zone.ErrSpent
 	}
-	s := &signing{plan: p, e: e, head: head, at: at, origin: v.Origin(), class: v.Class()}
+	s := &signing{plan: p, e: e, out: e, head: head, at: at, origin: v.Origin(), class: v.Class()}
 	s.signer = dns.AppendFolded(nil, []byte(s.origin.Wire()))
 	s.room = make([]byte, atSigner+len(s.signer))
 	s.signers = []*signer{{s: s}}
@@ -58,6 +66,14 @@ func (p *Plan) begin(e *zone.Editor, head *zone.Version, at time.Time) (*signing
 		return nil, fmt.Errorf("signing %s: %w", s.origin, err)
 	}
 	return s, nil
+}
+
+// view returns the zone as it is now.
+func (s *signing) view() *zone.Version {
+	if s.from != nil {
+		return s.from
+	}
+	return s.e.View()
 }
 
 func (s *signing) top() []byte { return []byte(s.origin.Wire()) }

@@ -7,14 +7,25 @@ import (
 	"onoma/zone"
 )
 
-// whole signs all that there is.
+// whole signs all that there is, in the Editor.
 func (s *signing) whole(ctx context.Context) error {
-	s.strip()
-	if err := s.putApex(); err != nil {
+	if err := s.prepareWhole(); err != nil {
 		return err
 	}
 	s.e.Rechain()
+	return s.walkAll(ctx)
+}
+
+// prepareWhole makes of the zone what its authors wrote, and the apex.
+func (s *signing) prepareWhole() error {
+	s.strip()
+	err := s.putApex()
 	s.ttl = nsecTTL(s.e.View())
+	return err
+}
+
+// walkAll signs all sets, and makes the chain.
+func (s *signing) walkAll(ctx context.Context) error {
 	w := &walk{signing: s, members: newMembers(s)}
 	if err := s.stream(ctx, w.gather); err != nil {
 		return err
@@ -42,6 +53,7 @@ type walk struct {
 	last    []byte // the name that was looked at last
 	hiding  []byte // hides all names below it
 	pending pending
+	held    batch // hidden names: behind the NSEC record of the name before
 	members *members
 }
 
@@ -53,7 +65,7 @@ type pending struct {
 
 // gather fills a batch with what comes next.
 func (w *walk) gather(b *batch) (more bool) {
-	v := w.e.View()
+	v := w.view()
 	if w.last == nil {
 		w.look(b, v.Apex())
 	}
@@ -66,6 +78,7 @@ func (w *walk) gather(b *batch) (more bool) {
 	if w.pending.owner != nil {
 		w.pending.flush(w.signing, b, w.top())
 	}
+	w.release(b)
 	return false
 }
 
@@ -92,6 +105,9 @@ func (w *walk) look(b *batch, node zone.Node) {
 	if n.hidden && !c.hasMade {
 		return
 	}
+	if n.hidden && w.pending.owner != nil {
+		b = &w.held
+	}
 	n.owner = b.keep(w.last)
 	n.head = w.headNode(n.owner)
 	if !n.hidden {
@@ -115,11 +131,18 @@ func (w *walk) link(b *batch, n name) {
 	if w.pending.owner != nil {
 		w.pending.flush(w.signing, b, n.owner)
 	}
+	w.release(b)
 	p := &w.pending
 	owner := append(p.owner[:0], n.owner...)
 	p.name = n
 	p.owner = owner // its own: the batch may be gone before the next name comes
 	p.bitmap = w.content.appendNSECBitmap(p.bitmap[:0], &w.scratch)
+}
+
+// release adds the tasks that had to wait. Their memory becomes that of the batch.
+func (w *walk) release(b *batch) {
+	b.tasks = append(b.tasks, w.held.tasks...)
+	w.held = batch{}
 }
 
 func (p *pending) flush(s *signing, b *batch, next []byte) {

@@ -18,22 +18,44 @@ func (p *Plan) Whole(ctx context.Context, v *zone.Version, at time.Time) (*zone.
 // the same in v keeps the signatures that head has.
 func (p *Plan) WholeFrom(ctx context.Context, v, head *zone.Version, at time.Time) (*zone.Version, Report, error) {
 	e := v.Fork()
+	defer e.Discard()
 	s, err := p.begin(e, head, at)
 	if err != nil {
-		e.Discard()
 		return nil, Report{}, err
 	}
 	s.verify = true
-	if err = s.whole(ctx); err == nil {
-		err = s.finishZONEMD(ctx)
-	}
-	if err != nil {
-		e.Discard()
-		return nil, Report{}, err
-	}
-	nv, err := e.Commit()
+	nv, err := s.copy(ctx)
 	if err != nil {
 		return nil, Report{}, err
 	}
-	return nv.Settled(), s.report, nil
+	nv, err = s.digested(ctx, nv)
+	return nv, s.report, err
+}
+
+// copy signs all that there is, in a copy of the zone.
+func (s *signing) copy(ctx context.Context) (*zone.Version, error) {
+	if err := s.prepareWhole(); err != nil {
+		return nil, err
+	}
+	s.from = s.e.View()
+	c := s.e.Copy()
+	s.out = c
+	if err := s.walkAll(ctx); err != nil {
+		return nil, err
+	}
+	return c.Commit()
+}
+
+// digested returns v, which is signed, with its digest.
+func (s *signing) digested(ctx context.Context, v *zone.Version) (*zone.Version, error) {
+	if len(s.plan.ZONEMD) == 0 {
+		return v, nil
+	}
+	s.e = v.Edit()
+	s.out, s.from = s.e, nil
+	defer s.e.Discard()
+	if err := s.finishZONEMD(ctx); err != nil {
+		return nil, err
+	}
+	return s.e.Commit()
 }

@@ -154,3 +154,22 @@ func TestWholeFromOneDenialToAnother(t *testing.T) {
 		}
 	}
 }
+
+// TestWholeOfHiddenSignatures has glue and occluded names that somebody has signed, and
+// an NSEC record at one.
+func TestWholeOfHiddenSignatures(t *testing.T) {
+	const made = ` 13 2 3600 20300101000000 20200101000000 1 example. ` +
+		`AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA==` + "\n"
+	text := example + `ns.insecure RRSIG A` + made + `hidden.insecure RRSIG TXT` + made + `hidden.insecure NSEC x TXT
+under.dname RRSIG TXT` + made + `alone.secure RRSIG A` + made
+	for name, d := range denials {
+		t.Run(name, func(t *testing.T) {
+			p := csk(t, d)
+			v, _, err := p.Whole(t.Context(), load(t, text), noon)
+			if err != nil {
+				t.Fatal(err)
+			}
+			same(t, p, v)
+		})
+	}
+}
