@@ -51,12 +51,19 @@ func (z *Zone) do(ctx context.Context, c Command) (string, error) {
 		z.mu.Unlock()
 		return "", fmt.Errorf("zone %s comes signed from its authors, and this server has none of its keys", z.id)
 	}
+	before := z.st.Ring.Clone()
 	text, err := c(z.st.Ring, &z.settings.Policy, now)
 	z.mu.Unlock()
+	if err == nil {
+		err = z.save(ctx)
+	}
 	if err != nil {
+		z.mu.Lock()
+		z.st.Ring = before // it has not been done
+		z.mu.Unlock()
 		return "", err
 	}
-	return text, z.save(ctx)
+	return text, nil
 }
 
 // View is how the signing of a zone stands.

@@ -21,7 +21,8 @@ type Keeper struct {
 	zones map[zone.ID]*Zone
 	times times
 	wake  chan struct{}
-	work  chan *Zone
+	// Who tends a zone has a place, or is one of those that wait for something.
+	places, hanging chan struct{}
 }
 
 // New returns a Keeper without zones.
@@ -38,7 +39,10 @@ func New(o Options) *Keeper {
 	if o.Log == nil {
 		o.Log = slog.New(slog.DiscardHandler)
 	}
-	return &Keeper{o: o, zones: make(map[zone.ID]*Zone), wake: make(chan struct{}, 1), work: make(chan *Zone)}
+	return &Keeper{
+		o: o, zones: make(map[zone.ID]*Zone), wake: make(chan struct{}, 1),
+		places: make(chan struct{}, o.Workers), hanging: make(chan struct{}, mostHanging),
+	}
 }
 
 // Add keeps a zone signed by the settings, from what is known of it, and returns what signs it. One that is there already
@@ -198,25 +202,53 @@ func (k *Keeper) schedule(z *Zone, at time.Time) {
 // longest is how long the Keeper sleeps at most: clocks may be set meanwhile.
 const longest = time.Minute
 
+// hangs is when who tends a zone is taken to wait for something, a token or a large zone: then another one begins in his place.
+const hangs = 30 * time.Second
+
+// mostHanging is how many may wait so.
+const mostHanging = 256
+
+// tend tends a zone, and gives its place among the workers back: early where that takes long.
+func (k *Keeper) tend(ctx context.Context, z *Zone) {
+	var mu sync.Mutex
+	isEarly, isOver := false, false
+	early := time.AfterFunc(hangs, func() {
+		mu.Lock()
+		defer mu.Unlock()
+		select {
+		case k.hanging <- struct{}{}:
+			if isEarly = !isOver; isEarly {
+				<-k.places
+			} else {
+				<-k.hanging
+			}
+		default:
+		}
+	})
+	at := z.tend(ctx)
+	early.Stop()
+	mu.Lock()
+	if isOver = true; isEarly {
+		<-k.hanging
+	} else {
+		<-k.places
+	}
+	mu.Unlock()
+	k.schedule(z, at)
+}
+
 // Run tends zones until ctx ends.
 func (k *Keeper) Run(ctx context.Context) error {
 	var workers sync.WaitGroup
-	for range k.o.Workers {
-		workers.Go(func() {
-			for z := range k.work {
-				k.schedule(z, z.tend(ctx))
-			}
-		})
-	}
 	defer workers.Wait()
-	defer close(k.work)
 	timer := time.NewTimer(0)
 	defer timer.Stop()
 	for {
 		z, wait := k.take()
 		if z != nil {
 			select {
-			case k.work <- z:
+			case k.places <- struct{}{}:
+				workers.Go(func() { k.tend(ctx, z) })
 			case <-ctx.Done():
 				return nil
 			}

@@ -1,12 +1,20 @@
 package signer
 
 import (
+	"context"
+	"encoding/base64"
+	"errors"
 	"slices"
+	"strings"
+	"sync"
+	"sync/atomic"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"onoma/dns"
 	"onoma/signer/keys"
+	"onoma/signer/keystore"
 	"onoma/zone"
 )
 
@@ -127,4 +135,132 @@ func TestSettingsTakeEffect(t *testing.T) {
 			}
 		})
 	}
+}
+
+// TestShortSignatures: signatures that are renewed a minute before they end are no reason to withdraw a zone.
+func TestShortSignatures(t *testing.T) {
+	p := keys.Default()
+	p.Validity, p.KeyValidity, p.Refresh, p.Jitter = time.Hour, time.Hour, time.Minute, 10*time.Minute
+	r := newRig(t, Settings{Policy: p})
+	r.parent.delay = time.Second
+	if err := r.write(content); err != nil {
+		t.Fatal(err)
+	}
+	r.pass(2 * day)
+	if !isSecured(r.view()) {
+		t.Fatalf("no DS:\n%s", r.explain())
+	}
+	for end := r.now.Add(3 * time.Hour); r.now.Before(end); r.now = r.now.Add(time.Second) {
+		r.k.Tend(t.Context())
+		if r.z.Current() == nil {
+			t.Fatalf("the zone is withdrawn, %v after the beginning:\n%s", r.now.Sub(begin), r.explain())
+		}
+		if a := r.view().Alarms; len(a) > 0 {
+			t.Fatalf("%v after the beginning: %q", r.now.Sub(begin), a)
+		}
+	}
+	r.check()
+}
+
+// TestCommandThatIsNotKept: what could not be written has not been done, whatever comes later.
+func TestCommandThatIsNotKept(t *testing.T) {
+	r := newRig(t, Settings{Policy: keys.Default()})
+	if err := r.write(content); err != nil {
+		t.Fatal(err)
+	}
+	r.pass(2 * day)
+	r.full = errDisk
+	if _, err := r.k.Do(t.Context(), r.id, roll(keys.CSK, true)); !errors.Is(err, errDisk) {
+		t.Fatalf("a roll on a full disk: %v", err)
+	}
+	r.full = nil
+	r.pass(2 * day)
+	if n := len(r.view().Keys); n != 1 {
+		t.Errorf("%d keys:\n%s", n, r.explain())
+	}
+}
+
+// TestNothingIsServedThatIsNotKept: keys that are known to memory alone sign nothing.
+func TestNothingIsServedThatIsNotKept(t *testing.T) {
+	s := Settings{Policy: keys.Default()}
+	r := newRig(t, s)
+	if err := r.write(content); err != nil {
+		t.Fatal(err)
+	}
+	r.pass(2 * day)
+	s.Policy.Standby = 1 // published at once
+	r.full = errDisk
+	r.start(s)
+	r.k.Wake(r.id)
+	r.k.Tend(t.Context())
+	if err := r.write("new.example.com. 60 IN A 192.0.2.9"); err == nil {
+		set, _ := r.z.Current().Apex().RRset(dns.TypeDNSKEY)
+		for rd := range set.RData() {
+			if !strings.Contains(string(r.saved), base64.StdEncoding.EncodeToString(rd)) {
+				t.Errorf("a key is served that the disk does not know")
+			}
+		}
+	}
+	r.full = nil
+	r.pass(time.Hour)
+	r.check()
+}
+
+// hanging is a parent's side that does not answer about some zones.
+type hanging struct {
+	on   atomic.Bool
+	ctx  context.Context
+	seen atomic.Int32 // of the others
+}
+
+func (h *hanging) Want(zone.ID, Wish) {}
+func (h *hanging) Forget(zone.ID)     {}
+func (h *hanging) Seen(id zone.ID) (p keys.Parent) {
+	if !h.on.Load() {
+		return p
+	}
+	if id.Name.String() != "other." {
+		<-h.ctx.Done()
+	} else {
+		h.seen.Add(1)
+	}
+	return p
+}
+
+// TestZonesThatTakeLong: zones at which the work hangs keep no others from being tended.
+func TestZonesThatTakeLong(t *testing.T) {
+	store, err := keystore.Open(keystore.Options{Dir: t.TempDir() + "/keys"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	synctest.Test(t, func(t *testing.T) {
+		ctx, cancel := context.WithCancel(t.Context())
+		h := &hanging{ctx: ctx}
+		began := time.Now()
+		k := New(Options{
+			Zone: func(zone.ID) *zone.Zone { return nil }, Store: store, Parents: h, Workers: 2,
+			Load:  func(context.Context, zone.ID) ([]byte, error) { return nil, nil },
+			Save:  func(context.Context, zone.ID, []byte) error { return nil },
+			Clock: NewSteady(time.Now, func() time.Duration { return time.Since(began) }),
+		})
+		names := []string{"a.", "b.", "c.", "d.", "other."}
+		for _, n := range names {
+			if _, err := k.Add(ctx, zone.IDOf("", dns.MustName(n)), Settings{Policy: keys.Default()}); err != nil {
+				t.Fatal(err)
+			}
+		}
+		h.on.Store(true)
+		var running sync.WaitGroup
+		running.Go(func() { _ = k.Run(ctx) })
+		for _, n := range names {
+			k.Wake(zone.IDOf("", dns.MustName(n)))
+			time.Sleep(time.Second)
+		}
+		time.Sleep(5 * time.Minute)
+		if h.seen.Load() == 0 {
+			t.Error("five minutes later nobody has looked at the zone that is well")
+		}
+		cancel()
+		running.Wait()
+	})
 }

@@ -29,6 +29,7 @@ type rig struct {
 	saved []byte
 	fail  error         // of the next changes
 	slow  time.Duration // that each takes
+	full  error         // of the disk
 	steps int
 
 	parent struct {
@@ -61,7 +62,12 @@ func (r *rig) start(s Settings) {
 	r.k = New(Options{
 		Submit: r.submit, Zone: func(zone.ID) *zone.Zone { return r.z }, Store: store, Clock: clock, Parents: r, Log: slog.New(slog.DiscardHandler),
 		Load: func(context.Context, zone.ID) ([]byte, error) { return r.saved, nil },
-		Save: func(_ context.Context, _ zone.ID, data []byte) error { r.saved = slices.Clone(data); return nil },
+		Save: func(_ context.Context, _ zone.ID, data []byte) error {
+			if r.full == nil {
+				r.saved = slices.Clone(data)
+			}
+			return r.full
+		},
 	})
 	if r.s, err = r.k.Add(r.t.Context(), r.id, s); err != nil {
 		r.t.Fatal(err)

@@ -181,6 +181,11 @@ func (z *Zone) ready(ctx context.Context, head *zone.Version) error {
 	hasKeys := len(z.st.Ring.Keys()) > 0
 	z.mu.Unlock()
 	if hasKeys {
+		z.making.Lock()
+		defer z.making.Unlock()
+		if err := z.save(ctx); err != nil { // nothing is served by what memory alone knows
+			return err
+		}
 		return z.prepare(ctx, head)
 	}
 	return z.begin(ctx)
