@@ -75,7 +75,7 @@ func (a *Asker) ask(ctx context.Context, s *Server, q dns.Question) (*dns.Messag
 	if err != nil {
 		return nil, err
 	}
-	check := func([]byte) error { return nil }
+	check := func(reply []byte) ([]byte, error) { return reply, nil }
 	if !s.Key.IsZero() {
 		if query, check, err = a.sign(query, s.Key); err != nil {
 			return nil, err
@@ -91,17 +91,18 @@ func (a *Asker) ask(ctx context.Context, s *Server, q dns.Question) (*dns.Messag
 	if err != nil {
 		return nil, err
 	}
-	if err := check(reply.Msg); err != nil {
+	answer, err := check(reply.Msg)
+	if err != nil {
 		return nil, err
 	}
-	if m, err = dns.ParseMessage(reply.Msg); err != nil {
+	if m, err = dns.ParseMessage(answer); err != nil {
 		return nil, errors.New("its answer cannot be read")
 	}
 	return m, nil
 }
 
-// sign signs a query, and returns what checks the answer (RFC 8945).
-func (a *Asker) sign(query []byte, name dns.Name) (signed []byte, check func([]byte) error, err error) {
+// sign signs a query, and returns what checks the answer and takes its signature off (RFC 8945).
+func (a *Asker) sign(query []byte, name dns.Name) (signed []byte, check func([]byte) ([]byte, error), err error) {
 	key, ok := a.Keys(name)
 	if !ok {
 		return nil, nil, fmt.Errorf("the key %s is not known", name)
@@ -110,18 +111,19 @@ func (a *Asker) sign(query []byte, name dns.Name) (signed []byte, check func([]b
 	if err != nil {
 		return nil, nil, err
 	}
-	return query, func(reply []byte) error {
+	return query, func(reply []byte) ([]byte, error) {
+		n := 0
 		s, err := dns.NewTSIGStream(key, mac)
 		if err == nil {
-			_, err = s.Verify(reply, a.Clock())
+			n, err = s.Verify(reply, a.Clock())
 		}
 		if err == nil {
 			err = s.Complete()
 		}
 		if err != nil {
-			return fmt.Errorf("its answer is not signed by the key %s as it should be: %w", name, err)
+			return nil, fmt.Errorf("its answer is not signed by the key %s as it should be: %w", name, err)
 		}
-		return nil
+		return reply[:n], nil
 	}, nil
 }
 
