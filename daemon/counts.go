@@ -11,6 +11,7 @@ import (
 	"onoma/propagation"
 	"onoma/telemetry"
 	"onoma/telemetry/control"
+	"onoma/zone"
 )
 
 // worstLags is how many zones that lag are named among the counts.
@@ -22,7 +23,7 @@ func (d *Daemon) Changing() *telemetry.Changing {
 	c := &telemetry.Changing{
 		Refused: s.Refused, Commits: telemetry.Latencies(pipeline.CommitBuckets[:], s.Latency[:], s.LatencySum), Saved: s.Versions, Queue: s.Queue,
 		Updates: make(map[string]uint64), TransfersOut: d.out.Counts(), TransfersIn: d.in.Counts(),
-		States: d.stateCounts(), Propagation: propagations(d.follower.Totals(worstLags)), StoreBytes: storeBytes(storeURL(d.conf.Load())),
+		Signing: d.signingCounts(), States: d.stateCounts(), Propagation: propagations(d.follower.Totals(worstLags)), StoreBytes: storeBytes(storeURL(d.conf.Load())),
 	}
 	for k, n := range s.Changes {
 		c.Changes = append(c.Changes, telemetry.ChangeCount{Door: string(k.Door), Outcome: string(k.Outcome), Count: n})
@@ -87,6 +88,38 @@ func propagations(t propagation.Totals) *telemetry.Propagations {
 		})
 	}
 	return p
+}
+
+// worstSigned is how many signed zones that need somebody are named among the counts.
+const worstSigned = 20
+
+// signingCounts sums up the zones that this server signs.
+func (d *Daemon) signingCounts() *telemetry.Signing {
+	c, o, looks := d.signer.Counts(worstSigned), d.online.Counts(), d.desk.Counts()
+	answered, failed := d.parents.watcher.Asked()
+	s := &telemetry.Signing{
+		Zones:    map[string]int{"signed": c.Signed, "unsigned": c.Unsigned, "by authors": c.ByAuthors},
+		Alarming: c.Alarming, Withdrawn: c.Withdrawn, Rolling: c.Rolling, Keys: c.Keys, Signatures: c.Signatures, ClockOff: c.Off.Seconds(),
+		Online:  map[string]uint64{"signed": o.Signed, "cached": o.Hits, "refused": o.Refused, "failed": o.Failed, "deferred": o.Later},
+		Parents: d.parents.conditions(), Asked: map[string]uint64{"answered": answered, "failed": failed},
+		Looks: map[string]uint64{"unchanged": looks.Unchanged, "changed": looks.Changed, "waiting": looks.Waits, "denied": looks.Denied},
+	}
+	if !c.First.IsZero() {
+		s.ExpiresIn = c.First.Sub(c.Now).Seconds()
+	}
+	d.unsignable.Range(func(id, err any) bool {
+		s.Zones["unsigned"]++
+		s.Alarming++
+		if len(s.Worst) < worstSigned {
+			id := id.(zone.ID)
+			s.Worst = append(s.Worst, telemetry.Trouble{Zone: id.Name.String(), View: id.View, Text: err.(error).Error()})
+		}
+		return true
+	})
+	for _, t := range c.Worst {
+		s.Worst = append(s.Worst, telemetry.Trouble{Zone: t.Zone.Name.String(), View: t.Zone.View, Withdrawn: t.Withdrawn, Text: t.Text})
+	}
+	return s
 }
 
 // storeBytes returns the octets of the database's files, 0 where it has none on this machine.

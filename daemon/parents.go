@@ -87,6 +87,20 @@ func (p *parents) log(id zone.ID, v *parent.View) {
 	}
 }
 
+// conditions counts zones by what their parent's servers were seen to have last.
+func (p *parents) conditions() map[string]int {
+	out := make(map[string]int)
+	for c := parent.Unknown; c <= parent.Broken; c++ {
+		out[c.String()] = 0
+	}
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	for _, w := range p.last {
+		out[w.seen.String()]++
+	}
+	return out
+}
+
 // octetsOf tells one set of records from another.
 func octetsOf(lists ...[]dns.DS) (b []byte) {
 	for _, list := range lists {

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"log/slog"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"onoma/signer/keys"
@@ -23,6 +24,8 @@ type Keeper struct {
 	wake  chan struct{}
 	// Who tends a zone has a place, or is one of those that wait for something.
 	places, hanging chan struct{}
+
+	signatures atomic.Uint64 // made
 }
 
 // New returns a Keeper without zones.

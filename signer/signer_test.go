@@ -197,6 +197,13 @@ func TestExpiry(t *testing.T) {
 		if alarmed.IsZero() || alarmed.Sub(begin) > 13*day {
 			t.Errorf("the alarm came at %v:\n%s", alarmed, r.explain())
 		}
+		withdrawn := 0
+		if secured {
+			withdrawn = 1
+		}
+		if c := r.k.Counts(5); c.Signed != 1 || c.Alarming != 1 || c.Withdrawn != withdrawn || len(c.Worst) != 1 || !strings.Contains(c.Worst[0].Text, errDisk.Error()) {
+			t.Errorf("with a DS %v: counted %+v", secured, c)
+		}
 		if isGone := r.z.Current() == nil; isGone != secured {
 			t.Errorf("with a DS %v: the zone is withdrawn %v:\n%s", secured, isGone, r.explain())
 		}
@@ -204,6 +211,9 @@ func TestExpiry(t *testing.T) {
 		r.pass(time.Hour)
 		if r.z.Current() == nil {
 			t.Errorf("the zone does not come back:\n%s", r.explain())
+		}
+		if c := r.k.Counts(5); c.Withdrawn != 0 || c.Signatures == 0 || c.Keys[keys.Active] != 1 || c.First.Before(r.now) {
+			t.Errorf("all is well again: counted %+v", c)
 		}
 		if a := r.view().Alarms; len(a) > 0 && secured {
 			t.Errorf("all is well again, and these alarms stand: %q", a)

@@ -205,6 +205,7 @@ func (z *Zone) note(r sign.Report) {
 	z.mu.Lock()
 	defer z.mu.Unlock()
 	z.signed += uint64(r.Signatures)
+	z.k.signatures.Add(uint64(r.Signatures))
 	if !r.Earliest.IsZero() && (z.st.First.IsZero() || r.Earliest.Before(z.st.First)) {
 		z.st.First = r.Earliest
 	}

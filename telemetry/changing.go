@@ -22,6 +22,7 @@ type Changing struct {
 
 	States      []StateCount  `json:"states"` // of zones
 	Propagation *Propagations `json:"propagation,omitempty"`
+	Signing     *Signing      `json:"signing,omitempty"`
 	StoreBytes  int64         `json:"store_bytes,omitempty"` // of the database's files, where it has any here
 }
 

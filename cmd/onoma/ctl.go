@@ -79,11 +79,16 @@ func (c *ctlCmd) report(a *app, asJSON, all bool) error {
 	case err != nil:
 		return advised(err)
 	case asJSON:
-		return a.printJSON(r)
+		err = a.printJSON(r)
 	case all:
 		return screen.WriteStats(a.stdout, &r)
+	default:
+		err = screen.WriteStatus(a.stdout, &r)
 	}
-	return screen.WriteStatus(a.stdout, &r)
+	if err == nil && !all && screen.IsAlarming(&r) {
+		return errFindings
+	}
+	return err
 }
 
 func (a *app) printJSON(v any) error {

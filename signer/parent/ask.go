@@ -110,8 +110,10 @@ func (w *watched) question(j *job) question {
 func (w *Watcher) lookAt(ctx context.Context, q question) seen {
 	s, err := w.ds(ctx, q)
 	if err != nil {
+		w.failed.Add(1)
 		return seen{err: why(err), unreachable: isKind(err, transport.Unreachable)}
 	}
+	w.answered.Add(1)
 	if s.serial == 0 && q.serial && !q.parent.IsZero() {
 		s.serial = w.serial(ctx, q)
 	}

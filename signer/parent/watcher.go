@@ -7,6 +7,7 @@ import (
 	"net/netip"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"onoma/dns"
@@ -24,6 +25,8 @@ type Watcher struct {
 	core *core
 
 	alarms map[zone.ID]string // that the log has; they belong to Run's goroutine
+
+	answered, failed atomic.Uint64 // looks at servers
 }
 
 // New returns a Watcher that asks nobody before it runs.
@@ -77,6 +80,9 @@ func (w *Watcher) Tell(id zone.ID, t dns.Type) {
 
 // Forget ends what is about a zone.
 func (w *Watcher) Forget(id zone.ID) { w.do(func(time.Time) { w.core.forget(id) }) }
+
+// Asked returns how many looks at a parent's server brought an answer, and how many did not.
+func (w *Watcher) Asked() (answered, failed uint64) { return w.answered.Load(), w.failed.Load() }
 
 // State returns what is known of a zone's parent; ok is false for a zone that was not set.
 func (w *Watcher) State(id zone.ID) (v View, ok bool) {

@@ -48,6 +48,9 @@ type Key struct {
 	Removed   time.Time   `json:"removed,omitzero"`
 }
 
+// Phases are the values of Key.Phase, in the order in which a key has them.
+var Phases = []string{"generated", "published", "ready", "active", "retired", "dead", "removed"}
+
 // KeyRecord is how far one of a key's records is known to the caches of the world.
 type KeyRecord struct {
 	Record string    `json:"record"` // "DNSKEY", "ZRRSIG", "KRRSIG" or "DS"

@@ -55,6 +55,7 @@ func (p page) changing(c *telemetry.Changing) {
 		p.gauge(zoneStates, float64(n.Count), n.Kind, n.State)
 	}
 	p.propagation(c.Propagation)
+	p.signing(c.Signing)
 	if c.StoreBytes > 0 {
 		p.gauge(storeBytes, float64(c.StoreBytes))
 	}

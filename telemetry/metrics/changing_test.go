@@ -30,6 +30,12 @@ func changing() *telemetry.Changing {
 			Zones: 3, Lagging: 1, Secondaries: map[string]int{"in sync": 11, "behind": 1}, Failing: 1, Asked: 20, Unanswered: 3, LagSeconds: 1.5,
 			Worst: []telemetry.ZoneLag{{Zone: `b\"c.example.`, View: "in", Serial: 4, Behind: 1, Seconds: 1.5}},
 		},
+		Signing: &telemetry.Signing{
+			Zones: map[string]int{"signed": 12, "unsigned": 1, "by authors": 2}, Alarming: 2, Withdrawn: 1, Rolling: 3, Keys: map[string]int{"active": 13},
+			Signatures: 12345, ExpiresIn: 86400, ClockOff: -3600, Online: map[string]uint64{"signed": 5, "refused": 1}, Parents: map[string]int{"secure": 11},
+			Asked: map[string]uint64{"failed": 6}, Looks: map[string]uint64{"changed": 7},
+			Worst: []telemetry.Trouble{{Zone: "a.example.", View: "in", Withdrawn: true, Text: "it would be\nbogus"}},
+		},
 		StoreBytes: 4096,
 	}
 }
@@ -55,6 +61,18 @@ func TestMetricsOfZonesThatChange(t *testing.T) {
 		t.Errorf("%s: %s", p.Metric, p.Text)
 	}
 	for _, line := range []string{
+		`onoma_signing_zones{state="by authors"} 2`,
+		`onoma_signing_alarming_zones 2`,
+		`onoma_signing_withdrawn_zones 1`,
+		`onoma_signing_rollovers 3`,
+		`onoma_signing_keys{phase="active"} 13`,
+		`onoma_signing_signatures_total 12345`,
+		`onoma_signing_earliest_expiration_seconds 86400`,
+		`onoma_signing_clock_offset_seconds -3600`,
+		`onoma_signing_online_total{outcome="refused"} 1`,
+		`onoma_parent_zones{condition="secure"} 11`,
+		`onoma_parent_looks_total{outcome="failed"} 6`,
+		`onoma_children_looks_total{verdict="changed"} 7`,
 		`onoma_changes_total{door="update",outcome="committed"} 9`,
 		`onoma_changes_refused_total{rule="semantics"} 1`,
 		`onoma_commit_seconds_bucket{le="0.001"} 5`,
@@ -84,5 +102,21 @@ func TestMetricsOfZonesThatChange(t *testing.T) {
 	}
 	if _, page := get(t, source(t, true), "/metrics"); strings.Contains(page, "onoma_change") {
 		t.Error("a server whose zones do not change tells of changes")
+	}
+}
+
+func TestHealthTellsOfSignedZonesThatNeedSomebody(t *testing.T) {
+	s := source(t, true)
+	if _, text := get(t, s, "/healthz"); text != "alive\n" {
+		t.Errorf("all is well: %q", text)
+	}
+	s.Report = func() telemetry.Report {
+		r := report(t, true)
+		r.Changing = changing()
+		return r
+	}
+	status, text := get(t, s, "/healthz")
+	if want := "alive\nsigned zones that need somebody: 2, of them withdrawn: 1\na.example.@in: it would be bogus\n"; status != 200 || text != want {
+		t.Errorf("status %d: %q, expected %q", status, text, want)
 	}
 }

@@ -31,7 +31,10 @@ func Handler(s Source) http.Handler {
 	registry.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}), &collector{s})
 	mux := http.NewServeMux()
 	mux.Handle("GET /metrics", promhttp.HandlerFor(registry, promhttp.HandlerOpts{MaxRequestsInFlight: 2, Timeout: 30 * time.Second}))
-	mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, _ *http.Request) { say(w, http.StatusOK, "alive\n") })
+	mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, _ *http.Request) {
+		r := s.Report()
+		say(w, http.StatusOK, health(&r))
+	})
 	mux.HandleFunc("GET /readyz", func(w http.ResponseWriter, _ *http.Request) {
 		if r := s.Report(); !r.Ready {
 			say(w, http.StatusServiceUnavailable, "not ready\n")
@@ -107,7 +110,7 @@ var all = []*prometheus.Desc{
 type collector struct{ Source }
 
 func (c *collector) Describe(out chan<- *prometheus.Desc) {
-	for _, d := range slices.Concat(all, allChanging) {
+	for _, d := range slices.Concat(all, allChanging, allSigning) {
 		out <- d
 	}
 }

@@ -40,6 +40,7 @@ func changing(t io.Writer, c *telemetry.Changing) {
 		}
 	}
 	propagations(t, c.Propagation)
+	signing(t, c.Signing)
 }
 
 // moved writes what went to and came from other servers.

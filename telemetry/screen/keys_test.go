@@ -1,10 +1,12 @@
 package screen
 
 import (
+	"io"
 	"strings"
 	"testing"
 	"time"
 
+	"onoma/telemetry"
 	"onoma/telemetry/control"
 )
 
@@ -103,5 +105,39 @@ func TestPagesAboutKeys(t *testing.T) {
 		if strings.Contains(b.String(), "\x1b") {
 			t.Errorf("%s: what others have written may move the cursor", c.name)
 		}
+	}
+}
+
+// inTrouble is a server with signed zones that somebody should look at.
+func inTrouble() telemetry.Report {
+	r := report(2)
+	r.Changing = &telemetry.Changing{Signing: &telemetry.Signing{
+		Zones: map[string]int{"signed": 1234, "unsigned": 2, "by authors": 3}, Alarming: 3, Withdrawn: 1, Rolling: 4,
+		Keys: map[string]int{"active": 1300, "ready": 2, "removed": 0}, Signatures: 12345, ExpiresIn: 3 * 86400,
+		Online: map[string]uint64{"signed": 7, "cached": 70, "refused": 1}, Parents: map[string]int{"secure": 1200, "insecure": 34},
+		Asked: map[string]uint64{"answered": 40, "failed": 2}, Looks: map[string]uint64{"unchanged": 9},
+		Worst: []telemetry.Trouble{
+			{Zone: "b.example.", Withdrawn: true, Text: "the zone is withdrawn, for it would be bogus: its first signature expires at 2026-03-04T12:01:00Z and could not be made anew: the disk is full"},
+			{Zone: "a.example.", View: "inside", Text: "the parent has a DS\x1b[2J of which there is no key here"},
+		},
+	}}
+	return r
+}
+
+func TestStatusTellsOfSignedZones(t *testing.T) {
+	r := inTrouble()
+	for name, draw := range map[string]func(io.Writer, *telemetry.Report) error{"status_signing": WriteStatus, "stats_signing": WriteStats} {
+		var b strings.Builder
+		if err := draw(&b, &r); err != nil {
+			t.Fatal(err)
+		}
+		golden(t, name, b.String())
+		if strings.Contains(b.String(), "\x1b") {
+			t.Errorf("%s: what others have written may move the cursor", name)
+		}
+	}
+	well := report(2)
+	if !IsAlarming(&r) || IsAlarming(&well) {
+		t.Error("the exit status would be another one")
 	}
 }

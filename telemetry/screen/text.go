@@ -28,10 +28,18 @@ func WriteStatus(w io.Writer, r *telemetry.Report) error {
 	if r.Zones.Count > 0 {
 		fmt.Fprintf(t, "zones\t%s, %s records%s\n", grouped(uint64(r.Zones.Count)), grouped(uint64(r.Zones.Records)), missing(r.Zones.Missing))
 	}
+	s := signingOf(r)
+	if s != nil && s.Zones["signed"]+s.Zones["unsigned"] > 0 {
+		fmt.Fprintf(t, "signing\t%s\n", signed(s))
+	}
 	fmt.Fprintf(t, "queries\t%s\n", grouped(queriesOf(r)))
 	fmt.Fprintf(t, "dropped\t%s\n", grouped(dropsOf(r)))
 	fmt.Fprintf(t, "memory\t%s\n", octets(r.Process.Resident))
-	return t.Flush()
+	if err := t.Flush(); err != nil {
+		return err
+	}
+	troubles(w, s)
+	return nil
 }
 
 func missing(n int) string {

@@ -1,0 +1,89 @@
+package signer
+
+import (
+	"cmp"
+	"slices"
+	"time"
+
+	"onoma/signer/keys"
+	"onoma/zone"
+)
+
+// Counts sums up the zones of a Keeper.
+type Counts struct {
+	Signed, Unsigned, ByAuthors  int            // zones
+	Alarming, Withdrawn, Rolling int            // of them
+	Keys                         map[string]int // by phase, each of which is there
+	Signatures                   uint64         // made since the start
+	First                        time.Time      // to expire, of all signatures; zero: there is none
+	Off                          time.Duration  // how far the system's clock is from the one that is believed
+	Now                          time.Time
+	Worst                        []Trouble // the withdrawn ones first
+}
+
+// Trouble is a zone that somebody should look at, and the first reason for it.
+type Trouble struct {
+	Zone      zone.ID
+	Withdrawn bool
+	Text      string
+}
+
+// Counts walks through all zones. At most so many of those in trouble are named.
+func (k *Keeper) Counts(most int) Counts {
+	c := Counts{Keys: make(map[string]int, len(keys.Phases)), Signatures: k.signatures.Load()}
+	for _, p := range keys.Phases {
+		c.Keys[p] = 0
+	}
+	c.Now, c.Off = k.o.Clock.Now()
+	k.mu.Lock()
+	zones := make([]*Zone, 0, len(k.zones))
+	for _, z := range k.zones {
+		zones = append(zones, z)
+	}
+	k.mu.Unlock()
+	for _, z := range zones {
+		z.count(&c)
+	}
+	slices.SortFunc(c.Worst, func(a, b Trouble) int {
+		if a.Withdrawn != b.Withdrawn {
+			return map[bool]int{true: -1, false: 1}[a.Withdrawn]
+		}
+		return cmp.Or(a.Zone.Name.Compare(b.Zone.Name), cmp.Compare(a.Zone.View, b.Zone.View))
+	})
+	if len(c.Worst) > most {
+		c.Worst = slices.Clone(c.Worst[:most])
+	}
+	return c
+}
+
+// count adds a zone.
+func (z *Zone) count(c *Counts) {
+	z.mu.Lock()
+	defer z.mu.Unlock()
+	switch {
+	case z.isPassive:
+		c.ByAuthors++
+		return
+	case z.wanted.Denial.Kind != keys.NoDenial, z.plan == nil && !z.st.First.IsZero():
+		c.Signed++
+	default:
+		c.Unsigned++
+	}
+	if z.st.Ring.Count(c.Keys) {
+		c.Rolling++
+	}
+	if !z.st.First.IsZero() && (c.First.IsZero() || z.st.First.Before(c.First)) {
+		c.First = z.st.First
+	}
+	text := z.st.Ring.FirstAlarm()
+	if len(z.alarms) > 0 {
+		text = z.alarms[0].text
+	}
+	if z.isWithdrawn {
+		c.Withdrawn++
+	}
+	if text != "" || z.isWithdrawn {
+		c.Alarming++
+		c.Worst = append(c.Worst, Trouble{Zone: z.id, Withdrawn: z.isWithdrawn, Text: text})
+	}
+}
