@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"testing"
 	"time"
 
 	"onoma/dns"
@@ -311,8 +312,18 @@ func otherCDS(apex []dns.Record) dns.RData {
 
 func otherCDNSKEY([]dns.Record) dns.RData { return stranger().RData() }
 
-// checkWorld has all cases.
-func checkWorld(w *world) *world {
+var sharedWorld struct {
+	sync.Once
+	*world
+}
+
+// checkWorld has all cases, at the real time: other programs look at them, too.
+func checkWorld(t testing.TB) *world {
+	sharedWorld.Do(func() { sharedWorld.world = addCases(newWorld(t, time.Now().Truncate(time.Second))) })
+	return sharedWorld.world
+}
+
+func addCases(w *world) *world {
 	w.add("sound.test.", spec{})
 	child := w.add("sub.sound-child.test.", spec{text: "* A 192.0.2.98\n"})
 	for name, c := range checkCases {

@@ -18,6 +18,7 @@ func (s *survey) complete(h *Health) {
 	for i := range h.Trust.Chain {
 		sortKeys(h.Trust.Chain[i].Keys)
 		nameStrangers(&h.Trust.Chain[i])
+		sortDS(&h.Trust.Chain[i])
 	}
 	n := len(h.Trust.Chain)
 	if n == 0 || !h.Trust.Chain[n-1].Zone.Equal(s.zone) {
@@ -71,6 +72,17 @@ func sortKeys(keys []validator.Key) {
 	slices.SortStableFunc(keys, func(a, b validator.Key) int {
 		return cmp.Or(cmp.Compare(rank(b), rank(a)), cmp.Compare(a.Tag, b.Tag))
 	})
+}
+
+// sortDS puts those first that lead somewhere.
+func sortDS(link *validator.Link) {
+	rank := func(d dns.DS) int {
+		if isUsed(*link, d) {
+			return 0
+		}
+		return 1
+	}
+	link.DS = slices.SortedStableFunc(slices.Values(link.DS), func(a, b dns.DS) int { return cmp.Compare(rank(a), rank(b)) })
 }
 
 // observed returns the signatures over a set at the zone's name, as the server has
@@ -170,7 +182,7 @@ func (h *Health) Headline() string {
 		return name + " is secure"
 	case validator.Bogus:
 		if h.best() != validator.Bogus {
-			return name + " is broken at some of its servers: resolvers that validate do not take what they say"
+			return name + " is broken at some of its servers"
 		}
 		return name + " is broken: resolvers that validate do not answer for it"
 	case validator.Insecure:

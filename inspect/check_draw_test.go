@@ -24,7 +24,7 @@ func sampleHealth(t *testing.T) *Health {
 	})
 	w.add("guru.", spec{split: true, past: 5 * day})
 	w.add(".", spec{split: true, algorithms: []uint8{15}, past: 9 * day})
-	return w.check("thedns.guru.")
+	return w.check(t, "thedns.guru.")
 }
 
 // The drawings are what they were: -rewrite makes them anew.
@@ -58,9 +58,9 @@ func TestDrawChain(t *testing.T) {
 // Every kind of chain can be drawn, and each picture is well-formed and says in
 // words what colours say.
 func TestDrawAllChains(t *testing.T) {
-	w := checkWorld(newWorld(t, checkNoon))
+	w := checkWorld(t)
 	for _, name := range slices.Sorted(maps.Keys(checkCases)) {
-		h := w.check(name + ".test.")
+		h := w.check(t, name+".test.")
 		checkDrawings(t, name, h)
 		var svg, text strings.Builder
 		if err := errors.Join(h.WriteSVG(&svg), h.WriteTerminal(&text, false)); err != nil {

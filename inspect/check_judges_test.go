@@ -27,7 +27,7 @@ func TestCheckAgreesWithUnboundAndDelv(t *testing.T) {
 	if testing.Short() {
 		t.Skip("Unbound is not started by -short")
 	}
-	w := checkWorld(newWorld(t, time.Now()))
+	w := checkWorld(t)
 	test := w.sites[dns.MustName("test.")]
 	var anchor string
 	for _, k := range test.keys {
@@ -35,13 +35,13 @@ func TestCheckAgreesWithUnboundAndDelv(t *testing.T) {
 			anchor += dns.Record{Name: test.name, Type: dns.TypeDNSKEY, Class: dns.ClassIN, TTL: 3600, Data: k.RData()}.String() + "\n"
 		}
 	}
-	servers := w.serve()
+	servers := w.serve(t)
 	delete(servers, ".")
 	unbound := peers.Validator(t, anchor, servers, "aggressive-nsec: no")
 	delv := newDelv(t, unbound.Addr, test)
 	seen := map[validator.Status]int{}
 	for _, name := range slices.Sorted(maps.Keys(checkCases)) {
-		h := w.check(name + ".test.")
+		h := w.check(t, name+".test.")
 		i := slices.IndexFunc(h.Own, func(st ServerState) bool { return st.Addr.Addr() == w.sites[h.Zone].addrs[0] })
 		if i < 0 {
 			t.Errorf("%s: its first server was not asked", name)

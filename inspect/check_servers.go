@@ -19,22 +19,22 @@ func (s *survey) judgeServers(v *verdicts) {
 				"%s, a server of %s, says nothing of the delegation: %v", w, s.parent, w.err)
 		}
 	}
-	good := 0
+	addrs := map[netip.Addr]bool{}
 	for _, w := range s.own {
+		addrs[w.addr.Addr()] = true
 		if w.err != nil {
 			v.fail("server-lame", s.zone, dns.TypeNS, "have it serve the zone, or take it out of the NS records here and at the parent",
 				"%s does not serve the zone: %v", w, w.err)
 			continue
 		}
-		good++
 		s.judgeManners(v, w)
 		if w.tcp != nil {
 			v.warn("server-tcp", s.zone, dns.TypeNone, "open TCP port 53: signed answers need it (RFC 7766 §5)",
 				"%s does not answer over TCP: %v", w, w.tcp)
 		}
 	}
-	if good == 1 && len(s.own) == 1 {
-		v.warn("server-single", s.zone, dns.TypeNS, "serve the zone at a second place (RFC 2182 §5)", "only one address serves the zone")
+	if len(addrs) == 1 {
+		v.warn("server-single", s.zone, dns.TypeNS, "serve the zone at a second place (RFC 2182 §5)", "only one address is to serve the zone")
 	}
 	for _, host := range s.addressless {
 		v.fail("server-no-address", s.zone, dns.TypeNS, "give it an address record, or take it out of the NS records",

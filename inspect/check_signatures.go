@@ -16,12 +16,21 @@ import (
 func (s *survey) verify(set signedSet, sig *dns.RRSIG, k dns.DNSKEY) error {
 	id := string(dnssec.AppendSignedData(nil, sig, set.RRset)) + string(sig.Signature) + string(k.RData())
 	err, ok := s.checked[id]
-	if !ok {
+	switch {
+	case !ok && len(s.checked) == mostChecks:
+		return errTooMany
+	case !ok:
 		err = dnssec.VerifyRRset(set.RRset, sig, k, s.at)
 		s.checked[id] = err
 	}
 	return err
 }
+
+// mostChecks bounds the work for one zone, however many servers and signatures it
+// has, and however many keys share a tag (CVE-2023-50387).
+const mostChecks = 2000
+
+var errTooMany = fmt.Errorf("not checked: the zone has more than %d signatures to look at", mostChecks)
 
 // check says what is wrong with one signature: nil where it is good.
 func (s *survey) check(set signedSet, sig *dns.RRSIG, keys []dns.DNSKEY) error {
@@ -137,10 +146,10 @@ func (s *survey) judgeSignature(v *verdicts, w *witness, set signedSet, sig *dns
 	const again = "sign the zone anew, and see why its signer did not"
 	switch {
 	case errors.Is(err, dnssec.ErrExpired):
-		v.add(severity, "signature-expired", owner, set.Type, w, again, "the signature %s expired at %s, %s ago", by, stamp(to), Duration(s.at.Sub(to)))
+		v.add(severity, "signature-expired", owner, set.Type, w, again, "the signature %s expired at %s, %s ago", by, stamp(to), roundly(s.at.Sub(to)))
 	case errors.Is(err, dnssec.ErrNotYetValid):
 		v.add(severity, "signature-future", owner, set.Type, w, "set the clock of the signer, and sign the zone anew",
-			"the signature %s is good from %s only, %s from now", by, stamp(from), Duration(from.Sub(s.at)))
+			"the signature %s is good from %s only, %s from now", by, stamp(from), roundly(from.Sub(s.at)))
 	case errors.Is(err, errNoSuchKey):
 		v.add(severity, "signature-key-missing", owner, set.Type, w, "publish the key, or sign the zone anew by one that is published",
 			"the signature %s is of no use: %v", by, err)

@@ -291,7 +291,7 @@ func (d *chainDrawing) keys(link, below validator.Link, top, from float64) (sign
 		d.elbow(from, d.y+26, "l"+tone(link.Status), link.Status == validator.Bogus)
 		entry = d.y + 26
 	case signer > entry:
-		d.elbow(entry, signer, "lok", false)
+		d.elbow(entry, signer, "l"+tone(link.Status), link.Status == validator.Bogus)
 	}
 	if signer == 0 {
 		signer = entry

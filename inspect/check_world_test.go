@@ -332,24 +332,24 @@ func (w *world) options() CheckOptions {
 	return o
 }
 
-func (w *world) check(name string) *Health {
-	w.Helper()
+func (w *world) check(t testing.TB, name string) *Health {
+	t.Helper()
 	h, err := CheckZone(context.Background(), dns.MustName(name), w.options())
 	if err != nil {
-		w.Fatalf("%s: %v", name, err)
+		t.Fatalf("%s: %v", name, err)
 	}
 	return h
 }
 
 // serve gives each zone's first machine a socket.
-func (w *world) serve() map[string]netip.AddrPort {
+func (w *world) serve(t testing.TB) map[string]netip.AddrPort {
 	at := map[string]netip.AddrPort{}
 	for name, s := range w.sites {
 		conn, err := net.ListenPacket("udp", "127.0.0.1:0")
 		if err != nil {
-			w.Fatal(err)
+			t.Fatal(err)
 		}
-		w.Cleanup(func() { conn.Close() })
+		t.Cleanup(func() { conn.Close() })
 		at[name.String()] = conn.LocalAddr().(*net.UDPAddr).AddrPort()
 		go w.listen(conn, s.machines[0])
 	}
