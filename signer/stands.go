@@ -131,11 +131,20 @@ func come(head *zone.Version, e *zone.Editor) iter.Seq[zone.Node] {
 // ringAlarm is how alarms begin that events of the ring give, and that no event ends.
 const ringAlarm = "ring "
 
+// lostAlarm is how alarms begin about private keys that are lost.
+const lostAlarm = "lost "
+
 // endAlarms ends what the ring has given alarm of, and that is well again.
 func (z *Zone) endAlarms(events []keys.Event, now time.Time) {
 	var over []string
 	z.mu.Lock()
 	for _, a := range z.alarms {
+		if lost, isLost := strings.CutPrefix(a.what, lostAlarm); isLost {
+			if k, ok := z.st.Ring.Key(lost); !ok || !k.Removed.IsZero() { // nobody needs it any more
+				over = append(over, a.what)
+			}
+			continue
+		}
 		id, isRing := strings.CutPrefix(a.what, ringAlarm)
 		if !isRing || slices.ContainsFunc(events, func(e keys.Event) bool { return e.What == keys.Alarm && e.Key == id }) {
 			continue

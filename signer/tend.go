@@ -137,7 +137,7 @@ func (z *Zone) advance(ctx context.Context, now time.Time) error {
 			if err != nil {
 				return err
 			}
-			z.alarm("lost "+lost.id, now, lost.Error())
+			z.alarm(lostAlarm+lost.id, now, lost.Error())
 			continue
 		}
 		if err != nil {
@@ -167,7 +167,7 @@ func (z *Zone) findLost(ctx context.Context, now time.Time) {
 	all := ring.Keys()
 	z.mu.Unlock()
 	for i := range all {
-		if !all[i].Lost {
+		if !all[i].Lost || !all[i].Removed.IsZero() {
 			continue
 		}
 		if _, err := z.k.o.Store.Load(ctx, all[i].ID); err == nil {
@@ -175,7 +175,7 @@ func (z *Zone) findLost(ctx context.Context, now time.Time) {
 			err = ring.Found(all[i].ID)
 			z.mu.Unlock()
 			if err == nil {
-				z.alarm("lost "+all[i].ID, now, "")
+				z.alarm(lostAlarm+all[i].ID, now, "")
 			}
 		}
 	}

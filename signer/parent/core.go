@@ -93,11 +93,11 @@ func (c *core) set(z Zone, now time.Time) {
 	c.note(w, now)
 }
 
-// first plans the first looks: at once where a DS is still to come, and some time where it was there, for a server that starts
-// may have many such zones.
+// first plans the first looks: at once where a DS is still to come or to go, and some time where all was as it is to be, for a
+// server that starts may have many such zones.
 func (c *core) first(w *watched, now time.Time) {
 	at := now
-	if w.WasThere || len(w.Wanted.DS) == 0 {
+	if w.WasThere == (len(w.Wanted.DS) > 0) {
 		at = now.Add(time.Duration(c.random(int64(c.spread))))
 	}
 	w.birth = at
