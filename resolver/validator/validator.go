@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"sync"
 	"time"
 
@@ -81,8 +82,9 @@ func New(o Options) *Validator {
 		v.clock = time.Now
 	}
 	for _, r := range o.Anchors {
-		if ds, ok := anchorOf(r); ok {
-			name := r.Name.Fold()
+		ds, ok := anchorOf(r)
+		name := r.Name.Fold()
+		if ok && !slices.ContainsFunc(v.anchors[name], func(o dns.DS) bool { return string(o.RData()) == string(ds.RData()) }) {
 			v.anchors[name] = append(v.anchors[name], ds)
 		}
 	}
