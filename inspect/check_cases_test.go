@@ -210,17 +210,24 @@ var checkCases = map[string]checkCase{
 	"longttl":     {spec: spec{text: "@ 864000 TXT x\n", change: longTTL}, codes: "ttl-over-original", status: validator.Secure},
 
 	// DS and keys.
-	"mismatch":      {spec: spec{delegation: editDS(nextDigest)}, codes: "chain-bogus ds-digest-wrong ds-without-key", status: validator.Bogus},
-	"stranger":      {spec: spec{delegation: editDS(func(d *dns.DS) { d.KeyTag++ })}, codes: "chain-bogus ds-stale ds-without-key", status: validator.Bogus},
-	"leftover":      {spec: spec{delegation: addDS(func(d *dns.DS) { d.KeyTag++ })}, codes: "ds-stale", status: validator.Secure},
-	"bare":          {spec: spec{change: dropType(dns.TypeRRSIG, dns.TypeNSEC, dns.TypeDNSKEY)}, codes: "chain-bogus ds-unsigned-zone", status: validator.Bogus},
-	"island":        {spec: spec{delegation: dropType(dns.TypeDS)}, codes: "ds-missing", status: validator.Insecure},
-	"island-asks":   {spec: spec{cds: true, delegation: dropType(dns.TypeDS)}, codes: "cds-not-taken ds-missing", status: validator.Insecure},
-	"sha1":          {spec: spec{delegation: digestDS(dnssec.DigestSHA1)}, codes: "digest-retired", status: validator.Secure},
-	"digest":        {spec: spec{delegation: editDS(func(d *dns.DS) { d.DigestType = 200 })}, codes: "chain-insecure digest-unknown", status: validator.Insecure},
-	"unknown":       {spec: spec{delegation: editDS(func(d *dns.DS) { d.Algorithm = 17 })}, codes: "algorithm-unknown chain-insecure ds-stale", status: validator.Insecure},
-	"rsasha1":       {spec: spec{algorithms: []uint8{dnssec.RSASHA256}, change: asSHA1, delegation: sha1DS}, codes: "algorithm-retired", status: validator.Secure},
-	"standby":       {spec: spec{split: true, prepare: addApex(dns.TypeDNSKEY, otherCDNSKEY), delegation: standbyDS}, codes: "ds-key-does-not-sign", status: validator.Secure},
+	"mismatch":    {spec: spec{delegation: editDS(nextDigest)}, codes: "chain-bogus ds-digest-wrong ds-without-key", status: validator.Bogus},
+	"stranger":    {spec: spec{delegation: editDS(func(d *dns.DS) { d.KeyTag++ })}, codes: "chain-bogus ds-stale ds-without-key", status: validator.Bogus},
+	"leftover":    {spec: spec{delegation: addDS(func(d *dns.DS) { d.KeyTag++ })}, codes: "ds-stale", status: validator.Secure},
+	"bare":        {spec: spec{change: dropType(dns.TypeRRSIG, dns.TypeNSEC, dns.TypeDNSKEY)}, codes: "chain-bogus ds-unsigned-zone", status: validator.Bogus},
+	"island":      {spec: spec{delegation: dropType(dns.TypeDS)}, codes: "ds-missing", status: validator.Insecure},
+	"island-asks": {spec: spec{cds: true, delegation: dropType(dns.TypeDS)}, codes: "cds-not-taken ds-missing", status: validator.Insecure},
+	"sha1":        {spec: spec{delegation: digestDS(dnssec.DigestSHA1)}, codes: "digest-retired", status: validator.Secure},
+	"digest":      {spec: spec{delegation: editDS(func(d *dns.DS) { d.DigestType = 200 })}, codes: "chain-insecure digest-unknown", status: validator.Insecure},
+	"unknown":     {spec: spec{delegation: editDS(func(d *dns.DS) { d.Algorithm = 17 })}, codes: "algorithm-unknown chain-insecure ds-stale", status: validator.Insecure},
+	"rsasha1":     {spec: spec{algorithms: []uint8{dnssec.RSASHA256}, change: asSHA1, delegation: sha1DS}, codes: "algorithm-retired", status: validator.Secure},
+	"standby":     {spec: spec{split: true, prepare: addApex(dns.TypeDNSKEY, otherCDNSKEY), delegation: standbyDS}, codes: "ds-key-does-not-sign", status: validator.Secure},
+	"protocol":    {spec: spec{prepare: addApex(dns.TypeDNSKEY, func([]dns.Record) dns.RData { k := stranger(); k.Protocol = 4; return k.RData() })}, codes: "key-protocol", status: validator.Secure},
+	"collision":   {spec: spec{prepare: collide}, codes: "key-tag-collision", status: validator.Secure},
+	"nozonekey": {spec: spec{prepare: addApex(dns.TypeDNSKEY, func([]dns.Record) dns.RData { return noZoneKey().RData() }), delegation: addDS(func(d *dns.DS) {
+		*d, _ = dnssec.MakeDS(dns.MustName("nozonekey.test."), noZoneKey(), dnssec.DigestSHA256)
+	})}, codes: "ds-not-zone-key", status: validator.Secure},
+	"expire":        {spec: spec{expire: 30 * 86400}, codes: "soa-expire-over-signature", status: validator.Secure},
+	"lasting":       {spec: spec{text: "@ 700000 CSYNC 1 1 NS\n"}, codes: "ttl-over-signature", status: validator.Secure},
 	"rsasha512":     {spec: spec{algorithms: []uint8{dnssec.RSASHA512}}, codes: "algorithm-retired", status: validator.Secure},
 	"short":         {spec: spec{algorithms: []uint8{dnssec.RSASHA256}, bits: 1024}, codes: "key-short", status: validator.Secure},
 	"revoked":       {spec: spec{change: revoke}, codes: "chain-bogus ds-revoked ds-without-key signature-key-missing", status: validator.Bogus},
@@ -228,33 +235,108 @@ var checkCases = map[string]checkCase{
 	"denial-iter":   {spec: spec{denial: sign.Denial{Kind: sign.NSEC3, Iterations: 10}}, codes: "nsec3-iterations", status: validator.Secure},
 	"denial-many":   {spec: spec{denial: sign.Denial{Kind: sign.NSEC3, Iterations: 120}}, codes: "nsec3-iterations", status: validator.Secure},
 	"denial-salt":   {spec: spec{denial: sign.Denial{Kind: sign.NSEC3, Salt: []byte{1, 2}}}, codes: "nsec3-salt", status: validator.Secure},
+	"denial-hash":   {spec: spec{denial: sign.Denial{Kind: sign.NSEC3}, change: otherHash}, codes: "denial-unproved nsec3-hash signature-wrong", status: validator.Secure},
 	"denial-hole":   {spec: spec{change: unchain}, codes: "denial-unproved", status: validator.Secure},
 	"denial-none":   {spec: spec{first: without(dns.TypeNSEC), other: without(dns.TypeNSEC)}, codes: "denial-unproved", status: validator.Secure},
 	"wild-unproved": {spec: spec{text: "* A 192.0.2.99\n", first: without(dns.TypeNSEC), other: without(dns.TypeNSEC)}, codes: "denial-unproved", status: validator.Secure},
 
 	// What the zone asks of its parent.
-	"cds-other":   {spec: spec{prepare: addApex(dns.TypeCDS, otherCDS)}, codes: "cds-breaks cds-not-taken", status: validator.Secure},
-	"cds-signer":  {spec: spec{split: true, cds: true, change: cdsOfZSK}, codes: "cds-signer", status: validator.Secure},
-	"cds-delete":  {spec: spec{prepare: addApex(dns.TypeCDS, func([]dns.Record) dns.RData { return dnssec.DeleteCDS() })}, codes: "cds-delete", status: validator.Secure},
-	"cds-mixed":   {spec: spec{cds: true, prepare: addApex(dns.TypeCDS, func([]dns.Record) dns.RData { return dnssec.DeleteCDS() })}, codes: "cds-delete-mixed", status: validator.Secure},
-	"cds-cdnskey": {spec: spec{cds: true, prepare: addApex(dns.TypeCDNSKEY, otherCDNSKEY)}, codes: "cds-cdnskey-disagree", status: validator.Secure},
-	"csync-ahead": {spec: spec{text: "@ CSYNC 9 3 NS\n"}, codes: "csync-serial", status: validator.Secure},
-	"csync-odd":   {spec: spec{text: "@ CSYNC 1 5 NS MX\n"}, codes: "csync-flags csync-types", status: validator.Secure},
+	"cds-other":       {spec: spec{prepare: addApex(dns.TypeCDS, otherCDS)}, codes: "cds-breaks cds-not-taken", status: validator.Secure},
+	"cds-signer":      {spec: spec{split: true, cds: true, change: cdsOfZSK}, codes: "cds-signer", status: validator.Secure},
+	"cds-delete":      {spec: spec{prepare: addApex(dns.TypeCDS, func([]dns.Record) dns.RData { return dnssec.DeleteCDS() })}, codes: "cds-delete", status: validator.Secure},
+	"cds-mixed":       {spec: spec{cds: true, prepare: addApex(dns.TypeCDS, func([]dns.Record) dns.RData { return dnssec.DeleteCDS() })}, codes: "cds-delete-mixed", status: validator.Secure},
+	"cds-cdnskey":     {spec: spec{cds: true, prepare: addApex(dns.TypeCDNSKEY, otherCDNSKEY)}, codes: "cds-cdnskey-disagree", status: validator.Secure},
+	"cds-differs":     {spec: spec{second: &spec{cds: true}}, codes: "cds-differs", status: validator.Secure},
+	"cdnskey-differs": {spec: spec{prepare: addApex(dns.TypeCDNSKEY, ownKey), second: &spec{}}, codes: "cdnskey-differs", status: validator.Secure},
+	"csync-differs":   {spec: spec{text: "@ CSYNC 1 1 NS\n", second: &spec{}}, codes: "csync-differs", status: validator.Secure},
+	"csync-ahead":     {spec: spec{text: "@ CSYNC 9 3 NS\n"}, codes: "csync-serial", status: validator.Secure},
+	"csync-odd":       {spec: spec{text: "@ CSYNC 1 5 NS MX\n"}, codes: "csync-flags csync-types", status: validator.Secure},
 
 	// Delegation and servers, of signed and unsigned zones.
-	"notcp":      {spec: spec{other: func(m *machine) { m.noTCP = true }}, codes: "server-tcp", status: validator.Secure},
-	"noudp":      {spec: spec{algorithms: []uint8{0}, other: func(m *machine) { m.noUDP = true }}, codes: "server-udp", status: validator.Insecure},
-	"noedns":     {spec: spec{other: func(m *machine) { m.noEDNS = true }}, codes: "chain-bogus server-edns", status: validator.Bogus},
-	"noedns-un":  {spec: spec{algorithms: []uint8{0}, other: func(m *machine) { m.noEDNS = true }}, codes: "server-edns", status: validator.Insecure},
-	"dead":       {spec: spec{algorithms: []uint8{0}, other: func(m *machine) { m.isDead = true }}, codes: "server-lame", status: validator.Insecure},
-	"lame":       {spec: spec{algorithms: []uint8{0}, other: refuse(dns.TypeSOA, dns.RCodeRefused)}, codes: "server-lame", status: validator.Insecure},
-	"mute":       {spec: spec{other: refuse(dns.TypeCDS, dns.RCodeNotImp)}, codes: "server-mute", status: validator.Secure},
-	"serial":     {spec: spec{algorithms: []uint8{0}, serial: 7, second: &spec{serial: 6}}, codes: "serial-differs", status: validator.Insecure},
-	"ns-parent":  {spec: spec{algorithms: []uint8{0}, delegation: more("@ NS ns9\nns9 A 192.0.2.250\n")}, codes: "glue-differs ns-only-parent server-lame", status: validator.Insecure},
-	"ns-zone":    {spec: spec{algorithms: []uint8{0}, text: "@ NS ns1.sound.test.\n"}, codes: "ns-only-zone server-lame", status: validator.Insecure},
-	"ns-differs": {spec: spec{algorithms: []uint8{0}, second: &spec{serial: 1, text: "@ NS ns1.sound.test.\n"}}, codes: "ns-differs ns-only-zone server-lame", status: validator.Insecure},
-	"ns-nowhere": {spec: spec{algorithms: []uint8{0}, text: "@ NS ns.nowhere.test.\n"}, codes: "ns-only-zone server-no-address", status: validator.Insecure},
-	"glue":       {spec: spec{algorithms: []uint8{0}, delegation: more("ns2 A 192.0.2.251\n")}, codes: "glue-differs server-lame", status: validator.Insecure},
+	"notcp":       {spec: spec{other: func(m *machine) { m.noTCP = true }}, codes: "server-tcp", status: validator.Secure},
+	"noudp":       {spec: spec{algorithms: []uint8{0}, other: func(m *machine) { m.noUDP = true }}, codes: "server-udp", status: validator.Insecure},
+	"noedns":      {spec: spec{other: func(m *machine) { m.noEDNS = true }}, codes: "chain-bogus server-edns", status: validator.Bogus},
+	"noedns-un":   {spec: spec{algorithms: []uint8{0}, other: func(m *machine) { m.noEDNS = true }}, codes: "server-edns", status: validator.Insecure},
+	"dead":        {spec: spec{algorithms: []uint8{0}, other: func(m *machine) { m.isDead = true }}, codes: "server-lame", status: validator.Insecure},
+	"lame":        {spec: spec{algorithms: []uint8{0}, other: refuse(dns.TypeSOA, dns.RCodeRefused)}, codes: "server-lame", status: validator.Insecure},
+	"mute":        {spec: spec{other: refuse(dns.TypeCDS, dns.RCodeNotImp)}, codes: "server-mute", status: validator.Secure},
+	"serial":      {spec: spec{algorithms: []uint8{0}, serial: 7, second: &spec{serial: 6}}, codes: "serial-differs", status: validator.Insecure},
+	"ns-parent":   {spec: spec{algorithms: []uint8{0}, delegation: more("@ NS ns9\nns9 A 192.0.2.250\n")}, codes: "glue-differs ns-only-parent server-lame", status: validator.Insecure},
+	"ns-zone":     {spec: spec{algorithms: []uint8{0}, text: "@ NS ns1.sound.test.\n"}, codes: "ns-only-zone server-lame", status: validator.Insecure},
+	"ns-differs":  {spec: spec{algorithms: []uint8{0}, second: &spec{serial: 1, text: "@ NS ns1.sound.test.\n"}}, codes: "ns-differs ns-only-zone server-lame", status: validator.Insecure},
+	"ns-nowhere":  {spec: spec{algorithms: []uint8{0}, text: "@ NS ns.nowhere.test.\n"}, codes: "ns-only-zone server-no-address", status: validator.Insecure},
+	"glueless":    {spec: spec{delegation: gone("ns1", dns.TypeA)}, codes: "glue-missing", status: validator.Secure},
+	"alias":       {spec: spec{algorithms: []uint8{0}, text: "@ NS alias.sound-hosts.test.\n"}, codes: "ns-only-zone server-alias server-lame", status: validator.Insecure},
+	"sound-hosts": {spec: spec{text: "alias CNAME ns1.sound.test.\n"}, status: validator.Secure},
+	"refusing":    {spec: spec{other: refuseAbsent}, codes: "denial-refused", status: validator.Secure},
+	"kid.half":    {spec: spec{}, codes: "parent-server", status: validator.Secure},
+	"kid.lag":     {spec: spec{}, codes: "chain-insecure ds-differs", status: validator.Insecure},
+	"kid.bare":    {spec: spec{}, codes: "chain-insecure", status: validator.Insecure},
+	"keyless":     {spec: spec{first: refuse(dns.TypeDNSKEY, dns.RCodeServFail), other: refuse(dns.TypeDNSKEY, dns.RCodeServFail)}, codes: "chain-unknown server-mute"},
+	"glue":        {spec: spec{algorithms: []uint8{0}, delegation: more("ns2 A 192.0.2.251\n")}, codes: "glue-differs server-lame", status: validator.Insecure},
+}
+
+// gone drops records of a name in the zone from what the parent has.
+func gone(host string, t dns.Type) func(*site, []dns.Record) []dns.Record {
+	return func(s *site, rs []dns.Record) []dns.Record {
+		return slices.DeleteFunc(rs, func(r dns.Record) bool {
+			name, err := s.name.Child(host)
+			return err == nil && r.Type == t && r.Name.Equal(name)
+		})
+	}
+}
+
+func refuseAbsent(m *machine) {
+	m.tamper = func(q dns.Question, reply *dns.Message) {
+		if strings.HasPrefix(q.Name.String(), "onoma-check-") {
+			reply.Answer, reply.Authority, reply.RCode = nil, nil, dns.RCodeRefused
+		}
+	}
+}
+
+// refuseDS answers for the delegation by REFUSED.
+func refuseDS(m *machine) { refuse(dns.TypeDS, dns.RCodeRefused)(m) }
+
+// collide publishes two keys with one tag.
+func collide(apex []dns.Record) []dns.Record {
+	for _, k := range colliding() {
+		apex = addApex(dns.TypeDNSKEY, func([]dns.Record) dns.RData { return k.RData() })(apex)
+	}
+	return apex
+}
+
+var colliding = sync.OnceValue(func() []dns.DNSKEY {
+	seen := map[uint16]dns.DNSKEY{}
+	for {
+		k, err := dnssec.GenerateKey(nil, dnssec.ECDSAP256SHA256, 0, 256)
+		if err != nil {
+			panic(err)
+		}
+		d := k.DNSKEY()
+		if other, ok := seen[d.KeyTag()]; ok {
+			return []dns.DNSKEY{other, d}
+		}
+		seen[d.KeyTag()] = d
+	}
+})
+
+func noZoneKey() dns.DNSKEY {
+	k := stranger()
+	k.Flags = 1
+	return k
+}
+
+// ownKey is the CDNSKEY of the zone's own key.
+func ownKey(apex []dns.Record) dns.RData { return apex[0].Data }
+
+func otherHash(_ *site, rs []dns.Record) []dns.Record {
+	for i, r := range rs {
+		if r.Type == dns.TypeNSEC3PARAM {
+			rs[i].Data = slices.Clone(r.Data)
+			rs[i].Data[0] = 9
+		}
+	}
+	return rs
 }
 
 // more adds records to what the parent has.
@@ -323,15 +405,26 @@ func checkWorld(t testing.TB) *world {
 	return sharedWorld.world
 }
 
+// zoneOfCase is below test., or where the case's name says.
+func zoneOfCase(name string) string {
+	if strings.Contains(name, ".") {
+		return name + "."
+	}
+	return name + ".test."
+}
+
 func addCases(w *world) *world {
 	w.add("sound.test.", spec{})
 	child := w.add("sub.sound-child.test.", spec{text: "* A 192.0.2.98\n"})
 	for name, c := range checkCases {
-		w.add(name+".test.", c.spec)
+		w.add(zoneOfCase(name), c.spec)
 	}
 	for i, m := range w.sites[dns.MustName("sound-child.test.")].machines {
 		m.zones.AddZone(child.zones[i])
 	}
+	w.add("half.", spec{other: refuseDS})
+	w.add("lag.", spec{algorithms: []uint8{0}, second: &spec{change: dropType(dns.TypeDS)}})
+	w.add("bare.", spec{algorithms: []uint8{0}})
 	w.add("test.", spec{split: true, algorithms: []uint8{dnssec.ED25519}})
 	w.add(".", spec{split: true})
 	return w

@@ -12,6 +12,7 @@ import (
 	"testing"
 
 	"onoma/dns"
+	"onoma/resolver/validator"
 )
 
 // sampleHealth is a zone of which one server has an old version, with signatures
@@ -60,14 +61,14 @@ func TestDrawChain(t *testing.T) {
 func TestDrawAllChains(t *testing.T) {
 	w := checkWorld(t)
 	for _, name := range slices.Sorted(maps.Keys(checkCases)) {
-		h := w.check(t, name+".test.")
+		h := w.check(t, zoneOfCase(name))
 		checkDrawings(t, name, h)
 		var svg, text strings.Builder
 		if err := errors.Join(h.WriteSVG(&svg), h.WriteTerminal(&text, false)); err != nil {
 			t.Fatal(err)
 		}
 		for _, want := range []string{h.Headline(), h.Trust.Status.String()} {
-			if !strings.Contains(svg.String(), want) {
+			if h.Trust.Status != validator.Indeterminate && !strings.Contains(svg.String(), want) {
 				t.Errorf("%s: the picture lacks %q", name, want)
 			}
 		}

@@ -41,13 +41,19 @@ func TestCheckAgreesWithUnboundAndDelv(t *testing.T) {
 	delv := newDelv(t, unbound.Addr, test)
 	seen := map[validator.Status]int{}
 	for _, name := range slices.Sorted(maps.Keys(checkCases)) {
-		h := w.check(t, name+".test.")
+		if strings.Contains(name, ".") {
+			continue // of another TLD, which the judges do not trust
+		}
+		h := w.check(t, zoneOfCase(name))
 		i := slices.IndexFunc(h.Own, func(st ServerState) bool { return st.Addr.Addr() == w.sites[h.Zone].addrs[0] })
 		if i < 0 {
 			t.Errorf("%s: its first server was not asked", name)
 			continue
 		}
 		ours := h.Own[i].Trust
+		if ours == validator.Indeterminate {
+			ours = validator.Bogus // resolvers do not tell those from each other
+		}
 		seen[ours]++
 		if theirs := ask(t, unbound.Addr, h.Zone); theirs != ours {
 			t.Errorf("%s: %v, Unbound says %v", name, ours, theirs)

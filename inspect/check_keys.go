@@ -64,14 +64,15 @@ func (s *survey) judgeDS(v *verdicts) {
 	}
 }
 
-// wasOf reports whether a DS was of a key before it was revoked: that changes the
+// wasOf reports whether a DS is of a revoked key, or was before: that changes the
 // key's flags, and with them its tag and digest (RFC 5011 §2.1).
 func (s *survey) wasOf(d dns.DS, k dns.DNSKEY) bool {
 	if !k.IsRevoked() {
 		return false
 	}
-	k.Flags &^= dns.DNSKEYRevoke
-	return dnssec.MatchDS(s.zone, k, d)
+	old := k
+	old.Flags &^= dns.DNSKEYRevoke
+	return dnssec.MatchDS(s.zone, k, d) || dnssec.MatchDS(s.zone, old, d)
 }
 
 func (s *survey) answers() bool {
@@ -82,33 +83,29 @@ func (s *survey) answers() bool {
 func (s *survey) judgeOneDS(v *verdicts, d dns.DS, keys []dns.DNSKEY) bool {
 	s.judgeDigest(v, d)
 	i := slices.IndexFunc(keys, func(k dns.DNSKEY) bool { return dnssec.MatchDS(s.zone, k, d) })
-	if i < 0 {
-		isTag := slices.ContainsFunc(keys, func(k dns.DNSKEY) bool { return k.KeyTag() == d.KeyTag && k.Algorithm == d.Algorithm })
-		switch {
-		case slices.ContainsFunc(keys, func(k dns.DNSKEY) bool { return s.wasOf(d, k) }):
-			v.fail("ds-revoked", s.zone, dns.TypeDS, "have the parent replace it", "DS %d is of a key that the zone has revoked (RFC 5011 §2.1)", d.KeyTag)
-		case isTag && dnssec.CanDigest(d.DigestType):
-			v.fail("ds-digest-wrong", s.zone, dns.TypeDS, "have the parent replace it by the DS that `onoma zone keys` or dnssec-dsfromkey makes of the key",
-				"DS %d has the tag of a key of the zone and another digest than it", d.KeyTag)
-		case !isTag:
-			v.warn("ds-stale", s.zone, dns.TypeDS, "have the parent drop it, unless the key is about to come",
-				"DS %d (%s) is of no key that the zone has", d.KeyTag, dnssec.AlgorithmName(d.Algorithm))
-		}
+	if i < 0 || keys[i].IsRevoked() {
+		s.judgeStray(v, d, keys)
 		return false
 	}
-	k := keys[i]
-	switch {
-	case k.IsRevoked():
-		v.fail("ds-revoked", s.zone, dns.TypeDS, "have the parent replace it", "DS %d is of a key that the zone has revoked (RFC 5011 §2.1)", d.KeyTag)
-		return false
-	case !k.IsZoneKey():
-		v.fail("ds-not-zone-key", s.zone, dns.TypeDS, "have the parent replace it", "DS %d is of a key without the zone flag, which signs nothing (RFC 4034 §2.1.1)", d.KeyTag)
-		return false
-	case !dnssec.CanVerify(k.Algorithm):
-		return true // nobody here can tell whether it signs
-	}
-	s.signsKeys(v, k)
+	s.signsKeys(v, keys[i])
 	return true
+}
+
+// judgeStray says why a DS leads to no key.
+func (s *survey) judgeStray(v *verdicts, d dns.DS, keys []dns.DNSKEY) {
+	i := slices.IndexFunc(keys, func(k dns.DNSKEY) bool { return k.KeyTag() == d.KeyTag && k.Algorithm == d.Algorithm })
+	switch {
+	case slices.ContainsFunc(keys, func(k dns.DNSKEY) bool { return s.wasOf(d, k) }):
+		v.fail("ds-revoked", s.zone, dns.TypeDS, "have the parent replace it", "DS %d is of a key that the zone has revoked (RFC 5011 §2.1)", d.KeyTag)
+	case i < 0:
+		v.warn("ds-stale", s.zone, dns.TypeDS, "have the parent drop it, unless the key is about to come",
+			"DS %d (%s) is of no key that the zone has", d.KeyTag, dnssec.AlgorithmName(d.Algorithm))
+	case !keys[i].IsZoneKey():
+		v.fail("ds-not-zone-key", s.zone, dns.TypeDS, "have the parent replace it", "DS %d is of a key without the zone flag, which signs nothing (RFC 4034 §2.1.1)", d.KeyTag)
+	case dnssec.CanDigest(d.DigestType):
+		v.fail("ds-digest-wrong", s.zone, dns.TypeDS, "have the parent replace it by the DS that `onoma zone keys` or dnssec-dsfromkey makes of the key",
+			"DS %d has the tag of a key of the zone and another digest than it", d.KeyTag)
+	}
 }
 
 // signsKeys wants a signature by the key over the DNSKEY set, at one server at least:

@@ -2,9 +2,13 @@ package inspect
 
 import (
 	"maps"
+	"os"
 	"slices"
+	"strings"
 	"testing"
 	"time"
+
+	"github.com/google/go-cmp/cmp"
 )
 
 var checkNoon = time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)
@@ -15,7 +19,7 @@ func TestCheckFindsWhatIsWrong(t *testing.T) {
 	for _, name := range slices.Sorted(maps.Keys(checkCases)) {
 		c := checkCases[name]
 		t.Run(name, func(t *testing.T) {
-			h := w.check(t, name+".test.")
+			h := w.check(t, zoneOfCase(name))
 			if got := codesOf(h); got != c.codes {
 				t.Errorf("found %q, expected %q", got, c.codes)
 				for _, f := range h.Findings {
@@ -31,5 +35,32 @@ func TestCheckFindsWhatIsWrong(t *testing.T) {
 				}
 			}
 		})
+	}
+}
+
+// The page for users tells of every finding that is known here, and of no other.
+func TestCheckFindingsAreDocumented(t *testing.T) {
+	page, err := os.ReadFile("../docs/check.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	told := map[string]bool{}
+	for line := range strings.Lines(string(page)) {
+		if cells := strings.Split(line, "|"); len(cells) == 5 {
+			for i, code := range strings.Split(cells[1], "`") {
+				if i%2 == 1 {
+					told[code] = true
+				}
+			}
+		}
+	}
+	found := map[string]bool{"server-single": true} // which testdata/check.txt of the command line has
+	for _, c := range checkCases {
+		for code := range strings.FieldsSeq(c.codes) {
+			found[code] = true
+		}
+	}
+	if diff := cmp.Diff(slices.Sorted(maps.Keys(found)), slices.Sorted(maps.Keys(told))); diff != "" {
+		t.Errorf("findings of the tests (-) and of the page (+):\n%s", diff)
 	}
 }

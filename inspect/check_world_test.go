@@ -1,6 +1,7 @@
 package inspect
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -67,6 +68,7 @@ type spec struct {
 	cds        bool    // CDS of its keys
 	denial     sign.Denial
 	past       time.Duration                              // so long ago it was signed
+	expire     int                                        // the SOA's; 0: a week
 	serial     int                                        // 0: 1
 	multi      bool                                       // two providers that sign, each by keys of its own and with those of both (RFC 8901 §2.1.2)
 	prepare    func(apex []dns.Record) []dns.Record       // the records at the apex that the signer makes, before signing
@@ -163,7 +165,7 @@ func (w *world) keys(sp spec) (keys []sign.Key) {
 // version is the zone as a machine has it.
 func (w *world) version(s *site, sp spec, keys, others []sign.Key) *zone.Version {
 	w.Helper()
-	text := fmt.Sprintf("@ 3600 SOA ns1 hostmaster %d 3600 900 604800 300\n", max(sp.serial, 1)) +
+	text := fmt.Sprintf("@ 3600 SOA ns1 hostmaster %d 3600 900 %d 300\n", max(sp.serial, 1), cmp.Or(sp.expire, 604800)) +
 		s.servers() + sp.text
 	records := readZone(s.name, text)
 	for name, child := range w.sites {
