@@ -37,6 +37,7 @@ const (
 //	GET  /api/topology  the servers (Topology)
 //	GET  /api/events    the queries as they happen (Event), server-sent
 //	POST /api/ask       {"name", "type"}: one question through the resolver (Answer)
+//	GET  /api/security  ?zone=NAME: how far it is on its way to be validated (Security)
 //	POST /api/register  a Registration
 //	POST /api/record    a RecordChange
 func New(lab Lab) http.Handler {
@@ -49,6 +50,7 @@ func New(lab Lab) http.Handler {
 	mux.Handle("GET /", http.FileServerFS(files))
 	mux.HandleFunc("GET /api/topology", c.topology)
 	mux.HandleFunc("GET /api/events", c.events)
+	mux.HandleFunc("GET /api/security", c.security)
 	mux.HandleFunc("POST /api/ask", c.ask)
 	mux.HandleFunc("POST /api/register", c.register)
 	mux.HandleFunc("POST /api/record", c.record)
@@ -96,6 +98,12 @@ func localHost(hostport string) bool {
 func (c *console) topology(w http.ResponseWriter, r *http.Request) {
 	w.Header().Set("Cache-Control", "no-store")
 	reply(w, http.StatusOK, c.lab.Topology())
+}
+
+func (c *console) security(w http.ResponseWriter, r *http.Request) {
+	w.Header().Set("Cache-Control", "no-store")
+	s, err := c.lab.Security(r.Context(), r.URL.Query().Get("zone"))
+	finish(w, s, err)
 }
 
 func (c *console) ask(w http.ResponseWriter, r *http.Request) {

@@ -35,12 +35,12 @@ func (l *fakeLab) Topology() Topology {
 	for i, tld := range []string{"com", "net", "org", "guru", "dev", "app"} {
 		t.TLDs = append(t.TLDs, Operator{tld, []Server{
 			{"a.nic." + tld + ".", "127.53.1." + itoa(2*i+1)}, {"b.nic." + tld + ".", "127.53.1." + itoa(2*i+2)},
-		}, []string{tld + "."}})
+		}, []string{tld + "."}, []string{"secure"}})
 	}
 	for i, p := range []string{"Acropolis Hosting", "Borealis DNS", "Cumulus CDN", "Dovecote Mail"} {
 		t.Providers = append(t.Providers, Operator{p, []Server{
 			{"ns1.p" + itoa(i) + ".net.", "127.53.2." + itoa(2*i+1)}, {"ns2.p" + itoa(i) + ".org.", "127.53.2." + itoa(2*i+2)},
-		}, []string{"thedns.guru.", "palettepalapp.com.", "example.org.", "müller.dev.", "another-customer.com."}[i:]})
+		}, []string{"thedns.guru.", "palettepalapp.com.", "example.org.", "müller.dev.", "another-customer.com."}[i:], []string{"secure", "secure", "insecure", "bogus", ""}[i:]})
 	}
 	return t
 }
@@ -79,6 +79,13 @@ func (l *fakeLab) Record(_ context.Context, c RecordChange) (string, error) {
 	defer l.mu.Unlock()
 	l.record = c
 	return "done: " + c.Name, nil
+}
+
+func (l *fakeLab) Security(_ context.Context, name string) (Security, error) {
+	if name == "bad..name" {
+		return Security{}, errors.New(`"bad..name" is no name: empty label`)
+	}
+	return Security{Zone: name, Status: "secure", DS: []string{"ED25519 1234"}}, nil
 }
 
 func post(t *testing.T, srv *httptest.Server, path, contentType, body string) (int, string) {

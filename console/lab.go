@@ -19,6 +19,8 @@ type Lab interface {
 	Register(ctx context.Context, r Registration) (string, error)
 	// Record changes a record of a hosted zone, as a hosting panel does.
 	Record(ctx context.Context, c RecordChange) (string, error)
+	// Security tells how far a zone is on its way to be validated.
+	Security(ctx context.Context, name string) (Security, error)
 }
 
 // Topology is the lab's tree of servers. Names are in presentation form.
@@ -41,6 +43,9 @@ type Operator struct {
 	Name    string   `json:"name"`
 	Servers []Server `json:"servers"`
 	Zones   []string `json:"zones"`
+	// Security is what a validator makes of each of the zones, in their order:
+	// "secure", "insecure", "bogus" or "indeterminate".
+	Security []string `json:"security"`
 }
 
 // The roles that an Endpoint has.
@@ -89,6 +94,22 @@ type Answer struct {
 	Records []string `json:"records"`
 	Errors  []string `json:"errors"` // extended errors (RFC 8914), as text
 	Millis  float64  `json:"millis"`
+	// Security is what a validator makes of it, and Why the reason where that is not
+	// "secure".
+	Security string `json:"security"`
+	Why      string `json:"why"`
+}
+
+// Security is how far a zone is on its way to be validated.
+type Security struct {
+	Zone     string   `json:"zone"`
+	Hosts    []string `json:"hosts"`    // who serves it
+	Signers  []string `json:"signers"`  // those of them whose copy is signed
+	Unsigned string   `json:"unsigned"` // why one is not and will not be; "": all are, or soon
+	Keys     []string `json:"keys"`     // algorithm and tag
+	DS       []string `json:"ds"`       // at the parent, likewise
+	Status   string   `json:"status"`   // a validator's verdict, as in Operator
+	Why      string   `json:"why"`      // it is not "secure"
 }
 
 // Registration is a change of a delegation.

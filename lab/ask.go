@@ -42,6 +42,7 @@ func (l *Lab) Ask(ctx context.Context, name, typ string) (console.Answer, error)
 			a.Errors = append(a.Errors, e.String())
 		}
 	}
+	a.Security, a.Why = l.validate(ctx, l.signing.lookups.validator(), n, t)
 	return a, nil
 }
 

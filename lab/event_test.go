@@ -120,7 +120,7 @@ func TestSlowWatcherHoldsUpNobody(t *testing.T) {
 
 func TestAsk(t *testing.T) {
 	t.Parallel()
-	l := start(t, t.TempDir())
+	l := shared(t)
 	a, err := l.Ask(t.Context(), "www.αγορά.com", "A")
 	if err != nil || a.RCode != "NOERROR" || len(a.Records) != 2 {
 		t.Errorf("%+v, %v: expected an alias and an address", a, err)

@@ -31,8 +31,8 @@ func (r *Remote) WriteStatus(ctx context.Context, w io.Writer) error {
 	writeServers(&b, t, r.State)
 	for _, p := range t.Providers {
 		fmt.Fprintf(&b, "\n%s: %s\n", p.Name, serversText(p.Servers))
-		for _, z := range p.Zones {
-			fmt.Fprintf(&b, "  %s\n", strings.TrimSuffix(z, "."))
+		for i, z := range p.Zones {
+			fmt.Fprintf(&b, "  %-30s %s\n", strings.TrimSuffix(z, "."), strings.Join(p.Security[min(i, len(p.Security)):min(i+1, len(p.Security))], ""))
 		}
 	}
 	_, err = io.WriteString(w, b.String())
@@ -93,6 +93,10 @@ func writeHints(b *strings.Builder, s State, command, dir string) {
 	say("\nWalk by hand:")
 	say("  %s @%s +norecurse www.thedns.guru", dig, s.Roots["a"])
 	say("  %s trace www.thedns.guru --lab %s", command, dir)
+	if s.TrustAnchor != "" {
+		say("\nValidate it, from the lab's own trust anchor:")
+		say("  delv -p %d @%s -a %s/bind.keys +root www.thedns.guru", s.Port, s.Resolver.Addr(), dir)
+	}
 	say("\nChange it, and ask again:")
 	say("  %s lab register example.guru --ns ns1.acropolis-dns.net,ns2.acropolis-dns.org%s", command, in)
 	say("  %s lab record www.example.guru A 198.18.1.99%s", command, in)

@@ -23,21 +23,26 @@ import (
 // start runs a lab in dir, in a block and on a port of its own, until the test ends.
 func start(t *testing.T, dir string) *Lab {
 	t.Helper()
-	var err error
+	l, err := startIn(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := l.Close(); err != nil {
+			t.Errorf("ending the lab: %v", err)
+		}
+	})
+	return l
+}
+
+func startIn(dir string) (l *Lab, err error) {
 	for range 10 {
 		cfg := Config{Dir: dir, Port: uint16(20000 + rand.IntN(10000)), Octet: testOctet(dir)}
-		var l *Lab
 		if l, err = Start(context.Background(), cfg); err == nil {
-			t.Cleanup(func() {
-				if err := l.Close(); err != nil {
-					t.Errorf("ending the lab: %v", err)
-				}
-			})
-			return l
+			return l, nil
 		}
 	}
-	t.Fatal(err)
-	return nil
+	return nil, err
 }
 
 // testOctet keeps labs of one directory, whose zone files have the addresses, in one block.
@@ -83,7 +88,7 @@ func (l *Lab) resolve(t *testing.T, name, typ string) string {
 
 func TestResolverWalksTheLab(t *testing.T) {
 	t.Parallel()
-	l := start(t, t.TempDir())
+	l := shared(t)
 	for _, c := range []struct{ name, typ, want string }{
 		{"www.thedns.guru", "A", "A 203.0.113.42, CNAME thedns.guru."},
 		{"thedns.guru", "MX", "MX 10 mail.thedns.guru."},
@@ -116,7 +121,7 @@ func TestResolverWalksTheLab(t *testing.T) {
 
 func TestLongAnswerComesOverTCP(t *testing.T) {
 	t.Parallel()
-	l := start(t, t.TempDir())
+	l := shared(t)
 	r := l.ask(t, l.State().Resolver.Addr(), true, "scroll.labyrinth.guru", "TXT")
 	if !r.Truncated || len(r.Message.Answer) != 4 {
 		t.Errorf("truncated %v, %d records: expected a truncated reply and then 4 records", r.Truncated, len(r.Message.Answer))
@@ -127,7 +132,7 @@ func TestLongAnswerComesOverTCP(t *testing.T) {
 // referral, glue, next question.
 func TestWalkByHand(t *testing.T) {
 	t.Parallel()
-	l := start(t, t.TempDir())
+	l := shared(t)
 	server, path := l.State().Roots["k"], []string{}
 	for range 5 {
 		m := l.ask(t, server, false, "www.example.com", "A").Message
@@ -150,7 +155,7 @@ func TestWalkByHand(t *testing.T) {
 // TestServersAnswerForTheirOwnZonesOnly asks every server for each zone of the lab.
 func TestServersAnswerForTheirOwnZonesOnly(t *testing.T) {
 	t.Parallel()
-	l := start(t, t.TempDir())
+	l := shared(t)
 	for _, op := range l.operators {
 		for _, other := range l.operators {
 			if other.role == op.role && op.name > other.name {
@@ -207,7 +212,7 @@ func TestStateFile(t *testing.T) {
 
 func TestNothingLeavesLoopback(t *testing.T) {
 	t.Parallel()
-	l := start(t, t.TempDir())
+	l := shared(t)
 	// .de is delegated to real servers with real addresses.
 	r := l.ask(t, l.State().Resolver.Addr(), true, "www.denic.de", "A")
 	if r.Message.RCode != dns.RCodeServFail || r.Elapsed > 5*time.Second {
@@ -307,7 +312,7 @@ func sorted(names []dns.Name) []dns.Name {
 // TestControlIsForTheLabsPeople: the page's API is not open to other sites or to floods.
 func TestControlIsForTheLabsPeople(t *testing.T) {
 	t.Parallel()
-	l := start(t, t.TempDir())
+	l := shared(t)
 	for _, c := range []struct {
 		what, typ, host, body string
 		want                  int

@@ -2,6 +2,7 @@ package lab
 
 import (
 	"context"
+	"errors"
 	"log/slog"
 	"net"
 	"net/netip"
@@ -62,6 +63,9 @@ func (k *lookups) validator() *validator.Validator {
 func (k *lookups) prove(ctx context.Context, name dns.Name, t dns.Type) (delegation.Proven, error) {
 	k.resolver.Flush(name, true)
 	r, err := k.validator().Look(ctx, name, t)
+	if err == nil && r.Status == validator.Indeterminate {
+		err = errors.New(r.Why) // some server did not answer in time: that says nothing
+	}
 	if err != nil {
 		return delegation.Proven{}, err
 	}

@@ -159,10 +159,30 @@ func (p *parents) follow(ctx context.Context, id zone.ID) {
 	if !ok || !v.IsComplete() {
 		return // it is not known yet what the parent has: Changed will tell
 	}
+	if v.Condition == parent.Secure {
+		p.forgive(id)
+	}
 	p.signal(ctx, id, len(v.DS) == 0 && want.IsTold)
 	if told := octetsOf(want.CDS); want.IsTold && v.Condition != parent.Secure && p.isNewsOf(id, told) {
 		p.watcher.Tell(id, dns.TypeCDS)
 	}
+}
+
+// forgive has a parent told anew of what it was told once, should its DS go.
+func (p *parents) forgive(id zone.ID) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if w := p.wishes[id]; w != nil {
+		w.told = ""
+	}
+}
+
+// again has the parent of a zone looked at now, and told again: somebody has changed
+// the delegation.
+func (p *parents) again(id zone.ID) {
+	p.forgive(id)
+	p.watcher.Wake(id)
+	p.wake(id)
 }
 
 // isNewsOf reports whether a parent is to be told of CDS, and that it is.

@@ -46,9 +46,10 @@ func (l *Lab) Register(ctx context.Context, r Registration) (string, error) {
 	if err := e.commit(ctx); err != nil {
 		return "", err
 	}
-	if host := l.hostOf(d.name); host != nil && begun == "" && !d.delete {
-		// Whose keys are there already says nothing new; so the registry looks by itself.
-		l.signing.desk.Notified(op.name, d.name, dns.TypeCDS, host.addrs[0])
+	for _, host := range l.operators {
+		if host.role == roleAuthority && host.hosts(d.name) {
+			l.signing.parents.again(host.id(d.name)) // the registrar's panel is the provider's, too
+		}
 	}
 	return fmt.Sprintf("%s (in the zone %s, serial %d).%s %s", d.done, plain(d.tld), e.receipt.Serial, begun, l.forget(d.name, r.KeepCache)), nil
 }

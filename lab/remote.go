@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"net/url"
 	"strings"
 	"time"
 
@@ -37,6 +38,13 @@ func (r *Remote) Register(ctx context.Context, reg Registration) (string, error)
 // Record changes a customer's zone: see [Lab.Record].
 func (r *Remote) Record(ctx context.Context, c RecordChange) (string, error) {
 	return r.change(ctx, "record", c)
+}
+
+// Security tells how far a zone is on its way to be validated: see [Lab.Security].
+func (r *Remote) Security(ctx context.Context, name string) (Security, error) {
+	var s Security
+	err := r.do(ctx, http.MethodGet, "security?zone="+url.QueryEscape(name), nil, &s)
+	return s, err
 }
 
 // Topology returns the lab's servers and zones.

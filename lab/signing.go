@@ -171,9 +171,12 @@ func (s *signing) drop(ctx context.Context, id zone.ID) error {
 
 // policy is how an operator signs a zone: the root as it is on the Internet, with
 // a key for the keys and one for the zone; registries with NSEC3; and providers
-// each to their own taste.
+// each to their own taste. Caches keep little for long in the lab, so that what
+// waits for them is a matter of a minute.
 func (op *operator) policy(origin dns.Name) keys.Policy {
 	p := keys.Default()
+	p.DNSKEYTTL, p.ParentTTL = 30*time.Second, 30*time.Second
+	p.PublishSafety, p.RetireSafety = 2*time.Second, 2*time.Second
 	switch {
 	case origin.IsRoot():
 		p.Split, p.Parent = true, keys.ByHand

@@ -10,6 +10,7 @@ import (
 	"path/filepath"
 
 	"onoma/console"
+	"onoma/dns"
 )
 
 // State is DIR/lab.json: where everything is, for scripts and people. It is
@@ -112,13 +113,18 @@ func (l *Lab) removeState() error {
 func (l *Lab) Topology() console.Topology {
 	self := l.block.addr(rootOctet, resolverHost)
 	t := console.Topology{Port: int(l.port), Resolver: console.Server{Name: "resolver", Address: self.String()}}
+	var all []dns.Name
+	for _, op := range l.operators {
+		all = append(all, op.zoneNames()...)
+	}
+	security := l.securities(all)
 	for _, op := range l.operators {
 		o := console.Operator{Name: op.title}
 		for i, a := range op.addrs {
 			o.Servers = append(o.Servers, console.Server{Name: op.servers[i].name + ".", Address: a.String()})
 		}
 		for _, z := range op.zoneNames() {
-			o.Zones = append(o.Zones, z.Unicode())
+			o.Zones, o.Security = append(o.Zones, z.Unicode()), append(o.Security, security[z])
 		}
 		switch op.role {
 		case console.RoleRoot:

@@ -6,6 +6,7 @@ import (
 	"os/signal"
 	"path/filepath"
 	"syscall"
+	"time"
 
 	"onoma/lab"
 )
@@ -94,19 +95,38 @@ type labRegisterCmd struct {
 	Glue      []string `placeholder:"HOST=ADDR" help:"Address of a name server within the domain itself; the flag again for more."`
 	Delete    bool     `xor:"what" required:"" help:"Delete the delegation."`
 	KeepCache bool     `help:"Let the lab's resolver remember what it knew, as resolvers in the world do."`
+	NoWait    bool     `help:"Do not wait until the domain is secure."`
 }
 
-// Run sends the change to the running lab.
+// patience is how long a domain may take to be secure.
+const patience = 15 * time.Second
+
+// Help is the long text of the verb.
+func (labRegisterCmd) Help() string {
+	return `The provider of a domain that is new begins a zone of it, signs it, and tells the registry, which looks at
+all its servers and puts the DS record into its own zone. What has happened is told with the time since the command began.
+
+    onoma lab register example.guru --ns ns1.acropolis-dns.net,ns2.acropolis-dns.org`
+}
+
+// Run sends the change to the running lab, and follows what comes of it.
 func (c *labRegisterCmd) Run(a *app) error {
 	remote, err := lab.Connect(c.Dir)
 	if err != nil {
 		return err
 	}
+	began := time.Now()
 	done, err := remote.Register(a.ctx, lab.Registration{Name: c.Name, NS: c.NS, Glue: c.Glue, Delete: c.Delete, KeepCache: c.KeepCache})
 	if err != nil {
 		return err
 	}
-	_, err = fmt.Fprintln(a.stdout, done)
+	if _, err = fmt.Fprintln(a.stdout, done); err != nil || c.Delete || c.NoWait {
+		return err
+	}
+	isDone, err := remote.Follow(a.ctx, a.stdout, c.Name, began, patience)
+	if err == nil && !isDone {
+		return errFindings
+	}
 	return err
 }
 

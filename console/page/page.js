@@ -74,6 +74,7 @@ byId("ask").addEventListener("submit", (e) => {
   submit(e.target, byId("answer"), async () => {
     const a = await call("api/ask", { name: f.get("name").trim(), type: f.get("type") });
     const lines = a.records.length ? a.records : [a.rcode === "NOERROR" ? "The name exists, but has no such record." : a.rcode];
+    if (a.security) lines.push(a.security + (a.why ? ": " + a.why : ""));
     return lines.concat(a.errors).join("\n") + `\n(${a.millis.toFixed(1)} ms)`;
   });
 });
@@ -93,9 +94,34 @@ byId("register").addEventListener("submit", (e) => {
   const f = new FormData(e.target), remove = e.submitter?.name === "delete";
   submit(e.target, e.target.querySelector("output"), async () => {
     const v = await call("api/register", { name: f.get("name").trim(), ns: words(f.get("ns")), glue: words(f.get("glue")), delete: remove });
+    if (!remove) followSecurity(f.get("name").trim(), e.target.querySelector("output"), v.done);
     return v.done;
   });
 });
+
+// followSecurity tells what becomes of a zone that was just registered, until a
+// validator finds it secure.
+async function followSecurity(zone, out, done) {
+  const begun = performance.now();
+  let shown = done;
+  while (performance.now() - begun < 10000 && out.textContent.startsWith(done)) {
+    const s = await (await fetch("api/security?zone=" + encodeURIComponent(zone))).json();
+    if (s.error) return;
+    const at = ((performance.now() - begun) / 1000).toFixed(2) + " s: ";
+    if (s.status === "secure") {
+      out.textContent = done + "\n" + at + "secure, by key " + s.ds.join(", ");
+      loadTopology();
+      return;
+    }
+    if (s.unsigned) {
+      out.textContent = done + "\nNot signed: " + s.unsigned;
+      return;
+    }
+    shown = done + "\n" + at + (s.ds ? "DS at the parent" : s.signers ? "signed" : "not signed yet");
+    out.textContent = shown;
+    await new Promise((r) => setTimeout(r, 200));
+  }
+}
 
 byId("record").addEventListener("submit", (e) => {
   e.preventDefault();

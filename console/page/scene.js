@@ -59,6 +59,9 @@ const Scene = (() => {
     nodes.set(server.address, { group: g, x, y });
   }
 
+  // MARK stands before the name of a zone that is validated, or should not be trusted.
+  const MARK = { secure: "\u2713 ", bogus: "\u2717 " };
+
   // operator draws who runs the same zones on several addresses: a box, with a
   // dot for each address on its left side.
   function operator(role, o, i, n, width) {
@@ -68,11 +71,13 @@ const Scene = (() => {
     const g = make(svg, "g", { class: "node " + role });
     make(g, "rect", { x, y, width, height, rx: 11 });
     make(g, "text", { x: x + 30, y: y + 20, class: "title" }, clip(o.name, 34));
-    const zones = o.zones.map(bare);
+    const security = o.security || [];
+    const zones = o.zones.map((z, k) => (MARK[security[k]] || "") + bare(z));
     const lines = Math.max(1, Math.floor((height - 38) / 15) + 1);
     wrap(zones, Math.floor((width - 40) / 7.2), lines).forEach((line, k) =>
       make(g, "text", { x: x + 30, y: y + 42 + k * 15, class: "zones" }, line));
-    make(g, "title", {}, o.servers.map((s) => s.name + " " + s.address).join("\n") + "\n" + zones.join("\n"));
+    make(g, "title", {}, o.servers.map((s) => s.name + " " + s.address).join("\n") + "\n" +
+      o.zones.map((z, k) => bare(z) + (security[k] ? " (" + security[k] + ")" : "")).join("\n"));
     o.servers.forEach((s, k) => {
       const dy = y + ((k + 0.5) * height) / o.servers.length;
       const dot = make(g, "circle", { cx: x + 14, cy: dy, r: 5, class: "address" });
