@@ -136,6 +136,9 @@ func (d *decoder) checkZone(m *mapping, z *Zone) {
 	case z.File != "" && changes && z.FileMode != FileInitial:
 		fail("update", "file-mode: initial, which reads the file only as the first content of the zone, or one of the two",
 			"is changed both by its file and by UPDATE, and each would undo the other's changes")
+	case z.File != "" && (z.Children.DS || z.Children.CSYNC) && z.FileMode != FileInitial:
+		fail("children", "file-mode: initial, which reads the file only as the first content of the zone",
+			"is changed both by its file and by its children, and the file would undo what they have asked for")
 	case z.WriteBack && (z.File == "" || z.FileMode != FileInitial):
 		fail("write-back", "a file with file-mode: initial", "is written to a file that is not the server's to write")
 	case len(z.Primaries) > 0 && changes && !z.ForwardUpdates:
@@ -151,6 +154,8 @@ func (d *decoder) checkZone(m *mapping, z *Zone) {
 		fail("signers", "dnssec with a policy", "has other signers, and is not signed by this server")
 	case slices.ContainsFunc(z.Signers, func(r *Remote) bool { return r.Transport == TransportQUIC }):
 		fail("signers", "transport: tcp or tls", "has a signer that is to be asked over QUIC")
+	case z.SignersUpdate && slices.ContainsFunc(z.Signers, func(r *Remote) bool { return r.Key.IsZero() }):
+		fail("signers-update", "servers with a key", "has a signer that is to be changed without a TSIG key")
 	case !z.NewOwner.IsZero() && z.MemberOf.IsZero():
 		fail("new-owner", "member-of", "has a new owner and no catalog")
 	}

@@ -76,7 +76,7 @@ type Policy struct {
 	Standby int `yaml:"standby" default:"0" range:"0..3"`
 	// Token is the PKCS#11 token that keys are made in; without it they are files.
 	Token string `yaml:"token" ref:"token"`
-	// OfflineKSK is a file of signed key responses (SKR) whose KSK this server does not have.
+	// OfflineKSK is a file of signed key responses (SKR) whose KSK this server does not have; {zone} and {view} in it stand for the names of these.
 	OfflineKSK string `yaml:"offline-ksk" path:"file"`
 
 	// Denial is how is proved that something does not exist: nsec, nsec3, nsec3-opt-out (insecure delegations apart), or compact, which is signed when it is asked for (RFC 9824).
@@ -174,6 +174,8 @@ func (d *decoder) checkPolicy(m *mapping, p *Policy) {
 		fail("zsk-life", "ksk-life, or keys: split", "there is no ZSK")
 	case p.OfflineKSK != "" && p.Keys != "split":
 		fail("offline-ksk", "keys: split", "a CSK cannot be away")
+	case p.OfflineKSK != "" && (p.KSKLife != 0 || p.ZSKLife != 0):
+		fail("offline-ksk", "neither ksk-life nor zsk-life", "keys are rolled as the signed key responses say")
 	case p.Denial == "compact" && p.Token != "":
 		fail("denial", "nsec or nsec3", "a token is too slow to sign while answering")
 	case p.Denial != "nsec3" && p.Denial != "nsec3-opt-out" && (p.Salt != 0 || p.Iterations != 0):
@@ -206,7 +208,9 @@ func (c *Config) FindPolicy(name string) (*Policy, bool) {
 }
 
 // IsKeyless reports whether there is no place for private keys: the servers that share a database have no secret in common.
-func (c *Config) IsKeyless() bool { return !strings.HasPrefix(c.Store, "sqlite") && c.DNSSEC.Seal == "" }
+func (c *Config) IsKeyless() bool {
+	return !strings.HasPrefix(c.Store, "sqlite") && c.DNSSEC.Seal == ""
+}
 
 // WhereKeys says how that is mended.
 const WhereKeys = "servers that share a PostgreSQL keep private keys in it, sealed: set dnssec.seal to the same secret on all of them (file:PATH, env:NAME or credential:NAME), or dnssec: off"

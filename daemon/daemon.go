@@ -81,6 +81,7 @@ type Daemon struct {
 	online     *online.Signer
 	doors      sync.Map // *online.Zone by zone.ID
 	unsignable sync.Map // error by zone.ID: why it is not signed
+	awayKSKs   sync.Map // *responses by zone.ID
 
 	zones   *table
 	views   atomic.Pointer[views]
@@ -106,7 +107,7 @@ func New(ctx context.Context, o Options) (*Daemon, error) {
 	if o.Getenv == nil {
 		o.Getenv = os.Getenv
 	}
-	d := &Daemon{o: o, log: o.Log, keys: new(authority.Keys), zones: newTable(), planner: newPlanner(o.Config), end: func() {}}
+	d := &Daemon{o: o, log: o.Log, keys: new(authority.Keys), zones: newTable(), planner: newPlanner(o.Config), ctx: ctx, end: func() {}}
 	d.conf.Store(o.Config)
 	keys, err := readKeys(o.Config, o.Getenv)
 	if err != nil {
@@ -183,7 +184,7 @@ func (d *Daemon) Start(ctx context.Context) {
 	for what, run := range map[string]func(context.Context) error{
 		"the pipeline": d.pipe.Run, "the secondary": d.secondaries.Run, "catalogs": d.catalogs.Run, "following secondaries": d.follower.Run,
 		"the signer": d.signer.Run, "watching parents": d.parents.watcher.Run, "signals of keys": d.signals.run, "keeping delegations": d.desk.Run,
-		"looking at other signers": d.signers.run,
+		"looking at other signers": d.signers.run, "watching signed key responses": d.watchResponses,
 		"telling children where to send NOTIFY": d.announcer.run,
 	} {
 		d.run(what, func() error { return run(d.ctx) })
@@ -272,9 +273,7 @@ func (d *Daemon) published(r zone.Receipt) {
 	d.follower.Publish(r.Zone, r.Serial)
 	d.signer.Published(r)
 	d.announcer.look(r.Zone)
-	if r.By.Door == zone.DoorSigner {
-		d.keysChanged(r.Zone)
-	}
+	d.versionServed(r.Zone)
 	d.tell(r.Zone, z)
 	if e := d.zones.get(r.Zone); e != nil && e.plan.settings.Catalog.Consume != nil {
 		d.catalogs.Update(r.Zone, z.Current())

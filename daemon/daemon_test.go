@@ -33,6 +33,7 @@ func newRig(t *testing.T, text string, files ...string) *rig {
 	for i, name := range files {
 		r.file(name, i+1)
 	}
+	r.write("root.hints", ". 3600 NS a.root.\na.root. 3600 A 127.0.0.1\n")
 	r.configure(text)
 	load := func() (*config.Config, error) {
 		return config.Load(filepath.Join(r.dir, "onoma.yaml"), config.Options{})

@@ -1,8 +1,11 @@
 package daemon
 
 import (
+	"time"
+
 	"onoma/config"
 	"onoma/dns/dnssec"
+	"onoma/signer/keys"
 	"onoma/signer/online"
 	"onoma/zone"
 )
@@ -11,25 +14,43 @@ func (d *Daemon) openOnline(conf *config.Config) {
 	d.online = online.New(online.Options{Cache: int(conf.DNSSEC.Cache), PerSecond: conf.DNSSEC.Rate, Clock: d.now})
 }
 
-// signOnline has answers of a zone signed as they are given, or ends that.
-func (d *Daemon) signOnline(id zone.ID, isWanted bool) {
-	z := d.pipe.Zone(id)
+// onlineDoor signs answers of a zone.
+type onlineDoor struct {
+	*online.Zone
+	validity time.Duration
+}
+
+// signOnline has answers of a zone signed as they are given, if its policy says so, or what is served of it has nothing else to
+// prove denials with. So there is a door before there is such a version, and until there is none.
+func (d *Daemon) signOnline(e *entry) {
+	z := d.pipe.Zone(e.id)
 	if z == nil {
 		return
 	}
-	if !isWanted {
-		d.doors.Delete(id)
+	v := z.Current()
+	p := &e.plan.signing.Policy
+	isBare := v != nil && v.Denial() == zone.DenialCompact
+	isWanted := p.Denial.Kind == keys.Compact && d.signer.Zone(e.id) != nil
+	if !isWanted && !isBare || d.signer.Zone(e.id) == nil {
+		d.doors.Delete(e.id)
 		z.SignOnline(nil)
 		return
 	}
-	door, _ := d.doors.LoadOrStore(id, d.online.Zone(online.ZoneOptions{Origin: id.Name}))
-	d.giveKeys(id, door.(*online.Zone))
-	z.SignOnline(door.(*online.Zone))
+	// A signature is good for as long as those of the version are when they are made anew.
+	validity := max(p.Refresh, time.Minute)
+	made, ok := d.doors.Load(e.id)
+	if !ok || made.(*onlineDoor).validity != validity {
+		made = &onlineDoor{d.online.Zone(online.ZoneOptions{Origin: e.id.Name, Validity: validity}), validity}
+		d.doors.Store(e.id, made)
+	}
+	door := made.(*onlineDoor)
+	d.giveKeys(e.id, v, door.Zone)
+	z.SignOnline(door.Zone)
 }
 
-// giveKeys has answers signed by the keys that sign the zone now.
-func (d *Daemon) giveKeys(id zone.ID, door *online.Zone) {
-	ids, _ := d.signer.SigningKeys(id)
+// giveKeys has answers signed by the keys that have signed what is served: no other is sure to be published.
+func (d *Daemon) giveKeys(id zone.ID, v *zone.Version, door *online.Zone) {
+	ids := d.signer.SignersOf(id, v)
 	keys := make([]*dnssec.Key, 0, len(ids))
 	for _, key := range ids {
 		k, err := d.privates.Load(d.ctx, key)
@@ -42,9 +63,12 @@ func (d *Daemon) giveKeys(id zone.ID, door *online.Zone) {
 	door.SetKeys(keys)
 }
 
-// keysChanged has answers signed by other keys once the zone's records are.
-func (d *Daemon) keysChanged(id zone.ID) {
-	if door, ok := d.doors.Load(id); ok {
-		d.giveKeys(id, door.(*online.Zone))
+// versionServed has answers signed by the keys of what is served now.
+func (d *Daemon) versionServed(id zone.ID) {
+	if _, ok := d.doors.Load(id); !ok {
+		return
+	}
+	if e := d.zones.get(id); e != nil {
+		d.signOnline(e)
 	}
 }

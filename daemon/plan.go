@@ -30,6 +30,7 @@ type plan struct {
 	serial      pipeline.SerialPolicy
 	history     pipeline.Retention
 	signing     signer.Settings
+	offline     string // the file of signed key responses; "": the KSK is here
 	signers     []otherSigner
 }
 
@@ -72,6 +73,9 @@ func (p *planner) plan(s *config.Settings) (*plan, error) {
 	}
 	if out.signing, err = p.signingOf(s); err != nil {
 		return nil, err
+	}
+	if c, ok := p.conf.FindPolicy(policyName(s)); ok && s.DNSSEC != config.PolicyOff {
+		out.offline = c.OfflineKSK
 	}
 	if out.signers, err = p.signersOf(s); err != nil {
 		return nil, err

@@ -56,6 +56,7 @@ func (d *Daemon) Reload(ctx context.Context) (r Reloaded, err error) {
 	d.catalogs.Configure(catalogsOf(conf))
 	d.produceAll(ctx)
 	d.follower.Retarget()
+	d.lookAtResponses()
 	return r, errors.Join(err, d.setFiles())
 }
 
@@ -130,7 +131,7 @@ func (d *Daemon) changeZones(ctx context.Context, entries []*entry, diff config.
 // hasOtherPolicy reports whether the policy is another one that a zone names, as it did before.
 func (d *Daemon) hasOtherPolicy(e *entry) bool {
 	had := d.zones.get(e.id)
-	return had != nil && !reflect.DeepEqual(had.plan.signing, e.plan.signing)
+	return had != nil && (had.plan.offline != e.plan.offline || !reflect.DeepEqual(had.plan.signing, e.plan.signing))
 }
 
 func idsOf(zones []config.Zone) map[zone.ID]bool {

@@ -127,7 +127,11 @@ func (d *Daemon) sign(ctx context.Context, e *entry, saved []byte) {
 		if err := d.pipe.Configure(e.spec()); err != nil {
 			d.log.Error("a zone is signed as before", "zone", e.id, "error", err)
 		}
+		d.signOnline(e)
 		return
+	}
+	if away := d.responsesOf(e); away != nil {
+		settings.Offline = away
 	}
 	var z *signer.Zone
 	var err error
@@ -139,6 +143,11 @@ func (d *Daemon) sign(ctx context.Context, e *entry, saved []byte) {
 	if err != nil {
 		d.log.Error("a zone cannot be signed, and is not changed", "zone", e.id, "error", err)
 		d.unsignable.Store(e.id, err)
+		if d.signer.Zone(e.id) == nil {
+			spec := e.spec()
+			spec.Signer = refuser{e.id, err}
+			_ = d.pipe.Configure(spec) // its error is that the zone is not there
+		}
 		return
 	}
 	d.unsignable.Delete(e.id)
@@ -147,7 +156,7 @@ func (d *Daemon) sign(ctx context.Context, e *entry, saved []byte) {
 	if err := d.pipe.Configure(spec); err != nil {
 		d.log.Error("a zone cannot be signed", "zone", e.id, "error", err)
 	}
-	d.signOnline(e.id, settings.Policy.Denial.Kind == keys.Compact)
+	d.signOnline(e)
 }
 
 // specOf returns how the pipeline keeps a zone: with the signer that it has, until sign
@@ -182,12 +191,17 @@ func (e *entry) signing(hasKeys bool) (signer.Settings, bool) {
 	return out, true
 }
 
+// policyName is the policy that a zone has, or would have.
+func policyName(s *config.Settings) string {
+	if s.DNSSEC == config.PolicyAuto || s.DNSSEC == config.PolicyOff {
+		return config.PolicyDefault
+	}
+	return s.DNSSEC
+}
+
 // signingOf translates a policy.
 func (p *planner) signingOf(s *config.Settings) (out signer.Settings, err error) {
-	name := s.DNSSEC
-	if name == config.PolicyAuto || name == config.PolicyOff {
-		name = config.PolicyDefault
-	}
+	name := policyName(s)
 	c, ok := p.conf.FindPolicy(name)
 	if !ok {
 		return out, fmt.Errorf("there is no policy %q", name)

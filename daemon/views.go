@@ -70,6 +70,9 @@ func (d *Daemon) newView(name string, conf *config.Config) *view {
 	o.Expires = func(view string, origin dns.Name) (time.Duration, bool) {
 		return d.secondaries.Expires(zone.IDOf(view, origin))
 	}
+	o.SignedUntil = func(view string, origin dns.Name) (time.Time, bool) {
+		return d.signer.SignedUntil(d.servedAs(view, origin))
+	}
 	o.Transfers = authority.TransferOptions{
 		Of:     func(origin dns.Name) authority.ACL { return d.transferTo(d.servedAs(name, origin)) },
 		Recall: func(origin dns.Name) { d.pipe.Recall(context.Background(), d.servedAs(name, origin)) },

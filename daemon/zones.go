@@ -157,6 +157,7 @@ func (d *Daemon) remove(ctx context.Context, id zone.ID, forget bool) error {
 	d.signer.Remove(id)
 	d.desk.Remove(id)
 	d.unsignable.Delete(id)
+	d.awayKSKs.Delete(id)
 	if err := d.pipe.Remove(ctx, id, forget); err != nil && !errors.Is(err, zone.ErrUnknown) {
 		return err
 	}

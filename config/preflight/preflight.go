@@ -56,7 +56,7 @@ func Check(c *config.Config, o Options) []Finding {
 	if o.Getenv == nil {
 		o.Getenv = os.Getenv
 	}
-	k := checker{o: o}
+	k := checker{c: c, o: o}
 	k.keys(c)
 	k.files(c)
 	k.remotes(c)
@@ -70,6 +70,7 @@ func Check(c *config.Config, o Options) []Finding {
 }
 
 type checker struct {
+	c     *config.Config
 	o     Options
 	found []Finding
 }
@@ -173,7 +174,7 @@ func (k *checker) zones(zones []config.Zone) {
 	for range runtime.GOMAXPROCS(0) {
 		wg.Go(func() {
 			for i := range next {
-				results[i] = checkZone(&zones[i])
+				results[i] = k.checkZone(&zones[i])
 			}
 		})
 	}
@@ -186,7 +187,7 @@ func (k *checker) zones(zones []config.Zone) {
 }
 
 // checkZone looks at one zone: whether its content can come from anywhere, and is good.
-func checkZone(z *config.Zone) (found []Finding) {
+func (k *checker) checkZone(z *config.Zone) (found []Finding) {
 	add := func(warning bool, format string, args ...any) {
 		found = append(found, Finding{z.At, warning, fmt.Sprintf(format, args...)})
 	}
@@ -197,7 +198,7 @@ func checkZone(z *config.Zone) (found []Finding) {
 	}
 	switch {
 	case z.File != "":
-		_, findings, err := zone.LoadFile(z.File, z.Name)
+		v, findings, err := zone.LoadFile(z.File, z.Name)
 		var mistakes zonefile.Errors
 		switch {
 		case errors.As(err, &mistakes):
@@ -212,6 +213,9 @@ func checkZone(z *config.Zone) (found []Finding) {
 		}
 		for _, f := range findings {
 			add(f.Severity != zone.Error || z.Gate.Checks == "off", "zone %s: %s: %s", z.Name, z.File, f)
+		}
+		if text := tooLong(v, z.DNSSEC, k.c); text != "" {
+			add(true, "zone %s: %s: %s", z.Name, z.File, text)
 		}
 	case len(z.Primaries) == 0 && len(z.Update) == 0 && !z.Catalog.Produce:
 		add(true, "zone %s has neither a file nor primaries nor rules for UPDATE: it is served once \"onoma ctl\" has put something into it", z.Name)

@@ -2,6 +2,7 @@ package preflight
 
 import (
 	"errors"
+	"fmt"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -14,6 +15,7 @@ import (
 	"onoma/resolver/validator"
 	"onoma/signer/keystore"
 	"onoma/signer/offline"
+	"onoma/zone"
 )
 
 // signing looks at what private keys are protected by, and at what policies name.
@@ -41,10 +43,15 @@ func (k *checker) signing(c *config.Config) {
 		}
 	}
 	k.hints(c.Lookups.RootHints)
-	for i := range c.Policies {
-		k.policy(&c.Policies[i])
+	look := func(zones []config.Zone) {
+		for i := range zones {
+			k.signed(&zones[i])
+		}
 	}
-	k.keyless(c)
+	look(c.Zones)
+	for _, v := range c.Views {
+		look(v.Zones)
+	}
 }
 
 func (k *checker) hints(path string) {
@@ -63,44 +70,54 @@ func (k *checker) hints(path string) {
 }
 
 // keyFolder tells of a directory that keys cannot be written into, or that others see into. One that is not there is made by
-// the server, if the directory above lets it.
+// the server, if the directory above lets it. Who checks may be another user than the server.
 func (k *checker) keyFolder(dir string) {
 	info, err := os.Stat(dir)
+	isThere := err == nil
 	for errors.Is(err, fs.ErrNotExist) && dir != filepath.Dir(dir) {
 		dir = filepath.Dir(dir)
-		if info, err = os.Stat(dir); err == nil && info.IsDir() {
-			k.writable(dir)
-			return
-		}
+		info, err = os.Stat(dir)
 	}
 	switch {
+	case errors.Is(err, unix.ENOTDIR): // the data directory, of which that is told
 	case err != nil:
-		k.fail(config.Pos{}, "private keys: %v", err)
+		k.warn(config.Pos{}, "private keys: %v", err)
 	case !info.IsDir():
 		k.fail(config.Pos{}, "private keys: %s is no directory", dir)
-	case info.Mode().Perm()&0o077 != 0:
+	case isThere && info.Mode().Perm()&0o077 != 0:
 		k.warn(config.Pos{}, "private keys: others on this machine may look into %s: chmod 700 takes that away", dir)
-		fallthrough
-	default:
-		k.writable(dir)
-	}
-}
-
-func (k *checker) writable(dir string) {
-	if err := unix.Access(dir, unix.W_OK|unix.X_OK); err != nil {
-		k.fail(config.Pos{}, "private keys: %s cannot be written by this user (%v), and keys are made in it", dir, err)
+	case unix.Access(dir, unix.W_OK|unix.X_OK) != nil:
+		k.warn(config.Pos{}, "private keys: this user may not write into %s; the one that runs the server must", dir)
 	}
 }
 
 // tooLate is how long before the end of a response there should be another one.
 const tooLate = 14 * 24 * time.Hour
 
-// policy looks at the signed key responses that a policy names.
-func (k *checker) policy(p *config.Policy) {
-	if p.OfflineKSK == "" {
+// signed looks at what the policy of a zone names.
+func (k *checker) signed(z *config.Zone) {
+	if z.DNSSEC == config.PolicyOff {
 		return
 	}
-	f, err := offline.Read(p.OfflineKSK)
+	name := z.DNSSEC
+	if name == config.PolicyAuto {
+		name = config.PolicyDefault
+	}
+	p, ok := k.c.FindPolicy(name)
+	if !ok {
+		return
+	}
+	if p.Token == "" && name == z.DNSSEC && k.c.IsKeyless() {
+		k.fail(z.At, "zone %s: dnssec: %s: %s", z.Name, z.DNSSEC, config.WhereKeys)
+	}
+	if p.OfflineKSK != "" {
+		k.response(z, config.ExpandFile(p.OfflineKSK, z.Name, z.View))
+	}
+}
+
+// response looks at signed key responses of a zone.
+func (k *checker) response(z *config.Zone, path string) {
+	f, err := offline.Read(path)
 	if err == nil {
 		err = f.Verify(nil)
 	}
@@ -109,32 +126,33 @@ func (k *checker) policy(p *config.Policy) {
 	}
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
-		k.warn(p.At, "policy %s: %s is not there: zones stay unsigned until it is; \"onoma zone ksr\" and \"onoma zone skr\" make it", p.Name, p.OfflineKSK)
+		k.warn(z.At, "zone %s: %s is not there, and the zone is signed once it is: \"onoma zone ksr\" and \"onoma zone skr\" make it", z.Name, path)
 	case err != nil:
-		k.fail(p.At, "policy %s: %v", p.Name, err)
+		k.fail(z.At, "zone %s: %v", z.Name, err)
+	case !f.Zone.Equal(z.Name):
+		k.fail(z.At, "zone %s: %s is a response for %s", z.Name, path, f.Zone)
 	case f.Until().Before(k.o.Now.Add(tooLate)):
-		k.warn(p.At, "policy %s: %s ends on %s: have the next request signed", p.Name, p.OfflineKSK, f.Until().Format(time.DateTime))
+		k.warn(z.At, "zone %s: %s ends on %s: have the next request signed", z.Name, path, f.Until().UTC().Format(time.DateTime))
 	}
 }
 
-// keyless tells of zones that must be signed where there is no place for private keys.
-func (k *checker) keyless(c *config.Config) {
-	if !c.IsKeyless() {
-		return
+// tooLong says that a zone has TTLs for which signatures are made too late: those in caches would end before the records do.
+func tooLong(v *zone.Version, policy string, c *config.Config) string {
+	if policy == config.PolicyAuto {
+		policy = config.PolicyDefault
 	}
-	look := func(zones []config.Zone) {
-		for i := range zones {
-			z := &zones[i]
-			if z.DNSSEC == config.PolicyAuto || z.DNSSEC == config.PolicyOff {
-				continue
-			}
-			if p, ok := c.FindPolicy(z.DNSSEC); ok && p.Token == "" {
-				k.fail(z.At, "zone %s: dnssec: %s: %s", z.Name, z.DNSSEC, config.WhereKeys)
-			}
+	p, ok := c.FindPolicy(policy)
+	if !ok || v == nil {
+		return ""
+	}
+	var most uint32
+	for n := range v.Nodes() {
+		for set := range n.RRsets() {
+			most = max(most, set.TTL())
 		}
 	}
-	look(c.Zones)
-	for _, v := range c.Views {
-		look(v.Zones)
+	if ttl := time.Duration(most) * time.Second; ttl > p.Refresh {
+		return fmt.Sprintf("a TTL of %v is longer than what is left of a signature when policy %s makes it anew (refresh: %v): caches keep less than that", ttl, p.Name, p.Refresh)
 	}
+	return ""
 }
