@@ -57,6 +57,22 @@ func TestWhatPeopleSayOfTheParentCounts(t *testing.T) {
 	}
 }
 
+// TestNobodyForetellsWhatIsNotKnown: keys that were imported with their DS, and a parent that nobody has asked yet.
+func TestNobodyForetellsWhatIsNotKnown(t *testing.T) {
+	s := newSim(t)
+	need := Event{Role: CSK, Algorithm: s.p.Algorithm}
+	k, id := s.key(need, 1)
+	if err := s.r.Import(id, k, CSK, false, true, s.now); err != nil {
+		t.Fatal(err)
+	}
+	f := s.facts()
+	f.Parent = Parent{}
+	s.r.Step(s.now, &s.p, f)
+	if e := s.r.Timeline(s.now, &s.p, f, s.now.Add(30*day)); len(e) > 0 {
+		t.Errorf("foretold: %v", e[0].Text)
+	}
+}
+
 // TestSilenceProvesNothing: a parent's server that does not answer has the DS no more and no less than before.
 func TestSilenceProvesNothing(t *testing.T) {
 	s := newSim(t)

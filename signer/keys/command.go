@@ -44,13 +44,14 @@ func (r *Ring) add(k Key, key dns.DNSKEY) error {
 // Import takes over a key that is in use already. Only before the first Step: the zone is served with all imported keys as they are.
 // ds says whether the parent has its DS.
 func (r *Ring) Import(id string, key dns.DNSKEY, role Role, standby, ds bool, at time.Time) error {
-	if r.current().Generation != 0 {
+	if cur := r.current(); cur.Generation != 0 && !cur.Made.IsZero() {
 		return fmt.Errorf("importing key %q: %w: the zone has keys of its own. Bring it in as another provider's", id, ErrRefused)
 	}
 	if err := r.add(Key{ID: id, Role: role, Standby: standby, Goal: Omnipresent, Created: at}, key); err != nil {
 		return err
 	}
 	v, k := r.current(), r.key(id)
+	v.Generation = 1 // the first that this server serves; nobody has Made it here
 	v.Keys = with(v.Keys, id)
 	if role&KSK != 0 && !standby {
 		v.KeySigners = with(v.KeySigners, id)

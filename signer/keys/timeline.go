@@ -33,7 +33,7 @@ func (r *Ring) Timeline(now time.Time, p *Policy, f Facts, until time.Time) []Ev
 	for _, d := range f.Parent.DS {
 		w.ds = append(w.ds, d.DS)
 	}
-	if p.Parent == ByHand {
+	if p.Parent == ByHand || f.Parent.At.IsZero() {
 		w.ds = w.knownDS()
 	}
 	w.expect(f.Generation, f.InSync, f.Signed, now)

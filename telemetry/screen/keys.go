@@ -271,9 +271,9 @@ func (p Page) Timeline(v control.KeysView, days int) error {
 	var last time.Time
 	for i := range v.Timeline {
 		s := &v.Timeline[i]
-		if !s.At.Equal(last) {
+		if at := s.At.Truncate(time.Second); !at.Equal(last) {
 			fmt.Fprintf(p.W, "  %s\n", p.paint(bold, p.stamp(s.At)))
-			last = s.At
+			last = at
 		}
 		for _, why := range s.Why {
 			fmt.Fprintln(p.W, wrapped("    ", "      ", "until then, "+brief(why)))
