@@ -88,6 +88,8 @@ type Settings struct {
 	Parent Parent `yaml:"parent"`
 	// Signers are servers of the zone's other providers, which sign it by keys of their own (RFC 8901): names of servers, or addresses as ADDR, ADDR:PORT, with +key:NAME behind. They are asked for their keys, which this server then has in its DNSKEY set and in its CDS. docs/multi-signer.md has more.
 	Signers Servers `yaml:"signers"`
+	// SignersUpdate gives those servers this server's keys and the CDS of all by UPDATE (RFC 2136), each with its TSIG key; for those that do not ask for themselves.
+	SignersUpdate bool `yaml:"signers-update" default:"false"`
 	// Children says what the zone takes from those below it.
 	Children Children `yaml:"children"`
 
