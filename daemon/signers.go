@@ -193,10 +193,14 @@ func intervalOf(v *signer.OtherView) time.Duration {
 // lookAtOne looks at a provider, and returns what an operator should know; "": all is well.
 func (s *signers) lookAtOne(ctx context.Context, id zone.ID, p *otherSigner, view *signer.OtherView) string {
 	known := provider.Known{Zone: id.Name, Own: view.Own, Others: view.Others, Keys: view.Keys, DS: s.secureDS(ctx, id.Name)}
+	var ours *provider.Wanted
+	if e := s.d.zones.get(id); e != nil && e.plan.settings.SignersUpdate {
+		ours = &provider.Wanted{Own: view.Own, Keys: view.InSet, CDS: view.CDS, CDNSKEY: view.CDNSKEY}
+	}
 	var problems []string
 	var answers []*provider.Answer
 	for i := range p.servers {
-		a, err := s.answer(ctx, id, &p.servers[i], known)
+		a, err := s.answer(ctx, id, &p.servers[i], known, ours)
 		if err != nil {
 			problems = append(problems, fmt.Sprintf("%s: %v", p.servers[i].Addr, err))
 			continue
@@ -222,7 +226,7 @@ func (s *signers) lookAtOne(ctx context.Context, id zone.ID, p *otherSigner, vie
 }
 
 // answer asks one server, and judges what it says.
-func (s *signers) answer(ctx context.Context, id zone.ID, server *provider.Server, known provider.Known) (*provider.Answer, error) {
+func (s *signers) answer(ctx context.Context, id zone.ID, server *provider.Server, known provider.Known, ours *provider.Wanted) (*provider.Answer, error) {
 	said, err := s.ask.Ask(ctx, server, id.Name)
 	if err != nil {
 		return nil, err
@@ -235,6 +239,14 @@ func (s *signers) answer(ctx context.Context, id zone.ID, server *provider.Serve
 	a, err := known.Judge(said, s.d.now())
 	if err != nil {
 		return nil, err
+	}
+	if ours != nil {
+		if o := ours.Missing(said, a, id.Name); !o.IsEmpty() {
+			if err := s.ask.Update(ctx, server, id.Name, &o); err != nil {
+				return nil, err
+			}
+			s.d.log.Info("another provider of a zone was given this server's keys", "zone", id, "server", at, "added", len(o.Add), "removed", len(o.Remove))
+		}
 	}
 	s.mu.Lock()
 	c.after[at] = a.Signed

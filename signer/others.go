@@ -20,6 +20,10 @@ type OtherView struct {
 	Own    []dns.DNSKEY // of this server
 	Keys   []dns.DNSKEY // of the provider, those that may sign the DNSKEY set
 	Others []dns.DNSKEY // of further providers
+	// InSet, CDS and CDNSKEY are what this server has at the apex: of its own keys, and the whole sets.
+	InSet   []dns.DNSKEY
+	CDS     []dns.DS
+	CDNSKEY []dns.DNSKEY
 	// IsWaiting: something waits for the provider.
 	IsWaiting bool
 	DNSKEYTTL time.Duration
@@ -35,12 +39,18 @@ func (k *Keeper) Other(id zone.ID, provider string) (OtherView, bool) {
 	defer z.mu.Unlock()
 	out := OtherView{DNSKEYTTL: z.settings.Policy.DNSKEYTTL}
 	isKnown, isElsewhere := false, true
+	if !z.st.Served.Since.IsZero() && z.st.Served.Generation == z.wanted.Generation {
+		out.CDS, out.CDNSKEY = z.wanted.CDS, z.wanted.CDNSKEY
+	}
 	for _, key := range z.st.Ring.Keys() {
 		d := key.DNSKEY()
 		_, isThere := key.At[provider]
 		switch {
 		case key.Foreign == "":
 			out.Own = append(out.Own, d)
+			if slices.ContainsFunc(z.wanted.DNSKEYs, func(w dns.DNSKEY) bool { return string(w.RData()) == string(d.RData()) }) {
+				out.InSet = append(out.InSet, d)
+			}
 			isElsewhere = isElsewhere && (isThere || key.Records[keys.DNSKEY].State == keys.Hidden)
 		case key.Foreign != provider:
 			out.Others = append(out.Others, d)

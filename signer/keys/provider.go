@@ -261,6 +261,10 @@ func (s *stepper) explainProvider(provider string) {
 			until = later(until, t)
 		}
 	}
+	if !slices.ContainsFunc(s.r.keys, func(k *Key) bool { return k.own() && k.Records[DS].State == Omnipresent }) {
+		s.wait(nil, time.Time{}, "this server's own DS has to be in all caches before its name servers may be in the NS set beside those of %s", provider)
+		return
+	}
 	if until.After(s.now) {
 		s.wait(nil, until, "%s: caches may have DNSKEY sets of its without our keys until %s", provider, stamp(until))
 		return

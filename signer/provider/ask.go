@@ -81,11 +81,7 @@ func (a *Asker) ask(ctx context.Context, s *Server, q dns.Question) (*dns.Messag
 			return nil, err
 		}
 	}
-	timeout := a.Timeout
-	if timeout <= 0 {
-		timeout = patience
-	}
-	ctx, cancel := context.WithTimeout(ctx, timeout)
+	ctx, cancel := context.WithTimeout(ctx, a.patience())
 	defer cancel()
 	reply, err := s.Client.Exchange(ctx, s.Proto, s.Addr, query, nil)
 	if err != nil {

@@ -8,8 +8,10 @@
 // by one of its own keys that is not ours, its signatures must be good now, and not be older than those seen before: what was
 // true once is not to be played back. Nothing is ever removed because of an answer that did not come.
 //
+// Where it may, an Asker also has a server of another provider, which does not ask for itself, take our keys by UPDATE.
+//
 // Work is bounded: records of a set, signatures that are tried, and the time of an exchange. An Asker may be used by any
 // goroutine; judging has no state.
 //
-// RFCs: 4035 §5, 7344 §4.1, 8078 §4, 8901 §4 and §5, 8945.
+// RFCs: 2136, 4035 §5, 7344 §4.1, 8078 §4, 8901 §4 and §5, 8945.
 package provider
