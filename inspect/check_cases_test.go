@@ -394,15 +394,33 @@ func otherCDS(apex []dns.Record) dns.RData {
 
 func otherCDNSKEY([]dns.Record) dns.RData { return stranger().RData() }
 
-var sharedWorld struct {
-	sync.Once
+// shared is the world of all cases and what came of the checks, at the real time:
+// other programs look at it, too.
+var shared struct {
+	sync.Mutex
 	*world
+	health map[string]*Health
 }
 
-// checkWorld has all cases, at the real time: other programs look at them, too.
 func checkWorld(t testing.TB) *world {
-	sharedWorld.Do(func() { sharedWorld.world = addCases(newWorld(t, time.Now().Truncate(time.Second))) })
-	return sharedWorld.world
+	shared.Lock()
+	defer shared.Unlock()
+	if shared.world == nil {
+		shared.world, shared.health = addCases(newWorld(t, time.Now().Truncate(time.Second))), map[string]*Health{}
+	}
+	return shared.world
+}
+
+// checked is what came of a case.
+func checked(t testing.TB, name string) *Health {
+	t.Helper()
+	w := checkWorld(t)
+	shared.Lock()
+	defer shared.Unlock()
+	if shared.health[name] == nil {
+		shared.health[name] = w.check(t, zoneOfCase(name))
+	}
+	return shared.health[name]
 }
 
 // zoneOfCase is below test., or where the case's name says.

@@ -59,9 +59,8 @@ func TestDrawChain(t *testing.T) {
 // Every kind of chain can be drawn, and each picture is well-formed and says in
 // words what colours say.
 func TestDrawAllChains(t *testing.T) {
-	w := checkWorld(t)
 	for _, name := range slices.Sorted(maps.Keys(checkCases)) {
-		h := w.check(t, zoneOfCase(name))
+		h := checked(t, name)
 		checkDrawings(t, name, h)
 		var svg, text strings.Builder
 		if err := errors.Join(h.WriteSVG(&svg), h.WriteTerminal(&text, false)); err != nil {

@@ -44,7 +44,7 @@ func TestCheckAgreesWithUnboundAndDelv(t *testing.T) {
 		if strings.Contains(name, ".") {
 			continue // of another TLD, which the judges do not trust
 		}
-		h := w.check(t, zoneOfCase(name))
+		h := checked(t, name)
 		i := slices.IndexFunc(h.Own, func(st ServerState) bool { return st.Addr.Addr() == w.sites[h.Zone].addrs[0] })
 		if i < 0 {
 			t.Errorf("%s: its first server was not asked", name)

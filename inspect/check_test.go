@@ -15,11 +15,10 @@ var checkNoon = time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)
 
 // Every fault is found by its code, nothing else is found, and sound zones have none.
 func TestCheckFindsWhatIsWrong(t *testing.T) {
-	w := checkWorld(t)
 	for _, name := range slices.Sorted(maps.Keys(checkCases)) {
 		c := checkCases[name]
 		t.Run(name, func(t *testing.T) {
-			h := w.check(t, zoneOfCase(name))
+			h := checked(t, name)
 			if got := codesOf(h); got != c.codes {
 				t.Errorf("found %q, expected %q", got, c.codes)
 				for _, f := range h.Findings {
