@@ -356,22 +356,23 @@ func (d *Daemon) lookAtChild(ctx context.Context, id zone.ID, r control.KeyReque
 		return "", badKeys(fmt.Errorf("%w: %w", errRequest, err))
 	}
 	var b strings.Builder
+	fmt.Fprintf(&b, "has looked at %s\n", child)
 	if report.DS.Looked {
-		fmt.Fprintf(&b, "DS: %s: %s\n", report.DS.Verdict, report.DS.Why)
+		fmt.Fprintf(&b, "  DS %s: %s\n", report.DS.Verdict, report.DS.Why)
 	}
 	if report.CSYNC.Looked {
-		fmt.Fprintf(&b, "NS and addresses: %s: %s\n", report.CSYNC.Verdict, report.CSYNC.Why)
+		fmt.Fprintf(&b, "  NS and addresses %s: %s\n", report.CSYNC.Verdict, report.CSYNC.Why)
 	}
 	for _, s := range report.Servers {
-		fmt.Fprintf(&b, "  %s %s: ", s.Host, s.Addr)
+		fmt.Fprintf(&b, "  %s %s ", s.Host, s.Addr)
 		if s.Err != "" {
-			fmt.Fprintf(&b, "%s\n", s.Err)
+			fmt.Fprintf(&b, "has not answered as it should: %s\n", s.Err)
 			continue
 		}
-		fmt.Fprintf(&b, "answered in %v, with %d records\n", s.Took.Round(time.Millisecond), len(s.Said))
+		fmt.Fprintf(&b, "has answered in %v, with %d records\n", s.Took.Round(time.Millisecond), len(s.Said))
 	}
 	if !report.Next.IsZero() {
-		fmt.Fprintf(&b, "it is looked at again at %s\n", report.Next.UTC().Format(time.RFC3339))
+		fmt.Fprintf(&b, "  the next look is at %s\n", report.Next.UTC().Format(time.RFC3339))
 	}
 	return strings.TrimSuffix(b.String(), "\n"), nil
 }
