@@ -233,3 +233,67 @@ func TestTimesOfSignatures(t *testing.T) {
 		}
 	}
 }
+
+// TestSignaturesMadeElsewhere: those over the keys that the plan brings are neither strange nor to be made anew here.
+func TestSignaturesMadeElsewhere(t *testing.T) {
+	away, z := newKey(t, dnssec.ECDSAP256SHA256, ksk), newKey(t, dnssec.ECDSAP256SHA256, zsk)
+	p := &sign.Plan{Keys: []sign.Key{{Key: z, SignsZone: true}}, Apex: dnskeys(away, z), Denial: denials["NSEC"], Validity: 14 * 24 * time.Hour, Refresh: 3 * 24 * time.Hour}
+	set := dnssec.RRset{Owner: origin, Type: dns.TypeDNSKEY, Class: dns.ClassIN, TTL: 3600, RData: []dns.RData{p.Apex[0].Data, p.Apex[1].Data}}
+	sig, err := dnssec.SignRRset(away, origin, set, uint32(noon.Unix()-60), uint32(noon.Unix()+60*24*3600))
+	if err != nil {
+		t.Fatal(err)
+	}
+	p.KeySigs = []dns.Record{{Name: origin, Type: dns.TypeRRSIG, Class: dns.ClassIN, TTL: 3600, Data: sig.RData()}}
+	v, _, err := p.Whole(t.Context(), load(t, example), noon)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if y := p.Survey(t.Context(), v, noon, 10); y.All > 0 || !y.IsComplete {
+		t.Errorf("due: %+v", y)
+	}
+	for _, f := range sign.Verify(v, sign.VerifyOptions{At: noon, Anchors: dnskeys(away)}) {
+		if f.Severity == zone.Error {
+			t.Error(f)
+		}
+	}
+}
+
+// TestDigestThatIsNotOfTheZone: one that the authors bring, or that somebody has changed in a signed file, is made anew.
+func TestDigestThatIsNotOfTheZone(t *testing.T) {
+	p := csk(t, denials["NSEC"])
+	p.ZONEMD = []uint8{1}
+	wrong := "@ ZONEMD 1 1 1 " + strings.Repeat("00", 48) + "\n"
+	v, _, err := p.Whole(t.Context(), load(t, example+wrong), noon)
+	if err != nil {
+		t.Fatal(err)
+	}
+	right := func(v *zone.Version) {
+		t.Helper()
+		for _, f := range sign.Verify(v, sign.VerifyOptions{At: noon}) {
+			if f.Severity == zone.Error {
+				t.Error(f)
+			}
+		}
+		set, _ := v.Apex().RRset(dns.TypeZONEMD)
+		want := dnssec.DigestZone(origin, v.Serial(), v.Records(), 1)[0]
+		if got, err := dnssec.ParseZONEMD(set.First()); err != nil || string(got.Digest) != string(want.Digest) {
+			t.Errorf("the digest is not that of the zone: %v", err)
+		}
+	}
+	right(v)
+	b := zone.NewBuilder(origin)
+	for r := range v.Records() {
+		if r.Type == dns.TypeZONEMD {
+			r.Data = append(dns.RData(nil), r.Data...)
+			r.Data[len(r.Data)-1] ^= 1
+		}
+		if err := b.Add(r); err != nil {
+			t.Fatal(err)
+		}
+	}
+	changed, _ := b.Build()
+	if v, _, err = p.Whole(t.Context(), changed, noon); err != nil {
+		t.Fatal(err)
+	}
+	right(v)
+}

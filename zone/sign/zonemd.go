@@ -60,7 +60,7 @@ func (s *signing) finishZONEMD(ctx context.Context) error {
 		return nil
 	}
 	v := s.e.View()
-	if set, _ := v.Apex().RRset(dns.TypeZONEMD); s.changed || be.Uint32(set.First()) != dns.SOASerial(v.SOA().First()) {
+	if set, _ := v.Apex().RRset(dns.TypeZONEMD); s.changed || s.verify || be.Uint32(set.First()) != dns.SOASerial(v.SOA().First()) {
 		serial := dns.SOASerial(v.SOA().First())
 		if err := s.putZONEMD(dnssec.DigestZone(s.origin, serial, v.Records(), s.plan.ZONEMD...)); err != nil {
 			return err
