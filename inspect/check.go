@@ -141,8 +141,11 @@ func (c *checker) trust(ctx context.Context, s *survey) (worst validator.Result)
 			worst, s.shown, isFirst = w.trust, w, false
 		}
 	}
-	if isFirst {
-		worst, _ = c.validator(s, nil).Look(ctx, s.zone, dns.TypeSOA)
+	if isFirst { // nobody serves it; the chain is seen to where it begins
+		v := c.validator(s, nil)
+		worst, _ = v.Look(ctx, s.zone, dns.TypeSOA)
+		above, _ := v.Look(ctx, s.zone, dns.TypeDS)
+		worst.Chain = above.Chain
 	}
 	return worst
 }

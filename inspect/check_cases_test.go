@@ -259,6 +259,7 @@ var checkCases = map[string]checkCase{
 	"noedns-un":   {spec: spec{algorithms: []uint8{0}, other: func(m *machine) { m.noEDNS = true }}, codes: "server-edns", status: validator.Insecure},
 	"dead":        {spec: spec{algorithms: []uint8{0}, other: func(m *machine) { m.isDead = true }}, codes: "server-lame", status: validator.Insecure},
 	"lame":        {spec: spec{algorithms: []uint8{0}, other: refuse(dns.TypeSOA, dns.RCodeRefused)}, codes: "server-lame", status: validator.Insecure},
+	"nobody":      {spec: spec{first: refuse(dns.TypeSOA, dns.RCodeRefused), other: refuse(dns.TypeSOA, dns.RCodeRefused)}, codes: "server-lame"},
 	"mute":        {spec: spec{other: refuse(dns.TypeCDS, dns.RCodeNotImp)}, codes: "server-mute", status: validator.Secure},
 	"serial":      {spec: spec{algorithms: []uint8{0}, serial: 7, second: &spec{serial: 6}}, codes: "serial-differs", status: validator.Insecure},
 	"ns-parent":   {spec: spec{algorithms: []uint8{0}, delegation: more("@ NS ns9\nns9 A 192.0.2.250\n")}, codes: "glue-differs ns-only-parent server-lame", status: validator.Insecure},

@@ -191,7 +191,10 @@ func (h *Health) Headline() string {
 		}
 		return name + " is signed, and counts as unsigned"
 	}
-	if len(h.Trust.Chain) == 0 {
+	switch {
+	case len(broken(h.Own)) == len(h.Own):
+		return name + " is served by none of its servers"
+	case h.Trust.EDE.Code == dns.EDEDNSSECIndeterminate:
 		return name + " without a trust anchor: only its servers were looked at"
 	}
 	return name + " cannot be judged: " + printable(h.Trust.Why)

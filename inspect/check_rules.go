@@ -120,9 +120,6 @@ func (s *survey) judgeChain(v *verdicts, h *Health) {
 			s.judgeTrust(v, h, w, w.trust)
 		}
 	}
-	if h.Trust.Status == validator.Indeterminate {
-		s.judgeTrust(v, h, nil, h.Trust)
-	}
 }
 
 func (s *survey) judgeTrust(v *verdicts, h *Health, w *witness, r validator.Result) {
@@ -138,7 +135,7 @@ func (s *survey) judgeTrust(v *verdicts, h *Health, w *witness, r validator.Resu
 		s.judgeInsecure(v, h, name)
 	case validator.Indeterminate:
 		if r.EDE.Code != dns.EDEDNSSECIndeterminate { // else nothing is trusted, so there is no chain
-			v.fail("chain-unknown", name, dns.TypeNone, "look at the zone that is named, and at the way to its servers",
+			v.add(zone.Error, "chain-unknown", name, dns.TypeNone, w, "look at the zone that is named, and at the way to its servers",
 				"the chain of trust cannot be followed: %s", r.Why)
 		}
 	}

@@ -84,7 +84,9 @@ func (d *chainText) chain() {
 	if zone := d.h.unreached(); !zone.IsZero() {
 		fmt.Fprintf(d, "%s?  %s%s%s  the chain does not come here%s\n", d.alias, d.reset+d.bold, zone, d.reset+d.dim, d.reset)
 	}
-	d.WriteByte('\n')
+	if len(links) > 0 {
+		d.WriteByte('\n')
+	}
 }
 
 // below is the verdict on what follows a zone in the chain.
