@@ -5,6 +5,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
+	"path/filepath"
 	"strconv"
 	"strings"
 	"time"
@@ -161,13 +163,18 @@ func (d *Daemon) doKeys(ctx context.Context, id zone.ID, r control.KeyRequest) (
 
 // badKeys tells what the operator has got wrong from what is wrong with the server.
 func badKeys(err error) error {
-	if errors.Is(err, keys.ErrNoKey) || errors.Is(err, keys.ErrRolling) || errors.Is(err, keys.ErrRefused) || errors.Is(err, errRequest) {
+	if errors.Is(err, keys.ErrNoKey) || errors.Is(err, keys.ErrRolling) || errors.Is(err, keys.ErrRefused) || errors.As(err, new(mistaken)) {
 		return &control.Problem{Status: 409, Code: "keys", Message: err.Error(), Hint: "\"onoma zone keys NAME\" shows the keys of the zone and what they wait for"}
 	}
 	return err
 }
 
-var errRequest = errors.New("that is not known")
+// mistaken is what the operator has got wrong.
+type mistaken struct{ error }
+
+func (m mistaken) Unwrap() error { return m.error }
+
+func mistake(format string, args ...any) error { return mistaken{fmt.Errorf(format, args...)} }
 
 var roles = map[string]keys.Role{"ksk": keys.KSK, "zsk": keys.ZSK, "csk": keys.CSK}
 
@@ -195,7 +202,7 @@ func doKeys(ring *keys.Ring, p *keys.Policy, now time.Time, r *control.KeyReques
 	case "seen-elsewhere":
 		return "all other providers have " + name, ring.SeenElsewhere(k.ID, now)
 	}
-	return "", fmt.Errorf("%q: %w: expected roll, retire, restore, ds-seen, ds-gone, import, export, add-foreign, remove-foreign, seen-elsewhere, look or child", r.Do, errRequest)
+	return "", mistake("%q is not known: expected roll, retire, restore, ds-seen, ds-gone, import, export, add-foreign, remove-foreign, seen-elsewhere, look or child", r.Do)
 }
 
 func rollKeys(ring *keys.Ring, p *keys.Policy, now time.Time, r *control.KeyRequest) (string, error) {
@@ -203,7 +210,7 @@ func rollKeys(ring *keys.Ring, p *keys.Policy, now time.Time, r *control.KeyRequ
 	if role, ok := roles[r.Role]; ok {
 		wanted = append(wanted, role)
 	} else if r.Role != "" {
-		return "", fmt.Errorf("role %q: %w: expected ksk, zsk or csk", r.Role, errRequest)
+		return "", mistake("role %q: expected ksk, zsk or csk", r.Role)
 	} else if p.Split {
 		wanted = append(wanted, keys.KSK, keys.ZSK)
 	} else {
@@ -241,7 +248,7 @@ func foreignKeys(ring *keys.Ring, now time.Time, r *control.KeyRequest) (string,
 	}
 	data, err := dns.ParseRDataString(dns.TypeDNSKEY, r.DNSKEY, dns.Root)
 	if err != nil {
-		return "", fmt.Errorf("the DNSKEY %q: %w: %w", r.DNSKEY, errRequest, err)
+		return "", mistake("the DNSKEY %q: %w", r.DNSKEY, err)
 	}
 	k, err := dns.ParseDNSKEY(data)
 	if err != nil {
@@ -270,7 +277,7 @@ func findKey(ring *keys.Ring, text string) (keys.Key, error) {
 	case len(found) == 0:
 		return keys.Key{}, fmt.Errorf("key %q: %w", text, keys.ErrNoKey)
 	case len(found) > 1:
-		return keys.Key{}, fmt.Errorf("key %q: %w: several have this tag, expected the id of one", text, errRequest)
+		return keys.Key{}, mistake("key %q: several have this tag, expected the id of one", text)
 	}
 	return found[0], nil
 }
@@ -278,7 +285,7 @@ func findKey(ring *keys.Ring, text string) (keys.Key, error) {
 // importKeys takes over keys with which the zone is signed already.
 func (d *Daemon) importKeys(ctx context.Context, id zone.ID, r control.KeyRequest) (string, error) {
 	if len(r.Files) == 0 {
-		return "", badKeys(fmt.Errorf("no file of a key: %w", errRequest))
+		return "", badKeys(mistake("no file of a key was named"))
 	}
 	type taken struct {
 		id string
@@ -287,14 +294,11 @@ func (d *Daemon) importKeys(ctx context.Context, id zone.ID, r control.KeyReques
 	var all []taken
 	split := false
 	for _, path := range r.Files {
-		name, k, meta, err := keyfile.Read(path)
+		k, warnings, err := d.readKey(path, id)
 		if err != nil {
-			return "", badKeys(fmt.Errorf("%w: %w", errRequest, err))
+			return "", badKeys(err)
 		}
-		if !name.Equal(id.Name) {
-			return "", badKeys(fmt.Errorf("%s is a key of %s: %w, expected one of %s", path, name, errRequest, id.Name))
-		}
-		for _, w := range meta.Warnings {
+		for _, w := range warnings {
 			d.log.Warn("key file", "file", path, "what", w)
 		}
 		kept, err := d.privates.Import(ctx, id.Name, k)
@@ -324,6 +328,45 @@ func (d *Daemon) importKeys(ctx context.Context, id zone.ID, r control.KeyReques
 	return text, badKeys(err)
 }
 
+// readKey reads a key of a zone, in either form. PEM does not say what a key is for: the zone's DNSKEY set does.
+func (d *Daemon) readKey(path string, id zone.ID) (*dnssec.Key, []string, error) {
+	if filepath.Ext(path) == ".pem" {
+		return d.readPEM(path, id)
+	}
+	name, k, meta, err := keyfile.Read(path)
+	switch {
+	case err != nil:
+		return nil, nil, mistaken{err}
+	case !name.Equal(id.Name):
+		return nil, nil, mistake("%s is a key of %s, expected one of %s", path, name, id.Name)
+	}
+	return k, meta.Warnings, nil
+}
+
+func (d *Daemon) readPEM(path string, id zone.ID) (*dnssec.Key, []string, error) {
+	var set zone.RRset
+	if z := d.pipe.Zone(id); z != nil && z.Latest() != nil {
+		set, _ = z.Latest().Apex().RRset(dns.TypeDNSKEY)
+	}
+	if set.Count() == 0 {
+		return nil, nil, mistake("%s: PEM does not say what a key is for. That is taken from the zone's DNSKEY set, and %s has none here: have it served as it was signed first, or bring the key in BIND's form", path, id.Name)
+	}
+	for data := range set.RData() {
+		want, err := dns.ParseDNSKEY(data)
+		if err != nil {
+			continue
+		}
+		k, warnings, err := keyfile.ReadPEM(path, want.Algorithm, want.Flags)
+		if errors.As(err, new(*fs.PathError)) {
+			return nil, nil, mistaken{err}
+		}
+		if err == nil && bytes.Equal(k.DNSKEY().PublicKey, want.PublicKey) {
+			return k, warnings, nil
+		}
+	}
+	return nil, nil, mistake("%s is none of the keys in the DNSKEY set of %s as it is served here", path, id.Name)
+}
+
 // exportKey returns a private key, as text.
 func (d *Daemon) exportKey(ctx context.Context, id zone.ID, r control.KeyRequest) (string, error) {
 	v, ok := d.signer.View(id, time.Time{})
@@ -349,11 +392,11 @@ func (d *Daemon) exportKey(ctx context.Context, id zone.ID, r control.KeyRequest
 func (d *Daemon) lookAtChild(ctx context.Context, id zone.ID, r control.KeyRequest) (string, error) {
 	child, err := below(r.Child, id.Name)
 	if err != nil {
-		return "", badKeys(fmt.Errorf("child %q: %w: %w", r.Child, errRequest, err))
+		return "", badKeys(mistake("child %q: %w", r.Child, err))
 	}
 	report, err := d.desk.Look(ctx, id, child, r.Approve)
 	if err != nil {
-		return "", badKeys(fmt.Errorf("%w: %w", errRequest, err))
+		return "", badKeys(mistaken{err})
 	}
 	var b strings.Builder
 	fmt.Fprintf(&b, "has looked at %s\n", child)

@@ -162,9 +162,11 @@ type keysImportCmd struct {
 // Help is the long text of the verb.
 func (keysImportCmd) Help() string {
 	return `The zone goes on with the same keys, so nobody notices, and nothing has to change at the parent. Give all keys in one command, before this server has
-made keys of its own for the zone. The server reads the files, so they need to be readable by its user; they stay as they are.
+made keys of its own for the zone: serve it as the other server has signed it, with the setting dnssec: auto, and import then. What a
+PEM file is for is taken from the zone's DNSKEY set. The server reads the files, so they need to be readable by its user; they stay as they are.
 
-    onoma ctl keys import example.com /var/lib/bind/Kexample.com.+013+12345.private`
+    onoma ctl keys import example.com /var/lib/bind/Kexample.com.+013+12345.private
+    onoma ctl keys import example.com /var/lib/knot/keys/keys/*.pem`
 }
 
 // Run has keys imported.
