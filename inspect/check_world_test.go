@@ -34,6 +34,8 @@ type world struct {
 	machines map[netip.Addr]*machine
 	sites    map[dns.Name]*site
 
+	everywhere *machine // is at each address where there is no other one
+
 	mu     sync.Mutex
 	random *rand.Rand
 	seed   *rand.ChaCha8 // of keys
@@ -130,11 +132,16 @@ func (w *world) machine(s *site) {
 	n := len(w.machines)
 	s.addrs = []netip.Addr{netip.AddrFrom4([4]byte{192, 0, 2, byte(n + 1)}), netip.AddrFrom4([4]byte{198, 51, 100, byte(n + 2)})}
 	for _, a := range s.addrs {
-		m := &machine{zones: authority.New(authority.Options{})}
-		m.worker = m.zones.NewWorker()
+		m := newMachine()
 		w.machines[a] = m
 		s.machines = append(s.machines, m)
 	}
+}
+
+func newMachine() *machine {
+	m := &machine{zones: authority.New(authority.Options{})}
+	m.worker = m.zones.NewWorker()
+	return m
 }
 
 // keys makes what a zone is signed by.
@@ -288,6 +295,9 @@ func (w *world) Exchange(_ context.Context, to netip.AddrPort, proto transport.P
 	defer w.mu.Unlock()
 	w.asked++
 	m := w.machines[to.Addr()]
+	if m == nil {
+		m = w.everywhere
+	}
 	if m == nil || m.isDead || m.noTCP && proto == transport.TCP || m.noUDP && proto == transport.UDP {
 		return nil, context.DeadlineExceeded
 	}
