@@ -57,6 +57,8 @@ func (l *Lab) begin(ctx context.Context) error {
 		if err := writeFile(l.begunFile(), nil); err != nil {
 			return fmt.Errorf("noting that the lab is not new any more: %w", err)
 		}
+	} else {
+		l.signing.keeper.Tend(ctx) // signatures may have expired while the lab was off
 	}
 	return l.writeAnchors()
 }

@@ -42,7 +42,7 @@ func TestPageOfTheRealLab(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, want := range []string{"guru", "Acropolis Hosting", "thedns.guru", "Cloudfront CDN"} {
+	for _, want := range []string{"guru", "Acropolis Hosting", "\u2713 thedns.guru", "\u2717 dried-ink.org", "Cloudfront CDN"} {
 		if !strings.Contains(drawn, want) {
 			t.Errorf("the picture does not have %q:\n%s", want, drawn)
 		}
@@ -59,8 +59,8 @@ func TestPageOfTheRealLab(t *testing.T) {
 		}
 	}
 	answer, err := chromedp.Run(ctx, chromedp.Text("#answer"))
-	if err != nil || !strings.Contains(answer, "198.18.7.10") {
-		t.Errorf("the answer shows %q (%v)", answer, err)
+	if err != nil || !strings.Contains(answer, "198.18.7.10") || !strings.Contains(answer, "insecure") {
+		t.Errorf("the answer shows %q (%v), expected an address, and that the CDN does not sign", answer, err)
 	}
 
 	do(
@@ -70,5 +70,14 @@ func TestPageOfTheRealLab(t *testing.T) {
 		chromedp.WaitVisible("#register output:not(:empty)"))
 	if got := l.ask(t, l.State().TLDs["guru"][0], false, "frompage.guru", "NS").Message; len(got.Authority) != 2 {
 		t.Errorf("the registry refers to %v, expected the two name servers from the page", got.Authority)
+	}
+	told := ""
+	for began := time.Now(); time.Since(began) < 10*time.Second && !strings.Contains(told, "secure, by key"); time.Sleep(20 * time.Millisecond) {
+		if told, err = chromedp.Run(ctx, chromedp.Text("#register output")); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if !strings.Contains(told, "secure, by key ECDSAP256SHA256") {
+		t.Errorf("the page says %q, expected that the domain is secure", told)
 	}
 }

@@ -31,6 +31,8 @@ type Config struct {
 	Port  uint16 // of all servers; 0: 53, or 5300 where that is not to be had
 	Octet byte   // the lab is in 127.Octet.0.0/16; 0: 53
 	Log   *slog.Logger
+
+	wall func() time.Time // the clock that signatures go by; nil: the system's
 }
 
 // Lab is a running DNS. End it with Close, or by the context given to Start.
@@ -87,7 +89,7 @@ func (l *Lab) start(cfg Config) error {
 	if err := l.listen(cfg.Port); err != nil {
 		return err
 	}
-	if err := l.openSigning(l.ctx); err != nil {
+	if err := l.openSigning(l.ctx, cfg.wall); err != nil {
 		return err
 	}
 	l.wg.Go(func() { l.ended(l.signing.pipe.Run(l.ctx)) })

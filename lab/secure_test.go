@@ -2,6 +2,7 @@ package lab
 
 import (
 	"context"
+	"math/rand/v2"
 	"net/netip"
 	"os"
 	"path/filepath"
@@ -257,6 +258,32 @@ func TestKeysSurviveRestart(t *testing.T) {
 	}
 	if got := l.resolve(t, "byhand.lasting.dev", "TXT"); got != `TXT "night"` {
 		t.Errorf("what was written by hand is %q", got)
+	}
+}
+
+// TestAfterAMonth: a lab that was off until all its signatures had expired is as it
+// should be once it is up.
+func TestAfterAMonth(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	cfg := Config{Dir: dir, Port: uint16(20000 + rand.IntN(10000)), Octet: testOctet(dir)}
+	cfg.wall = func() time.Time { return time.Now().Add(-30 * 24 * time.Hour) }
+	l, err := Start(t.Context(), cfg)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got := look(t, outside(t, l), "thedns.guru.", dns.TypeSOA); got != "bogus" {
+		t.Errorf("with signatures of a month ago thedns.guru is %s", got)
+	}
+	if err := l.Close(); err != nil {
+		t.Fatal(err)
+	}
+	l = start(t, dir)
+	v := outside(t, l)
+	for _, name := range []string{".", "guru.", "thedns.guru.", "nobody.papyrus.org.", "com.", "25.18.198.in-addr.arpa.", "nobody."} {
+		if got := look(t, v, name, dns.TypeSOA); got != "secure" {
+			t.Errorf("after a month %s is %s", name, got)
+		}
 	}
 }
 

@@ -46,7 +46,7 @@ const (
 func (l *Lab) signingDir() string { return filepath.Join(l.dir, "signing") }
 
 // openSigning makes it. Nothing runs yet.
-func (l *Lab) openSigning(ctx context.Context) (err error) {
+func (l *Lab) openSigning(ctx context.Context, wall func() time.Time) (err error) {
 	s := &signing{lab: l}
 	if err := os.MkdirAll(l.signingDir(), 0o700); err != nil {
 		return fmt.Errorf("making a directory for keys: %w", err)
@@ -67,7 +67,7 @@ func (l *Lab) openSigning(ctx context.Context) (err error) {
 	s.parents = s.newParents(log)
 	s.keeper = signer.New(signer.Options{
 		Submit: s.pipe.Submit, Zone: s.pipe.Zone, Load: s.load(keyState), Save: s.save(keyState), Store: private,
-		InSync: s.inSync, Parents: s.parents, Log: log,
+		InSync: s.inSync, Parents: s.parents, Clock: signer.NewSteady(wall, nil), Log: log,
 	})
 	s.desk = s.newDesk(log)
 	s.pipe.Listen(s.keeper.Published)

@@ -108,10 +108,14 @@ func hasType(rs []dns.Record, t dns.Type) bool {
 	return false
 }
 
-// recordTexts writes a few records as a person would, with single blanks.
+// recordTexts writes a few records as a person would, with single blanks. Signatures
+// and proofs are left out: there is one of them for each of the others.
 func recordTexts(rs []dns.Record) []string {
 	texts := []string{}
 	for _, r := range rs {
+		if r.Type == dns.TypeRRSIG || r.Type == dns.TypeNSEC || r.Type == dns.TypeNSEC3 {
+			continue
+		}
 		texts = append(texts, strings.Join([]string{r.Name.String(), r.Type.String(), r.Data.Text(r.Type)}, " "))
 	}
 	return firstFew(texts)

@@ -94,7 +94,8 @@ byId("register").addEventListener("submit", (e) => {
   const f = new FormData(e.target), remove = e.submitter?.name === "delete";
   submit(e.target, e.target.querySelector("output"), async () => {
     const v = await call("api/register", { name: f.get("name").trim(), ns: words(f.get("ns")), glue: words(f.get("glue")), delete: remove });
-    if (!remove) followSecurity(f.get("name").trim(), e.target.querySelector("output"), v.done);
+    const out = e.target.querySelector("output"), zone = f.get("name").trim();
+    if (!remove) setTimeout(() => followSecurity(zone, out, v.done), 0); // when the outcome is shown
     return v.done;
   });
 });
