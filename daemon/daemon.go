@@ -274,6 +274,7 @@ func (d *Daemon) published(r zone.Receipt) {
 	d.signer.Published(r)
 	d.announcer.look(r.Zone)
 	d.versionServed(r.Zone)
+	d.signals.published(&r, z.Current() != nil && z.Current().Denial() != zone.DenialNone)
 	d.tell(r.Zone, z)
 	if e := d.zones.get(r.Zone); e != nil && e.plan.settings.Catalog.Consume != nil {
 		d.catalogs.Update(r.Zone, z.Current())

@@ -1,6 +1,7 @@
 package daemon
 
 import (
+	"strings"
 	"sync"
 
 	"onoma/config"
@@ -26,6 +27,7 @@ type wish struct {
 	told []byte // the CDS that it was told of
 	e    *entry
 	seen parent.Condition // that the log has
+	need string           // of a person; "": nothing
 }
 
 func (d *Daemon) openParents(conf *config.Config) *parents {
@@ -35,7 +37,7 @@ func (d *Daemon) openParents(conf *config.Config) *parents {
 		Changed: func(id zone.ID, v parent.View) {
 			p.log(id, &v)
 			d.signer.Wake(id)
-			d.signals.wake()
+			d.signals.look(id)
 		},
 		Log: d.log,
 	})
@@ -54,7 +56,7 @@ func (p *parents) Want(id zone.ID, w signer.Wish) {
 	had, was := p.last[id]
 	isSame := was && had.e == e && w.Equal(&had.Wish)
 	isNews := w.IsTold && string(had.told) != string(told)
-	next := wish{Wish: w, told: had.told, e: e, seen: had.seen}
+	next := wish{Wish: w, told: had.told, e: e, seen: had.seen, need: had.need}
 	if isNews {
 		next.told = told
 	}
@@ -65,7 +67,7 @@ func (p *parents) Want(id zone.ID, w signer.Wish) {
 	}
 	if !isSame {
 		p.watcher.Set(p.zone(id, e, &w))
-		p.d.signals.wake()
+		p.d.signals.look(id)
 	}
 	if isNews { // whether by NOTIFY, by UPDATE or by none of them, the zone says
 		p.watcher.Tell(id, dns.TypeCDS)
@@ -77,14 +79,31 @@ func (p *parents) log(id zone.ID, v *parent.View) {
 	p.mu.Lock()
 	w, ok := p.last[id]
 	isNews := ok && w.seen != v.Condition
-	if isNews {
-		w.seen = v.Condition
+	if ok {
+		w.seen, w.need = v.Condition, ""
+		for i := range v.Findings {
+			if f := &v.Findings[i]; f.Level == parent.Alarm && w.need == "" {
+				w.need = adviceOf(f)
+			}
+		}
 		p.last[id] = w
 	}
 	p.mu.Unlock()
 	if isNews {
 		p.d.log.Info("the DS of a zone at its parent", "zone", id.String(), "parent", v.Parent.String(), "condition", v.Condition.String())
 	}
+}
+
+// adviceOf says what is, and what to do.
+func adviceOf(f *parent.Finding) string {
+	return strings.TrimSpace(strings.TrimSuffix(f.Text, ".") + ". " + f.Fix)
+}
+
+// need is why somebody should look at a zone's parent; "": nobody needs to.
+func (p *parents) need(id zone.ID) string {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.last[id].need
 }
 
 // conditions counts zones by what their parent's servers were seen to have last.

@@ -154,6 +154,9 @@ func (d *Daemon) add(ctx context.Context, entries []*entry) error {
 func (d *Daemon) remove(ctx context.Context, id zone.ID, forget bool) error {
 	d.closeDoors(id)
 	d.follower.Forget(id)
+	if z := d.pipe.Zone(id); z != nil && z.Current() != nil && d.signer.Zone(id) != nil && id.View == "" {
+		d.signals.forget(id.Name, serversOf(z.Current()))
+	}
 	d.signer.Remove(id)
 	d.desk.Remove(id)
 	d.unsignable.Delete(id)
