@@ -166,7 +166,7 @@ made keys of its own for the zone: serve it as the other server has signed it, w
 PEM file is for is taken from the zone's DNSKEY set. The server reads the files, so they need to be readable by its user; they stay as they are.
 
     onoma ctl keys import example.com /var/lib/bind/Kexample.com.+013+12345.private
-    onoma ctl keys import example.com /var/lib/knot/keys/keys/*.pem`
+    onoma ctl keys import example.com /var/lib/knot/keys/keys/0123abcd.pem`
 }
 
 // Run has keys imported.
