@@ -95,7 +95,7 @@ const worstSigned = 20
 
 // signingCounts sums up the zones that this server signs.
 func (d *Daemon) signingCounts() *telemetry.Signing {
-	c, o, looks := d.signer.Counts(worstSigned), d.online.Counts(), d.desk.Counts()
+	c, o, looks := d.signer.Counts(worstSigned, d.parents.need), d.online.Counts(), d.desk.Counts()
 	answered, failed := d.parents.watcher.Asked()
 	s := &telemetry.Signing{
 		Zones:    map[string]int{"signed": c.Signed, "unsigned": c.Unsigned, "by authors": c.ByAuthors},

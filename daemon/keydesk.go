@@ -63,6 +63,11 @@ func (d *Daemon) keysOf(_ context.Context, id zone.ID, ahead time.Duration) (con
 	out.Expires, out.Next, out.Signed, out.Served, out.Whole = v.Expires, v.Next, v.Signatures, v.Served, v.Whole
 	if p, ok := d.parents.watcher.State(id); ok {
 		out.Parent = parentLine(&p)
+		for i := range p.Findings {
+			if f := &p.Findings[i]; f.Level == parent.Alarm {
+				out.Alarms = append(out.Alarms, adviceOf(f))
+			}
+		}
 	}
 	return out, nil
 }
@@ -132,8 +137,11 @@ func parentLine(v *parent.View) *control.AtParent {
 		}
 		out.Told = append(out.Told, text)
 	}
-	for _, f := range v.Findings {
-		out.Findings = append(out.Findings, strings.TrimSpace(strings.TrimSuffix(f.Text, ".")+". "+f.Fix))
+	for i := range v.Findings {
+		f := &v.Findings[i]
+		if f.Level != parent.Alarm {
+			out.Findings = append(out.Findings, adviceOf(f))
+		}
 	}
 	return out
 }

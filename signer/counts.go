@@ -28,8 +28,9 @@ type Trouble struct {
 	Text      string
 }
 
-// Counts walks through all zones. At most so many of those in trouble are named.
-func (k *Keeper) Counts(most int) Counts {
+// Counts walks through all zones. At most so many of those in trouble are named. elsewhere says what others have found wrong with
+// a zone, "" where all is well; it may be nil.
+func (k *Keeper) Counts(most int, elsewhere func(zone.ID) string) Counts {
 	c := Counts{Keys: make(map[string]int, len(keys.Phases)), Signatures: k.signatures.Load()}
 	for _, p := range keys.Phases {
 		c.Keys[p] = 0
@@ -42,7 +43,11 @@ func (k *Keeper) Counts(most int) Counts {
 	}
 	k.mu.Unlock()
 	for _, z := range zones {
-		z.count(&c)
+		text := ""
+		if elsewhere != nil {
+			text = elsewhere(z.id)
+		}
+		z.count(&c, text)
 	}
 	slices.SortFunc(c.Worst, func(a, b Trouble) int {
 		if a.Withdrawn != b.Withdrawn {
@@ -56,8 +61,8 @@ func (k *Keeper) Counts(most int) Counts {
 	return c
 }
 
-// count adds a zone.
-func (z *Zone) count(c *Counts) {
+// count adds a zone, of which somebody has found what text says.
+func (z *Zone) count(c *Counts, text string) {
 	z.mu.Lock()
 	defer z.mu.Unlock()
 	switch {
@@ -75,7 +80,9 @@ func (z *Zone) count(c *Counts) {
 	if !z.st.First.IsZero() && (c.First.IsZero() || z.st.First.Before(c.First)) {
 		c.First = z.st.First
 	}
-	text := z.st.Ring.FirstAlarm()
+	if ring := z.st.Ring.FirstAlarm(); ring != "" {
+		text = ring
+	}
 	if len(z.alarms) > 0 {
 		text = z.alarms[0].text
 	}
