@@ -47,7 +47,7 @@ func (r *Ring) Step(now time.Time, p *Policy, f Facts) []Event {
 // clockWentBack: what was waited for may have been too short or not; nothing goes on until the time of the last step is reached again.
 func (s *stepper) clockWentBack() []Event {
 	text := "the clock says " + stamp(s.now) + ", but the last step was at " + stamp(s.r.last) +
-		": nothing goes on before that time. If the clock is right now, say so (trust-clock): every wait begins anew then"
+		": nothing goes on before that time. If the clock is right now, say so with \"onoma ctl clock accept\": every wait begins anew then"
 	s.r.waits = []Wait{{Until: s.r.last, Text: text, Alarm: true}}
 	s.r.next = s.r.last
 	return []Event{{At: s.now, What: Alarm, Text: text}}

@@ -192,7 +192,10 @@ func (p Page) parent(x *control.AtParent) {
 }
 
 func (p Page) parentServer(t io.Writer, s *control.ParentServer) {
-	has := "no DS"
+	has, seen := "no DS", "seen "+p.ago(s.Seen)
+	if s.Seen.IsZero() {
+		has, seen = "-", "not asked yet"
+	}
 	if len(s.DS) > 0 {
 		short := make([]string, len(s.DS))
 		for i, ds := range s.DS {
@@ -207,7 +210,7 @@ func (p Page) parentServer(t io.Writer, s *control.ParentServer) {
 	if s.Name != "" {
 		server = plain(s.Name) + " " + server
 	}
-	fmt.Fprintf(t, "  %s\t%s\tseen %s\n", server, has, p.ago(s.Seen))
+	fmt.Fprintf(t, "  %s\t%s\t%s\n", server, has, seen)
 }
 
 // shortDS leaves most of a digest away: tag and algorithm tell keys apart.

@@ -44,7 +44,8 @@ var rolling = control.KeysView{
 		Servers: []control.ParentServer{
 			{Address: "192.0.2.53:53", Name: "a.nic.com.", DS: []string{"11 8 2 " + digest}, Seen: at(-2 * time.Second)},
 			{Address: "[2001:db8::53]:53", DS: []string{"4711 8 2 " + digest}, Seen: at(-2 * time.Second)},
-			{Address: "198.51.100.53:53", DS: []string{}, Error: "timed out"},
+			{Address: "198.51.100.53:53", DS: []string{}, Error: "timed out", Seen: at(-time.Hour)},
+			{Address: "203.0.113.53:53"},
 		},
 		Told:     []string{"CDS to notify.nic.com. port 53: taken"},
 		Findings: []string{"The servers of com. differ: 1 of 2 have what was asked for. Nothing is to be done: it is waited until all have it."},
