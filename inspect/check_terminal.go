@@ -198,6 +198,9 @@ func (d *chainText) servers() {
 		}
 		fmt.Fprintf(d, "  %s%s%s %-30s %-22s %s%s%s\n", tone, sign, d.reset, bare(st.Name.String()), st.Addr.Addr(), d.dim, note, d.reset)
 	}
+	for _, e := range d.h.DSYNC {
+		fmt.Fprintf(d, "  %s%s takes news of %s at %s port %d%s\n", d.dim, d.h.Parent, e.Type, e.Target, e.Port, d.reset)
+	}
 	d.WriteByte('\n')
 }
 
