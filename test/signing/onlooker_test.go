@@ -34,6 +34,8 @@ type onlooker struct {
 	unbound *peers.Server
 	anchors string
 
+	asking sync.Mutex // held while a question is open
+
 	mu       sync.Mutex
 	asked    int
 	isSecure bool      // what the last answer was
@@ -82,7 +84,13 @@ func (o *onlooker) begin() {
 	})
 }
 
+// pause has it not ask while a server is down; caches go on.
+func (o *onlooker) pause()  { o.asking.Lock() }
+func (o *onlooker) resume() { o.asking.Unlock() }
+
 func (o *onlooker) ask(i int) {
+	o.asking.Lock()
+	defer o.asking.Unlock()
 	q := asked[i]
 	m := new(dns.Msg)
 	m.SetQuestion(q.name, q.typ).SetEdns0(1232, true)

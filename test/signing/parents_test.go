@@ -71,14 +71,10 @@ func TestChildByDNSSECCDS(t *testing.T) {
 	child := newChild(t, settings{policy: quick + ", cds: [sha-256, sha-384]", parent: fmt.Sprintf(`{servers: ["%s"]}`, addr)})
 	parent := peers.BIND.StartSignedParent(t, writeZone(t, parentName, fmt.Sprintf(parentText, addr.Addr(), child.Addr.Addr())), addr, dsKey)
 	o := look(t, parent.Addr, child.Addr)
-	s := &script{t: t, dir: t.TempDir(), parent: parent, child: child}
+	s := &script{t: t, at: addr, dir: t.TempDir(), child: child}
 	var ds []string
 	await(t, "a DS to be wanted", func() bool { ds = keysOf(t, child).DS; return ds != nil }, explain(t, child))
-	text := ""
-	for _, line := range ds {
-		text += "update add " + strings.Replace(line, " IN DS", " 1 IN DS", 1) + "\n"
-	}
-	s.nsupdate(text)
+	s.add(ds)
 	o.secure(explain(t, child))
 	await(t, "settled", func() bool { return isSettled(keysOf(t, child)) }, explain(t, child))
 	first := inUse(keysOf(t, child))
@@ -93,17 +89,29 @@ func TestChildByDNSSECCDS(t *testing.T) {
 
 // script is what the operator of the parent has cron do.
 type script struct {
-	t             *testing.T
-	dir           string
-	parent        *peers.Server
-	child         *peers.Node
-	before, after string
+	t     *testing.T
+	at    netip.AddrPort // the parent
+	dir   string
+	child *peers.Node
+}
+
+// add puts DS records at the parent.
+func (s *script) add(ds []string) {
+	s.t.Helper()
+	s.nsupdate(s.lines(ds))
+}
+
+func (s *script) lines(ds []string) (text string) {
+	for _, line := range ds {
+		text += "update add " + strings.Replace(line, " IN DS", " 1 IN DS", 1) + "\n"
+	}
+	return text
 }
 
 func (s *script) nsupdate(text string) {
 	s.t.Helper()
 	cmd := exec.Command("nsupdate", "-y", "hmac-sha256:"+dsKey.Name+":"+dsKey.Secret)
-	cmd.Stdin = strings.NewReader(fmt.Sprintf("server %s %d\nzone test.\n%ssend\n", s.parent.Addr.Addr(), s.parent.Addr.Port(), text))
+	cmd.Stdin = strings.NewReader(fmt.Sprintf("server %s %d\nzone test.\n%ssend\n", s.at.Addr(), s.at.Port(), text))
 	if out, err := cmd.CombinedOutput(); err != nil {
 		s.t.Fatalf("nsupdate: %v\n%s\n%s", err, out, text)
 	}
@@ -113,7 +121,7 @@ func (s *script) nsupdate(text string) {
 func (s *script) run() {
 	s.t.Helper()
 	var set strings.Builder
-	for _, rr := range lookup(s.parent.Addr, childName, dns.TypeDS) {
+	for _, rr := range lookup(s.at, childName, dns.TypeDS) {
 		set.WriteString(rr.String() + "\n")
 	}
 	args := []string{"@" + s.child.Addr.Addr().String(), "-p", fmt.Sprint(s.child.Addr.Port()), "+noall", "+answer", "+dnssec", "+norec"}

@@ -22,19 +22,24 @@ type judge struct {
 	args   func(file string, at time.Time) []string
 	// skips says why the tool has nothing to say about a zone, "" if it has.
 	skips func(v *zone.Version, algorithms []uint8) string
+	isOld bool // it does not know CDS (RFC 7344) by name
 }
+
+// isRSAOnly is what Debian's validns (0.8+git20160720, with OpenSSL 3) has to say of zones that dnssec-signzone has signed with
+// ECDSA: 'error building pkey' for each DNSKEY; with Ed25519: 'bad or unsupported algorithm 15'. It is older than RFC 8080.
+const isRSAOnly = "validns verifies RSA only"
 
 var judges = []judge{
 	{"dnssec-verify", func(file string, _ time.Time) []string {
 		return []string{"sh", "-c", `dnssec-verify -q -o year.test "$0" || dnssec-verify -q -z -o year.test "$0"`, file} // a KSK and a ZSK, or one key
 	}, func(v *zone.Version, _ []uint8) string {
 		return compactHasNoChain(v)
-	}},
+	}, false},
 	{"ldns-verify-zone", func(file string, at time.Time) []string {
 		return []string{"ldns-verify-zone", "-t", at.Format("20060102150405"), file}
 	}, func(v *zone.Version, _ []uint8) string {
 		return compactHasNoChain(v)
-	}},
+	}, false},
 	{"kzonecheck", func(file string, at time.Time) []string {
 		return []string{"kzonecheck", "-o", "year.test", "-d", "on", "-t", strconv.FormatInt(at.Unix(), 10), file}
 	}, func(v *zone.Version, _ []uint8) string {
@@ -42,20 +47,17 @@ var judges = []judge{
 			return "kzonecheck wants the signatures of all keys with SEP where there is none without; RFC 4035 §2.2 wants one an algorithm"
 		}
 		return compactHasNoChain(v)
-	}},
+	}, false},
 	{"validns", func(file string, at time.Time) []string {
 		return []string{"validns", "-z", "year.test", "-t", strconv.FormatInt(at.Unix(), 10), file}
 	}, func(v *zone.Version, algorithms []uint8) string {
 		for _, a := range algorithms {
 			if a != dnssec.RSASHA256 && a != dnssec.RSASHA512 {
-				return "validns as it is in Debian cannot verify ECDSA with OpenSSL 3 (what dnssec-signzone signs neither), and is older than RFC 8080"
+				return isRSAOnly
 			}
 		}
-		if _, ok := v.Apex().RRset(dns.TypeCDS); ok {
-			return "validns does not know CDS (RFC 7344)"
-		}
 		return compactHasNoChain(v)
-	}},
+	}, true},
 }
 
 // areOneKeyEach: several keys are in the DNSKEY set, each of which could do all.
@@ -77,6 +79,49 @@ func compactHasNoChain(v *zone.Version) string {
 	return ""
 }
 
+// write writes the zone as it is, and (true) as tools have it that are older than CDS.
+func (w *world) write(v *zone.Version) map[bool]string {
+	w.Helper()
+	dir := w.TempDir()
+	files := map[bool]string{false: filepath.Join(dir, "zone"), true: filepath.Join(dir, "old")}
+	f, err := os.Create(files[false])
+	if err != nil {
+		w.Fatal(err)
+	}
+	if err := zonefile.Write(f, childName, v.Records()); err != nil {
+		w.Fatal(err)
+	}
+	f.Close()
+	var old strings.Builder
+	for r := range v.Records() {
+		old.WriteString(withoutCDS(r) + "\n")
+	}
+	if err := os.WriteFile(files[true], []byte(old.String()), 0o644); err != nil {
+		w.Fatal(err)
+	}
+	return files
+}
+
+// withoutCDS writes a record without the names of CDS and CDNSKEY, in the form of RFC 3597 §5.
+func withoutCDS(r dns.Record) string {
+	switch r.Type {
+	case dns.TypeCDS, dns.TypeCDNSKEY:
+		return fmt.Sprintf("%s %d IN TYPE%d \\# %d %x", r.Name, r.TTL, r.Type, len(r.Data), r.Data)
+	case dns.TypeRRSIG, dns.TypeNSEC, dns.TypeNSEC3:
+		words := strings.Fields(r.String())
+		for i, word := range words {
+			switch word {
+			case "CDS":
+				words[i] = "TYPE59"
+			case "CDNSKEY":
+				words[i] = "TYPE60"
+			}
+		}
+		return strings.Join(words, " ")
+	}
+	return r.String()
+}
+
 // judgeZone has all tools say what they think of the zone as it is.
 func (w *world) judgeZone(step string) (judged int) {
 	w.Helper()
@@ -89,24 +134,15 @@ func (w *world) judgeZone(step string) (judged int) {
 	for data := range set.RData() {
 		algorithms = append(algorithms, data[3])
 	}
-	file := filepath.Join(w.TempDir(), "zone")
-	f, err := os.Create(file)
-	if err != nil {
-		w.Fatal(err)
-	}
-	if err := zonefile.Write(f, childName, v.Records()); err != nil {
-		w.Fatal(err)
-	}
-	f.Close()
+	files := w.write(v)
 	for _, j := range judges {
-		if _, err := exec.LookPath(j.binary); err != nil || w.clockLibrary() == "" || j.skips(v, algorithms) != "" {
+		if _, err := exec.LookPath(j.binary); err != nil || w.others.library == "" || j.skips(v, algorithms) != "" {
 			continue
 		}
-		args := j.args(file, now)
+		args := j.args(files[j.isOld], now)
 		ctx, done := context.WithTimeout(context.Background(), 20*time.Second)
 		cmd := exec.CommandContext(ctx, args[0], args[1:]...)
-		cmd.Env = append(os.Environ(), "TZ=UTC", "LD_PRELOAD="+w.clockLibrary(),
-			fmt.Sprintf("ONOMA_CLOCK=%d", int64(time.Until(now).Seconds())))
+		cmd.Env = w.others.environment()
 		cmd.WaitDelay = time.Second
 		if out, err := cmd.CombinedOutput(); err != nil {
 			w.Errorf("%v: %s: %s: %v\n%s", now, step, j.binary, err, tail(string(out), 15))
@@ -120,18 +156,4 @@ func (w *world) judgeZone(step string) (judged int) {
 func tail(text string, n int) string {
 	lines := strings.Split(strings.TrimSpace(text), "\n")
 	return strings.Join(lines[max(0, len(lines)-n):], "\n")
-}
-
-// clockLibrary is what has other programs see the world's time, "" where there is no C compiler to make it.
-func (w *world) clockLibrary() string {
-	if w.library != "" {
-		return w.library
-	}
-	out := filepath.Join(w.TempDir(), "clock.so")
-	if text, err := exec.Command("cc", "-shared", "-fPIC", "-O1", "-o", out, "testdata/clock.c").CombinedOutput(); err != nil {
-		w.Logf("other tools are not asked, there is no C compiler: %v %s", err, text)
-		return ""
-	}
-	w.library = out
-	return out
 }

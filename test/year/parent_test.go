@@ -87,6 +87,23 @@ func (w *world) parent(now time.Time) {
 	}
 }
 
+// takeDS is what somebody does who takes the DS away without a word.
+func (w *world) takeDS() {
+	w.Helper()
+	w.ds = nil
+	w.publishParent()
+}
+
+// bringDS is what a person does who reads which DS the parent should have.
+func (w *world) bringDS() {
+	w.Helper()
+	view, _ := w.keeper.View(w.id, time.Time{})
+	if w.ds = slices.Clone(view.Wanted.DS); len(w.ds) == 0 {
+		w.Errorf("%v: there is no DS to be brought\n%s", w.clock(), w.waits())
+	}
+	w.publishParent()
+}
+
 // servedDS reads CDS from all servers of the child; what it has been told stays where they don't agree or say nothing.
 func (w *world) servedDS() (ds []dns.DS, agreed bool) {
 	for i, s := range w.servers {

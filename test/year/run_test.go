@@ -1,6 +1,7 @@
 package year
 
 import (
+	"fmt"
 	"slices"
 	"strings"
 	"time"
@@ -8,7 +9,10 @@ import (
 	"onoma/signer/keys"
 )
 
-const resolvers = 4
+const (
+	resolvers = 4
+	delvEvery = 11 // hours: each hour of the day has its turn
+)
 
 // run goes on for a time; resolvers ask every hour.
 func (w *world) run(d time.Duration) {
@@ -17,19 +21,39 @@ func (w *world) run(d time.Duration) {
 		for i := range resolvers {
 			w.asking = append(w.asking, w.newResolver(uint64(i)))
 		}
+		w.newClock()
+		w.live = w.newLive()
 	}
 	for end := w.now.Add(d); w.clock().Before(end); w.set(w.clock().Add(tick)) {
 		w.step()
 		if w.clock().Minute() != 0 {
 			continue
 		}
-		for i, r := range w.asking {
-			if why := r.look(w.mayBeInsecure(), 2); why != "" {
-				w.Errorf("%v: resolver %d: %s", w.clock(), i, why)
-				return
-			}
+		if why := w.lookAll(); why != "" {
+			w.Errorf("%v: %s", w.clock(), why)
+			return
 		}
 	}
+}
+
+// lookAll has all resolvers look; it returns what is wrong.
+func (w *world) lookAll() string {
+	w.hours++
+	mayBeInsecure := w.mayBeInsecure()
+	for i, r := range w.asking {
+		if why := r.look(mayBeInsecure, 2); why != "" {
+			return fmt.Sprintf("resolver %d: %s", i, why)
+		}
+	}
+	for range 3 {
+		if why := w.live.ask(mayBeInsecure); why != "" {
+			return "Unbound: " + why
+		}
+	}
+	if w.hours%delvEvery == 0 {
+		return w.live.delv(mayBeInsecure)
+	}
+	return ""
 }
 
 // mayBeInsecure: not all servers of the parent have a DS, or had one not long ago.
@@ -72,6 +96,19 @@ func (w *world) waits() string {
 		out = append(out, x.Text)
 	}
 	return strings.Join(append(out, view.Alarms...), "\n")
+}
+
+// tells: people are told of something in these words.
+func (w *world) tells(word string) {
+	w.Helper()
+	view, _ := w.keeper.View(w.id, time.Time{})
+	isAlarm := len(view.Alarms) > 0
+	for _, x := range view.Waits {
+		isAlarm = isAlarm || x.Alarm
+	}
+	if text := w.waits(); !isAlarm || !strings.Contains(text, word) {
+		w.Errorf("%v: nobody is alarmed:\n%s", w.clock(), text)
+	}
 }
 
 func (w *world) report(step string) {

@@ -124,7 +124,10 @@ type world struct {
 	resigned   time.Time
 	versions   int
 	asking     []*resolver
-	library    string    // see clockLibrary
+	hours      int
+	optOut     time.Time // when the chain left out delegations last
+	others     fakeClock
+	live       *live
 	insecure   time.Time // when the parent had no DS last
 }
 
@@ -163,6 +166,9 @@ func (w *world) set(now time.Time) {
 	w.mu.Lock()
 	w.now = now
 	w.mu.Unlock()
+	if err := w.others.set(now); err != nil {
+		w.Error(err)
+	}
 }
 
 func (w *world) parse(name dns.Name, text string) *zone.Version {
@@ -255,7 +261,7 @@ func (w *world) step() {
 	}
 	for i, lag := range lags {
 		v := w.version(now.Add(-lag))
-		if now := w.primary.Latest(); now.Denial() == zone.DenialCompact {
+		if now := w.primary.Latest(); now.Denial() == zone.DenialCompact || v.Denial() == zone.DenialCompact {
 			v = now // those who sign answers have the keys: they are one server
 		}
 		w.follow(w.servers[i], v)

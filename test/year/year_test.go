@@ -1,6 +1,7 @@
 package year
 
 import (
+	"context"
 	"os"
 	"testing"
 	"time"
@@ -60,7 +61,22 @@ var year = []act{
 	{"one key to two", 15, policy(func(p *keys.Policy) { p.Split = true })},
 	{"the ZSK is rolled, published in advance", 10, roll(keys.ZSK)},
 	{"the KSK is rolled, two in the DNSKEY set", 10, roll(keys.KSK)},
+	{"the ZSK is lost", 8, lose(keys.ZSK)},
+	{"the KSK is lost, and a person brings the DS of the next one to the parent", 10, func(w *world) {
+		lose(keys.KSK)(w)
+		w.run(12 * time.Hour)
+		w.tells("lost")
+		w.bringDS()
+	}},
+	{"somebody takes the DS away, and a day later somebody puts it back", 6, func(w *world) {
+		w.takeDS()
+		w.run(day)
+		w.tells("DS")
+		w.bringDS()
+	}},
 	{"NSEC to NSEC3", 10, denial(keys.NSEC3)},
+	{"NSEC3 with opt-out", 6, policy(func(p *keys.Policy) { p.Denial = keys.Denial{Kind: keys.NSEC3, OptOut: true} })},
+	{"NSEC3 without", 4, denial(keys.NSEC3)},
 	{"P-256 to RSA with SHA-256", 20, algorithm(dnssec.RSASHA256)},
 	{"no CDS, as long as nothing changes", 3, policy(func(p *keys.Policy) { p.NoCDS = true })},
 	{"CDS again", 3, policy(func(p *keys.Policy) { p.NoCDS = false })},
@@ -95,19 +111,25 @@ var year = []act{
 	})},
 	{"keys that stand by", 10, policy(func(p *keys.Policy) { p.Standby, p.Split, p.KSKRoll = 1, false, keys.DoubleKSK })},
 	{"an emergency, with a key that stands by", 10, emergency(keys.CSK)},
-	{"a private key is lost", 20, func(w *world) {
-		command(func(r *keys.Ring, _ *keys.Policy, _ time.Time) error { return r.Lose(inUse(r)) })(w)
-	}},
+	{"the one key is lost, another stands by", 20, lose(keys.CSK)},
 	{"life times", 48, policy(func(p *keys.Policy) { p.Split, p.KSKLife, p.ZSKLife = true, 20*day, 7*day })},
 }
 
-func inUse(r *keys.Ring) string {
-	for _, k := range r.Keys() {
-		if k.Phase() == keys.Active && k.Goal == keys.Omnipresent {
-			return k.ID
+// lose takes the private half of the key away that is in use in a role.
+func lose(role keys.Role) func(w *world) {
+	return func(w *world) {
+		view, _ := w.keeper.View(w.id, time.Time{})
+		for _, k := range view.Keys {
+			if k.Role == role && k.Phase() == keys.Active && k.Goal == keys.Omnipresent {
+				if err := w.store.Remove(context.Background(), k.ID); err != nil {
+					w.Fatal(err)
+				}
+				w.next = w.now
+				return
+			}
 		}
+		w.Fatalf("there is no such key: %v", view.Keys)
 	}
-	return ""
 }
 
 // TestYear is the whole script with ONOMA_YEAR=1 (make year); without, each step has a few days only: what has to follow
@@ -138,5 +160,5 @@ func TestYear(t *testing.T) {
 		}
 		w.settled(a.name)
 	}
-	t.Logf("%d hours, %d versions, %d verdicts of other tools", hours, w.versions, judged)
+	t.Logf("%d hours, %d versions, %d verdicts of other tools, %d answers of Unbound, %d of delv", hours, w.versions, judged, w.live.asked, w.live.delved)
 }
