@@ -125,6 +125,8 @@ type Parent struct {
 	Notify bool `yaml:"notify" default:"true"`
 	// Push is a server of the parent's that takes the DS by UPDATE, with a key.
 	Push Servers `yaml:"push"`
+	// CSYNC asks the parent to take over name servers of the zone, and addresses of those in it, when they have changed (RFC 7477).
+	CSYNC bool `yaml:"csync" default:"false"`
 	// Signal publishes the keys of zones without a DS below the names of their name servers, in zones of this server (RFC 9615).
 	Signal bool `yaml:"signal" default:"true"`
 	// Overdue is how long the parent may take before this is an alarm.

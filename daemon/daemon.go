@@ -75,6 +75,7 @@ type Daemon struct {
 	signer     *signer.Keeper
 	parents    *parents
 	signals    *signals
+	syncer     *syncer
 	signers    *signers
 	desk       *delegation.Desk
 	announcer  *announcer
@@ -156,13 +157,14 @@ func (d *Daemon) open(ctx context.Context) (err error) {
 	if err := d.openSigning(conf); err != nil {
 		return err
 	}
-	d.signals = newSignals(d)
+	d.signals, d.syncer = newSignals(d), newSyncer(d)
 	d.signers = newSigners(d)
 	d.openDelegations(conf)
 	d.openOnline(conf)
 	d.follower.Listen(func(e propagation.Event) {
 		if e.All {
 			d.signer.Wake(e.Zone)
+			d.syncer.inSync(e)
 		}
 	})
 	d.setViews(conf)
@@ -183,7 +185,7 @@ func (d *Daemon) Start(ctx context.Context) {
 	d.ctx, d.end = context.WithCancel(ctx)
 	for what, run := range map[string]func(context.Context) error{
 		"the pipeline": d.pipe.Run, "the secondary": d.secondaries.Run, "catalogs": d.catalogs.Run, "following secondaries": d.follower.Run,
-		"the signer": d.signer.Run, "watching parents": d.parents.watcher.Run, "signals of keys": d.signals.run, "keeping delegations": d.desk.Run,
+		"the signer": d.signer.Run, "watching parents": d.parents.watcher.Run, "signals of keys": d.signals.run, "asking parents by CSYNC": d.syncer.run, "keeping delegations": d.desk.Run,
 		"looking at other signers": d.signers.run, "watching signed key responses": d.watchResponses,
 		"telling children where to send NOTIFY": d.announcer.run,
 	} {
@@ -276,7 +278,12 @@ func (d *Daemon) published(r zone.Receipt) {
 	d.versionServed(r.Zone)
 	d.signals.published(&r, z.Current() != nil && z.Current().Denial() != zone.DenialNone)
 	d.tell(r.Zone, z)
-	if e := d.zones.get(r.Zone); e != nil && e.plan.settings.Catalog.Consume != nil {
+	e := d.zones.get(r.Zone)
+	if e == nil {
+		return
+	}
+	d.syncer.served(e, z.Current())
+	if e.plan.settings.Catalog.Consume != nil {
 		d.catalogs.Update(r.Zone, z.Current())
 	}
 }

@@ -7,6 +7,7 @@ import (
 	"net/netip"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -238,5 +239,39 @@ func (r *rig) write(name, text string) {
 	path := filepath.Join(r.dir, name)
 	if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
 		r.t.Fatal(err)
+	}
+}
+
+// TestCSYNC: a zone whose name servers change says so to its parent, until they change again, and for as long as its author says
+// nothing of it.
+func TestCSYNC(t *testing.T) {
+	const text = "$TTL 1\n@ SOA ns hostmaster %d 3600 600 86400 1\n@ NS ns\nns A 192.0.2.%d\nwww A 192.0.2.1\n"
+	r := signedRig(t, by+"zones:\n  a.example: {file: DIR/a, new: true, dnssec: nsec, parent: {csync: true}}\n")
+	id := zone.IDOf("", dns.MustName("a.example."))
+	r.is(id, "nsec")
+	csync := func() string {
+		set, _ := r.pipe.Zone(id).Current().Apex().RRset(dns.TypeCSYNC)
+		if set.IsZero() {
+			return ""
+		}
+		c, err := dns.ParseCSYNC(set.First())
+		if err != nil {
+			t.Fatal(err)
+		}
+		return fmt.Sprint(slices.Collect(c.Types.All()))
+	}
+	if got := csync(); got != "" {
+		t.Errorf("nothing has changed, and there is CSYNC %s", got)
+	}
+	for n, content := range []string{fmt.Sprintf(text, 5, 54), fmt.Sprintf(text, 6, 54) + "mail A 192.0.2.7\n"} {
+		r.write("a", content)
+		r.files.Reload(t.Context())
+		r.until("CSYNC", func() error {
+			if got := csync(); got != "[A NS AAAA]" {
+				return fmt.Errorf("version %d has CSYNC %q", n, got)
+			}
+			return nil
+		})
+		r.is(id, "nsec")
 	}
 }

@@ -116,6 +116,7 @@ func (d *Daemon) begin(ctx context.Context, e *entry, timers, keys []byte) {
 	d.serve(e.id, z)
 	if v := z.Current(); v != nil {
 		d.follower.Load(e.id, v.Serial(), d.pipe.Made(e.id))
+		d.syncer.served(e, v)
 		if e.plan.settings.Catalog.Consume != nil {
 			d.catalogs.Update(e.id, v)
 		}
@@ -159,6 +160,7 @@ func (d *Daemon) remove(ctx context.Context, id zone.ID, forget bool) error {
 	}
 	d.signer.Remove(id)
 	d.desk.Remove(id)
+	d.syncer.forget(id)
 	d.unsignable.Delete(id)
 	d.awayKSKs.Delete(id)
 	if err := d.pipe.Remove(ctx, id, forget); err != nil && !errors.Is(err, zone.ErrUnknown) {
