@@ -74,13 +74,17 @@ func sortKeys(keys []validator.Key) {
 	})
 }
 
-// sortDS puts those first that lead somewhere.
+// sortDS puts the one first that the chain goes by, and those last that lead nowhere.
 func sortDS(link *validator.Link) {
 	rank := func(d dns.DS) int {
-		if isUsed(*link, d) {
+		leads := func(k validator.Key) bool { return k.Signs && k.IsTrusted && k.Tag == d.KeyTag && k.Algorithm == d.Algorithm }
+		switch {
+		case slices.ContainsFunc(link.Keys, leads):
 			return 0
+		case isUsed(*link, d):
+			return 1
 		}
-		return 1
+		return 2
 	}
 	link.DS = slices.SortedStableFunc(slices.Values(link.DS), func(a, b dns.DS) int { return cmp.Compare(rank(a), rank(b)) })
 }
