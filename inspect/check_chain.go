@@ -77,7 +77,9 @@ func sortKeys(keys []validator.Key) {
 // sortDS puts the one first that the chain goes by, and those last that lead nowhere.
 func sortDS(link *validator.Link) {
 	rank := func(d dns.DS) int {
-		leads := func(k validator.Key) bool { return k.Signs && k.IsTrusted && k.Tag == d.KeyTag && k.Algorithm == d.Algorithm }
+		leads := func(k validator.Key) bool {
+			return k.Signs && k.IsTrusted && k.Tag == d.KeyTag && k.Algorithm == d.Algorithm
+		}
 		switch {
 		case slices.ContainsFunc(link.Keys, leads):
 			return 0
