@@ -6,6 +6,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -56,8 +57,28 @@ var judges = []judge{
 				return isRSAOnly
 			}
 		}
+		if hasSuperfluous(v) {
+			return "validns refuses signatures by keys that are not in the DNSKEY set, which a change of algorithm has (RFC 6781 §4.1.4)"
+		}
 		return compactHasNoChain(v)
 	}, true},
+}
+
+// hasSuperfluous: there are signatures by keys that are not published.
+func hasSuperfluous(v *zone.Version) bool {
+	set, _ := v.Apex().RRset(dns.TypeDNSKEY)
+	var tags []uint16
+	for data := range set.RData() {
+		if k, err := dns.ParseDNSKEY(dns.RData(data)); err == nil {
+			tags = append(tags, k.KeyTag())
+		}
+	}
+	for r := range v.Records() {
+		if s, err := dns.ParseRRSIG(r.Data); r.Type == dns.TypeRRSIG && (err != nil || !slices.Contains(tags, s.KeyTag)) {
+			return true
+		}
+	}
+	return false
 }
 
 // areOneKeyEach: several keys are in the DNSKEY set, each of which could do all.

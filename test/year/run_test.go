@@ -9,10 +9,7 @@ import (
 	"onoma/signer/keys"
 )
 
-const (
-	resolvers = 4
-	delvEvery = 11 // hours: each hour of the day has its turn
-)
+const resolvers = 4
 
 // run goes on for a time; resolvers ask every hour.
 func (w *world) run(d time.Duration) {
@@ -45,12 +42,12 @@ func (w *world) lookAll() string {
 			return fmt.Sprintf("resolver %d: %s", i, why)
 		}
 	}
-	for range 3 {
+	for range w.questions {
 		if why := w.live.ask(mayBeInsecure); why != "" {
 			return "Unbound: " + why
 		}
 	}
-	if w.hours%delvEvery == 0 {
+	if w.hours%w.delvEvery == 0 {
 		return w.live.delv(mayBeInsecure)
 	}
 	return ""

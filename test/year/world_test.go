@@ -128,6 +128,8 @@ type world struct {
 	optOut     time.Time // when the chain left out delegations last
 	others     fakeClock
 	live       *live
+	questions  int       // to Unbound every hour
+	delvEvery  int       // hours
 	insecure   time.Time // when the parent had no DS last
 }
 
