@@ -150,6 +150,8 @@ func (d *decoder) checkZone(m *mapping, z *Zone) {
 		fail("catalog", "neither file nor primaries nor update", "is made up by the server, as a catalog")
 	case z.Group != "" && z.MemberOf.IsZero():
 		fail("group", "member-of", "has a group and no catalog")
+	case z.KeysFrom != "" && z.DNSSEC == PolicyOff:
+		fail("keys-from", "dnssec with a policy", "has keys to sign with, and is not signed by this server")
 	case len(z.Signers) > 0 && (z.DNSSEC == PolicyOff || z.DNSSEC == PolicyAuto && len(z.Primaries) > 0):
 		fail("signers", "dnssec with a policy", "has other signers, and is not signed by this server")
 	case slices.ContainsFunc(z.Signers, func(r *Remote) bool { return r.Transport == TransportQUIC }):

@@ -135,9 +135,12 @@ func (d *Daemon) sign(ctx context.Context, e *entry, saved []byte) {
 	}
 	var z *signer.Zone
 	var err error
-	if d.signer.Zone(e.id) != nil {
+	switch {
+	case d.signer.Zone(e.id) != nil:
 		z, err = d.signer.Add(ctx, e.id, settings)
-	} else {
+	case saved == nil && e.plan.settings.KeysFrom != "":
+		z, err = d.adopt(ctx, e, settings)
+	default:
 		z, err = d.signer.AddLoaded(ctx, e.id, settings, saved)
 	}
 	if err != nil {
@@ -182,6 +185,9 @@ func (e *entry) signing(hasKeys bool) (signer.Settings, bool) {
 		return signer.Settings{}, false
 	}
 	out := e.plan.signing
+	if e.id.Name.IsRoot() {
+		out.Policy.Parent = keys.ByHand // no parent can be asked: people say which keys resolvers trust
+	}
 	out.Auto = isAuto
 	out.New = s.New
 	if isOff {

@@ -2,6 +2,7 @@ package daemon
 
 import (
 	"context"
+	"crypto/rand"
 	"errors"
 	"fmt"
 	"net/netip"
@@ -14,6 +15,8 @@ import (
 
 	"onoma/config"
 	"onoma/dns"
+	"onoma/dns/dnssec"
+	"onoma/dns/dnssec/keyfile"
 	"onoma/store"
 	"onoma/transport"
 	"onoma/zone"
@@ -274,4 +277,32 @@ func TestCSYNC(t *testing.T) {
 		})
 		r.is(id, "nsec")
 	}
+}
+
+// TestKeysFrom: a zone that BIND has signed goes on with the same keys; without them it is not served at all, rather than bogus.
+func TestKeysFrom(t *testing.T) {
+	const with = by + "zones:\n  a.example: {file: DIR/a, dnssec: nsec, keys-from: DIR}\n"
+	r := signedRig(t, with)
+	r.expect("www.a.example.", "SERVFAIL")
+	k, err := dnssec.GenerateKey(rand.Reader, dnssec.ECDSAP256SHA256, 0, dns.DNSKEYZone|dns.DNSKEYSEP)
+	if err != nil {
+		t.Fatal(err)
+	}
+	private, err := keyfile.AppendPrivate(nil, &keyfile.Private{Algorithm: k.Algorithm(), Signer: k.Private()})
+	if err != nil {
+		t.Fatal(err)
+	}
+	base := fmt.Sprintf("Ka.example.+013+%05d", k.Tag())
+	r.write(base+".private", string(private))
+	r.write(base+".key", string(keyfile.AppendPublic(nil, &keyfile.Public{Name: dns.MustName("a.example."), Key: k.DNSKEY()})))
+	r.restart(func() {})
+	id := zone.IDOf("", dns.MustName("a.example."))
+	r.is(id, "nsec")
+	set, _ := r.pipe.Zone(id).Current().Apex().RRset(dns.TypeDNSKEY)
+	if set.Count() != 1 || string(set.First()) != string(k.RData()) {
+		t.Errorf("it is signed by %d keys, among them %s", set.Count(), dns.RData(set.First()).Text(dns.TypeDNSKEY))
+	}
+	r.write("a", "$TTL 1\n@ SOA ns hostmaster 7 3600 600 86400 1\n@ NS ns\nns A 192.0.2.54\n")
+	r.files.Reload(t.Context())
+	r.is(id, "nsec")
 }

@@ -11,6 +11,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"onoma/config"
+	"onoma/dns/dnssec/keyfile"
 	"onoma/resolver/iterator"
 	"onoma/resolver/validator"
 	"onoma/signer/keystore"
@@ -109,6 +110,11 @@ func (k *checker) signed(z *config.Zone) {
 	}
 	if p.Token == "" && name == z.DNSSEC && k.c.IsKeyless() {
 		k.fail(z.At, "zone %s: dnssec: %s: %s", z.Name, z.DNSSEC, config.WhereKeys)
+	}
+	if z.KeysFrom != "" {
+		if _, err := keyfile.Find(config.ExpandFile(z.KeysFrom, z.Name, z.View), z.Name, k.o.Now); err != nil {
+			k.warn(z.At, "zone %s: keys-from: %v; they are needed until the server has taken them over", z.Name, err)
+		}
 	}
 	if p.OfflineKSK != "" {
 		k.response(z, config.ExpandFile(p.OfflineKSK, z.Name, z.View))

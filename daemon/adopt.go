@@ -1,0 +1,37 @@
+package daemon
+
+import (
+	"context"
+	"time"
+
+	"onoma/config"
+	"onoma/dns/dnssec/keyfile"
+	"onoma/signer"
+	"onoma/telemetry/control"
+)
+
+// adoptTime is how long may be waited until keys of another server are taken over: what follows happens when all runs.
+const adoptTime = 5 * time.Second
+
+// adopt begins to sign a zone with the keys of the server that has signed it before. Without these it is not begun: who has the
+// zone's DS from its parent would believe nothing.
+func (d *Daemon) adopt(ctx context.Context, e *entry, s signer.Settings) (*signer.Zone, error) {
+	files, err := keyfile.Find(config.ExpandFile(e.plan.settings.KeysFrom, e.id.Name, e.id.View), e.id.Name, d.now())
+	if err != nil {
+		return nil, err
+	}
+	ctx, cancel := context.WithTimeout(ctx, adoptTime)
+	defer cancel()
+	waits := s
+	waits.Auto = true // or keys would be made now
+	if _, err := d.signer.AddLoaded(ctx, e.id, waits, nil); err != nil {
+		return nil, err
+	}
+	text, err := d.importKeys(ctx, e.id, control.KeyRequest{Files: files})
+	if err != nil {
+		d.signer.Remove(e.id)
+		return nil, err
+	}
+	d.log.Info("keys taken over", "zone", e.id, "files", len(files), "result", text)
+	return d.signer.Add(ctx, e.id, s)
+}
