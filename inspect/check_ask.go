@@ -18,14 +18,14 @@ type survey struct {
 	zone, parent dns.Name
 	at           time.Time
 	above, own   []*witness
-	absent       dns.Name         // the name that no zone has, for a proof that it does not exist
-	addressless  []dns.Name       // name servers without any address
-	aliased      []dns.Name       // name servers whose names are aliases
-	delegated    []dns.Name       // name servers, by the parent
-	apex         []dns.Name       // and by the zone
-	shown        *witness         // whose chain is shown
-	inside       []host           // name servers in the zone itself, as the zone has them
-	checked      map[string]error // signatures that were verified, by what they are over
+	absent       dns.Name           // the name that no zone has, for a proof that it does not exist
+	addressless  []dns.Name         // name servers without any address
+	aliased      []dns.Name         // name servers whose names are aliases
+	delegated    []dns.Name         // name servers, by the parent
+	apex         []dns.Name         // and by the zone
+	shown        *witness           // whose chain is shown
+	inside       []host             // name servers in the zone itself, as the zone has them
+	checked      map[[32]byte]error // signatures that were verified, by the hash of what they are over, of themselves and of the key
 }
 
 // host is a name and its addresses.
@@ -59,7 +59,7 @@ var (
 
 // survey finds the servers and asks them all.
 func (c *checker) survey(ctx context.Context, name dns.Name) (*survey, error) {
-	s := &survey{zone: name, at: c.Env.Now(), checked: map[string]error{}}
+	s := &survey{zone: name, at: c.Env.Now(), checked: map[[32]byte]error{}}
 	var err error
 	// Nobody registers such a name, and it is another one each time, so no server has learnt to answer it well.
 	if s.absent, err = name.Child(fmt.Sprintf("onoma-check-%08x", uint32(c.Env.Uint64()))); err != nil {
