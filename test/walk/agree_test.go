@@ -100,6 +100,9 @@ func zoneQuestions(t *testing.T) []question {
 	seen := make(map[question]bool)
 	add := func(name string, types ...uint16) {
 		for _, typ := range types {
+			if typ == dns.TypeRRSIG || typ == dns.TypeNSEC {
+				continue // resolvers answer with what they have of them, and some go on by the name's alias
+			}
 			q := question{strings.ToLower(name), typ}
 			if !seen[q] && apart[q.name] == "" {
 				seen[q] = true
