@@ -66,6 +66,11 @@ func (d *Daemon) stateOf(e *entry) (control.State, string) {
 	served := z != nil && z.Current() != nil
 	s, isSecondary := d.secondaries.State(e.id)
 	f, hasFile := d.files.State(e.id)
+	if !served {
+		if t := d.signer.Trouble(e.id); t.Withdrawn {
+			return control.Broken, t.Text
+		}
+	}
 	switch {
 	case isSecondary && s.Expired:
 		return control.Expired, s.Err
@@ -110,6 +115,12 @@ func (d *Daemon) detail(ctx context.Context, id zone.ID) (control.ZoneDetail, er
 	}
 	if e.plan.settings.Catalog.Consume != nil && out.State == control.Served {
 		out.State, out.Reason = d.catalogState(id)
+	}
+	if v, ok := d.signer.View(id, time.Time{}); ok {
+		out.Signing = &control.SigningLine{Policy: v.Policy.Name, State: stateOfKeys(&v), Alarm: d.signer.Trouble(id).Text}
+		if out.Signing.Alarm == "" {
+			out.Signing.Alarm = d.parents.need(id)
+		}
 	}
 	if s, ok := d.secondaries.State(id); ok {
 		out.Timers = &control.Timers{Refreshed: s.LastCheck, Refresh: s.NextCheck, Expire: s.Expires}

@@ -48,7 +48,7 @@ func (d *Daemon) openParents(conf *config.Config) *parents {
 // Want has the Watcher look after the DS of a zone.
 func (p *parents) Want(id zone.ID, w signer.Wish) {
 	e := p.d.zones.get(id)
-	if e == nil {
+	if e == nil || id.Name.IsRoot() { // it has no parent
 		return
 	}
 	told := octetsOf(w.DS, w.CDS)

@@ -80,17 +80,39 @@ func (z *Zone) count(c *Counts, text string) {
 	if !z.st.First.IsZero() && (c.First.IsZero() || z.st.First.Before(c.First)) {
 		c.First = z.st.First
 	}
+	t := z.trouble(text)
+	if t.Withdrawn {
+		c.Withdrawn++
+	}
+	if t.Text != "" {
+		c.Alarming++
+		c.Worst = append(c.Worst, t)
+	}
+}
+
+// trouble says what is wrong with z, or text if that is nothing. The caller holds z.mu.
+func (z *Zone) trouble(text string) Trouble {
 	if ring := z.st.Ring.FirstAlarm(); ring != "" {
 		text = ring
 	}
-	if len(z.alarms) > 0 {
-		text = z.alarms[0].text
+	for _, a := range z.alarms {
+		if text = a.text; a.what == expiryAlarm {
+			break // why it is withdrawn
+		}
 	}
-	if z.isWithdrawn {
-		c.Withdrawn++
+	return Trouble{Zone: z.id, Withdrawn: z.isWithdrawn, Text: text}
+}
+
+// Trouble says what is wrong with a zone; the Text is empty where nothing is.
+func (k *Keeper) Trouble(id zone.ID) Trouble {
+	z := k.Zone(id)
+	if z == nil {
+		return Trouble{Zone: id}
 	}
-	if text != "" || z.isWithdrawn {
-		c.Alarming++
-		c.Worst = append(c.Worst, Trouble{Zone: z.id, Withdrawn: z.isWithdrawn, Text: text})
+	z.mu.Lock()
+	defer z.mu.Unlock()
+	if z.isPassive {
+		return Trouble{Zone: id}
 	}
+	return z.trouble("")
 }

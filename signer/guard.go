@@ -10,6 +10,9 @@ import (
 // expiryMargin is how long before the first of its signatures expires a zone that somebody validates is withdrawn.
 const expiryMargin = time.Minute
 
+// expiryAlarm is what the alarm about signatures that expire is called.
+const expiryAlarm = "expiry"
+
 // alarmEvery is how often an alarm that stands is told again.
 const alarmEvery = time.Hour
 
@@ -24,12 +27,12 @@ func (z *Zone) guard(now time.Time) {
 	left := first.Sub(now)
 	switch {
 	case first.IsZero() || left > refresh/2:
-		z.alarm("expiry", now, "")
+		z.alarm(expiryAlarm, now, "")
 	case left > expiryMargin:
-		z.alarm("expiry", now, fmt.Sprintf("signatures expire at %s, in %v, and should have been made anew: %s",
+		z.alarm(expiryAlarm, now, fmt.Sprintf("signatures expire at %s, in %v, and should have been made anew: %s",
 			first.UTC().Format(time.RFC3339), left.Round(time.Second), z.why()))
 	case secured:
-		z.alarm("expiry", now, fmt.Sprintf("the zone is withdrawn, for it would be bogus: its first signature expires at %s and could not be made anew: %s",
+		z.alarm(expiryAlarm, now, fmt.Sprintf("the zone is withdrawn, for it would be bogus: its first signature expires at %s and could not be made anew: %s",
 			first.UTC().Format(time.RFC3339), z.why()))
 		if served != nil && served.Current() != nil {
 			served.Withdraw()
@@ -39,7 +42,7 @@ func (z *Zone) guard(now time.Time) {
 		}
 		return
 	default:
-		z.alarm("expiry", now, "signatures have expired; the zone goes on, for its parent has no DS and nobody validates it: "+z.why())
+		z.alarm(expiryAlarm, now, "signatures have expired; the zone goes on, for its parent has no DS and nobody validates it: "+z.why())
 	}
 	z.mu.Lock()
 	again := z.isWithdrawn

@@ -166,6 +166,8 @@ func (s *stepper) explainDS(k *Key) {
 	switch state := k.Records[DS].State; {
 	case state == Rumoured && !at.Everyone.IsZero():
 		s.wait(k, s.dsEverywhere(k), "%s: caches may have a DS set without its DS", k.label())
+	case state == Rumoured && s.p.Parent == ByHand && s.r.zone.IsRoot():
+		s.wait(k, time.Time{}, "%s: make it a trust anchor of all resolvers that are to trust the zone, and say so by ds-seen", k.label())
 	case state == Rumoured && s.p.Parent == ByHand:
 		s.wait(k, time.Time{}, "%s: bring its DS to the parent, and say so when all of the parent's servers have it", k.label())
 	case state == Rumoured && asked == 0:
@@ -174,6 +176,8 @@ func (s *stepper) explainDS(k *Key) {
 		s.wait(k, time.Time{}, "%s: its DS is to come to the parent: %d of %d servers have it", k.label(), at.Servers, asked)
 	case state == Unretentive && !at.Nobody.IsZero():
 		s.wait(k, s.dsNowhere(k), "%s: caches may have a DS set with its DS", k.label())
+	case state == Unretentive && s.p.Parent == ByHand && s.r.zone.IsRoot():
+		s.wait(k, time.Time{}, "%s: have all resolvers trust it no more, and say so by ds-gone", k.label())
 	case state == Unretentive && s.p.Parent == ByHand:
 		s.wait(k, time.Time{}, "%s: have its DS removed from the parent, and say so when none of the parent's servers has it", k.label())
 	case state == Unretentive:

@@ -104,7 +104,15 @@ type ZoneDetail struct {
 	History   *HistorySize `json:"history,omitempty"`
 	Refusal   *Refusal     `json:"refusal,omitempty"` // of the version that was refused last, if none came after it
 
+	Signing     *SigningLine `json:"signing,omitempty"`
 	Propagation *Propagation `json:"propagation,omitempty"`
+}
+
+// SigningLine is how the signing of a zone stands, in short.
+type SigningLine struct {
+	Policy string `json:"policy"`
+	State  string `json:"state"` // in words
+	Alarm  string `json:"alarm,omitempty"`
 }
 
 // Timers are those of a zone that comes from primaries (RFC 1035 §3.3.13).

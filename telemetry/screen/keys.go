@@ -66,6 +66,15 @@ func (p Page) alarms(v *control.KeysView) {
 	}
 }
 
+// signing writes in one line how the signing of a zone stands.
+func (p Page) signing(s *control.SigningLine) string {
+	text := plain(s.State) + ", policy " + plain(s.Policy)
+	if s.Alarm != "" {
+		text += ", " + p.paint(red, "ALARM: "+plain(s.Alarm))
+	}
+	return text
+}
+
 // columns is how wide text is that goes over several lines.
 const columns = 98
 

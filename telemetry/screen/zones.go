@@ -44,6 +44,9 @@ func (p Page) Zone(z control.ZoneDetail) error {
 		line("version", "%d, serial %d%s", z.Version, z.Serial, p.published(z.Published))
 		line("content", "%s, %s, %s", counted(z.Names, "name"), counted(z.Records, "record"), octets(uint64(z.Bytes)))
 	}
+	if s := z.Signing; s != nil {
+		line("signing", "%s", p.signing(s))
+	}
 	if h := z.History; h != nil {
 		line("history", "%s, %s, the oldest %s", counted(h.Versions, "version"), octets(uint64(h.Octets)), p.when(h.Oldest))
 	}

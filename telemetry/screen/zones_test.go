@@ -28,6 +28,7 @@ var propagation = control.Propagation{
 }
 
 var detail = control.ZoneDetail{
+	Signing: &control.SigningLine{Policy: "default", State: "signed", Alarm: "the disk is full"},
 	ZoneLine: control.ZoneLine{
 		Name: "example.com.", View: "inside", Kind: "primary", State: control.Refused, Reason: "removes 40 % of the names",
 		Loaded: true, Version: 7, Serial: 2026030407, Names: 1200, Records: 3400, Bytes: 123456,
