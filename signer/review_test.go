@@ -206,6 +206,72 @@ func TestNothingIsServedThatIsNotKept(t *testing.T) {
 	r.check()
 }
 
+// TestHalfSigned: as long as some of the zone is signed by the old key, and cannot be signed anew, that key stays.
+func TestHalfSigned(t *testing.T) {
+	s := Settings{Policy: keys.Default()}
+	s.Policy.Split = true
+	r := newRig(t, s)
+	if err := r.write(content); err != nil {
+		t.Fatal(err)
+	}
+	r.pass(2 * day)
+	r.fail, r.which = errDisk, "signatures"
+	r.do(roll(keys.ZSK, false))
+	r.hours(72) // each hour what is served is verified
+	if n := len(r.view().Keys); n != 3 {
+		t.Fatalf("%d keys:\n%s", n, r.explain())
+	}
+	if a := strings.Join(r.view().Alarms, "\n"); !strings.Contains(a, "could not be tended") || !strings.Contains(a, errDisk.Error()) {
+		t.Errorf("alarms: %q", a)
+	}
+	r.fail = nil
+	r.hours(48)
+	if i := slices.IndexFunc(r.view().Keys, func(k keys.Key) bool { return k.Role == keys.ZSK && k.Phase() == keys.Gone }); i < 0 {
+		t.Errorf("the old key is still there:\n%s", r.explain())
+	}
+}
+
+// TestServersThatLag: nothing goes on before all servers of the zone have what was published, and it is said what is waited for.
+func TestServersThatLag(t *testing.T) {
+	r := newRig(t, Settings{Policy: keys.Default()})
+	r.has = func(zone.ID) (uint32, bool) { return r.z.Latest().Serial(), true }
+	r.start(Settings{Policy: keys.Default()})
+	if err := r.write(content); err != nil {
+		t.Fatal(err)
+	}
+	r.hours(48)
+	lag := r.z.Latest().Serial()
+	r.has = nil
+	served := func(zone.ID) (uint32, bool) { return lag, true }
+	r.k.o.InSync = served
+	r.do(roll(keys.CSK, false))
+	r.hours(120)
+	v := r.view()
+	if len(v.Keys) != 2 || v.Keys[1].Phase() != keys.Published {
+		t.Errorf("the servers have not taken the zone for five days:\n%s", r.explain())
+	}
+	if !slices.ContainsFunc(v.Waits, func(w keys.Wait) bool { return strings.Contains(w.Text, "all servers have it") }) {
+		t.Errorf("nobody says what is waited for: %v", v.Waits)
+	}
+	lag = r.z.Latest().Serial()
+	r.k.o.InSync = func(zone.ID) (uint32, bool) { return r.z.Latest().Serial(), true }
+	r.hours(120)
+	if v := r.view(); v.Keys[1].Phase() != keys.Active {
+		t.Errorf("the servers have it by now:\n%s", r.explain())
+	}
+}
+
+// hours lets time go by in steps of an hour, however soon somebody wants to look again.
+func (r *rig) hours(n int) {
+	r.t.Helper()
+	for range n {
+		r.now = r.now.Add(time.Hour)
+		r.k.Wake(r.id)
+		r.k.Tend(r.t.Context())
+		r.check()
+	}
+}
+
 // hanging is a parent's side that does not answer about some zones.
 type hanging struct {
 	on   atomic.Bool

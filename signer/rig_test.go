@@ -30,6 +30,8 @@ type rig struct {
 	fail  error         // of the next changes
 	slow  time.Duration // that each takes
 	full  error         // of the disk
+	which string        // of the changes that fail; "": all
+	has   func(zone.ID) (serial uint32, ok bool)
 	steps int
 
 	parent struct {
@@ -60,6 +62,7 @@ func (r *rig) start(s Settings) {
 	}
 	clock := NewSteady(func() time.Time { return r.now.Add(r.off) }, func() time.Duration { return r.now.Sub(begin) + time.Hour })
 	r.k = New(Options{
+		InSync: r.has,
 		Submit: r.submit, Zone: func(zone.ID) *zone.Zone { return r.z }, Store: store, Clock: clock, Parents: r, Log: slog.New(slog.DiscardHandler),
 		Load: func(context.Context, zone.ID) ([]byte, error) { return r.saved, nil },
 		Save: func(_ context.Context, _ zone.ID, data []byte) error {
@@ -76,10 +79,10 @@ func (r *rig) start(s Settings) {
 
 // submit does what the pipeline does.
 func (r *rig) submit(ctx context.Context, changes ...zone.Change) ([]zone.Receipt, error) {
-	if r.fail != nil {
+	c := changes[0]
+	if r.fail != nil && (r.which == "" || r.which == c.By.Comment) {
 		return nil, r.fail
 	}
-	c := changes[0]
 	head := r.z.Latest()
 	var next *zone.Version
 	if head == nil {

@@ -143,6 +143,23 @@ func TestDenialThatAWildcardMade(t *testing.T) {
 	}
 }
 
+// TestKeysThatMayNot: a key that is revoked leads nowhere, although it signs and a DS is of it (RFC 5011 §2.1); nor does one that
+// is no key for zones (RFC 4034 §2.1.1).
+func TestKeysThatMayNot(t *testing.T) {
+	for name, c := range map[string]struct {
+		flags uint16
+		want  validator.Status
+	}{"usual": {257, validator.Secure}, "revoked": {257 | dns.DNSKEYRevoke, validator.Bogus}, "not for zones": {1, validator.Bogus}} {
+		w := newWorld(t)
+		s := w.add("test.", "www A 192.0.2.1\n", how{algorithms: []uint8{dnssec.ECDSAP256SHA256, dnssec.ED25519}, flags: []uint16{c.flags}})
+		anchor := dns.Record{Name: dns.MustName("test."), Type: dns.TypeDNSKEY, Class: dns.ClassIN, Data: s.keys[0].RData()}
+		v := validator.New(validator.Options{Anchors: []dns.Record{anchor}, Fetch: w.fetch, Clock: w.clock})
+		if r := w.look(v, "www.test. A"); r.Status != c.want {
+			t.Errorf("%s: %v, expected %v: %s", name, r.Status, c.want, r.Why)
+		}
+	}
+}
+
 // A zone whose parent has nothing but DS of unknown algorithms or digests is not
 // signed for us (RFC 4035 §5.2, RFC 6840 §5.2); any known one is enough.
 func TestUnknownAlgorithms(t *testing.T) {

@@ -44,7 +44,8 @@ func newWorld(t testing.TB) *world {
 
 // how a zone is signed.
 type how struct {
-	algorithms []uint8 // none: P-256; 0: not signed at all
+	algorithms []uint8  // none: P-256; 0: not signed at all
+	flags      []uint16 // of the keys; none: those of a KSK
 	denial     sign.Denial
 	change     func([]dns.Record) []dns.Record // after signing
 }
@@ -136,8 +137,12 @@ func (s *served) sign(w *world, h how) {
 	if plan.Denial.Kind == sign.None {
 		plan.Denial.Kind = sign.NSEC
 	}
-	for _, a := range h.algorithms {
-		k, err := dnssec.GenerateKey(nil, a, 0, 257)
+	for i, a := range h.algorithms {
+		flags := uint16(dns.DNSKEYZone | dns.DNSKEYSEP)
+		if i < len(h.flags) {
+			flags = h.flags[i]
+		}
+		k, err := dnssec.GenerateKey(nil, a, 0, flags)
 		if err != nil {
 			w.Fatal(err)
 		}
