@@ -1,6 +1,7 @@
 package lab
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -33,6 +34,7 @@ type Config struct {
 	Log   *slog.Logger
 
 	wall func() time.Time // the clock that signatures go by; nil: the system's
+	hold time.Duration    // before a first DS that nobody vouches for is taken; 0: 20 s
 }
 
 // Lab is a running DNS. End it with Close, or by the context given to Start.
@@ -50,6 +52,7 @@ type Lab struct {
 	pageAt    net.Listener
 	lock      *os.File
 	signing   *signing
+	hold      time.Duration // see Config
 
 	change sync.Mutex // serialises changes of zones and of lab.json
 
@@ -65,7 +68,7 @@ var errClosed = errors.New("the lab was closed")
 // Start brings the lab up and returns when all of it has answered. It runs until
 // ctx ends or Close is called.
 func Start(ctx context.Context, cfg Config) (*Lab, error) {
-	l := &Lab{block: block(cfg.Octet), log: cfg.Log, hub: newHub()}
+	l := &Lab{block: block(cfg.Octet), log: cfg.Log, hub: newHub(), hold: cmp.Or(cfg.hold, 20*time.Second)}
 	if l.block == 0 {
 		l.block = standardBlock
 	}

@@ -19,7 +19,7 @@ func (s *signing) keepChildren(ctx context.Context, op *operator, v *zone.Versio
 		s.desk.Remove(id)
 		return nil
 	}
-	return s.desk.Set(ctx, delegation.Parent{ID: id, Policy: childPolicy(), Keep: s.lab.keepDelegation})
+	return s.desk.Set(ctx, delegation.Parent{ID: id, Policy: s.lab.childPolicy(), Keep: s.lab.keepDelegation})
 }
 
 // delegates reports whether a zone is one with children: that of a registry, or
@@ -57,7 +57,7 @@ func (op *operator) endpoint(v *zone.Version) ([]dns.Record, error) {
 	if !op.signs(v) || !op.delegates(v) {
 		return nil, nil
 	}
-	policy := childPolicy()
+	policy := op.lab.childPolicy()
 	return policy.DSYNC(v.Origin(), delegation.Endpoint{Target: dns.MustName(op.servers[0].name), Port: op.lab.port, TTL: 30})
 }
 

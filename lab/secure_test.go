@@ -17,6 +17,7 @@ import (
 	"onoma/dns"
 	"onoma/inspect"
 	"onoma/resolver/validator"
+	"onoma/transport"
 )
 
 // outside is a validator as anybody may have one: it has the lab's files, and asks
@@ -224,6 +225,72 @@ func TestDSFollowsTheProvider(t *testing.T) {
 	must(t)(l.Register(ctx, Registration{Name: "papyrus.org", Delete: true}))
 	must(t)(l.Register(ctx, Registration{Name: "papyrus.org", NS: []string{"ns1.example.com", "ns2.example.com"}}))
 	awaitSecurity(t, l, "papyrus.org", "secure after it was deleted and registered again", isSecure)
+}
+
+// TestServersWithinTheDomain: nobody else can vouch for such a domain, so its keys have
+// to be the same for a while (RFC 8078 §3.3).
+func TestServersWithinTheDomain(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	cfg := Config{Dir: dir, Port: uint16(20000 + rand.IntN(10000)), Octet: testOctet(dir), hold: time.Second}
+	l, err := Start(t.Context(), cfg)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	at := l.operatorNamed("acropolis").addrs[0].String()
+	text := "$TTL 30\n@ SOA ns hostmaster 1 7200 900 1209600 5\n@ NS ns\nns A " + at + "\n"
+	if err := os.WriteFile(filepath.Join(dir, "zones", "acropolis", "vanity.com.zone"), []byte(text), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	if err := l.Reload(); err != nil {
+		t.Fatal(err)
+	}
+	began := time.Now()
+	must(t)(l.Register(t.Context(), Registration{Name: "vanity.com", NS: []string{"ns.vanity.com"}, Glue: []string{"ns.vanity.com=" + at}}))
+	awaitSecurity(t, l, "vanity.com", "secure", isSecure)
+	if took := time.Since(began); took < cfg.hold {
+		t.Errorf("it was secure after %v, expected %v at least", took, cfg.hold)
+	}
+}
+
+// TestChildChangesItsServers: NOTIFY(CSYNC) has the registry take the NS set over that
+// the child publishes, signed (RFC 7477, RFC 9859).
+func TestChildChangesItsServers(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	l := start(t, dir)
+	file := filepath.Join(dir, "zones", "meltemi", "papyrus.org.zone")
+	text, err := os.ReadFile(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	fewer := strings.Replace(string(text), "@ NS  ns1.meltemi-dns.com.\n", "@ CSYNC 0 1 NS\n", 1)
+	if err := os.WriteFile(file, []byte(fewer), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	if err := l.Reload(); err != nil {
+		t.Fatal(err)
+	}
+	notify := dns.NewQuery(1, dns.Question{Name: dns.MustName("papyrus.org"), Type: dns.TypeCSYNC, Class: dns.ClassIN}, false)
+	notify.Flags = notify.Flags.WithOpcode(dns.OpcodeNotify)
+	query, err := notify.Append(nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	registry := netip.AddrPortFrom(l.State().TLDs["org"][0], l.port)
+	var client transport.Client
+	reply, err := client.Exchange(t.Context(), transport.UDP, registry, query, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if m, err := dns.ParseMessage(reply.Msg); err != nil || m.RCode != dns.RCodeNoError {
+		t.Fatalf("NOTIFY is answered %v (%v)", m, err)
+	}
+	awaitSecurity(t, l, "papyrus.org", "at one server", func(s Security) bool {
+		ns, err := l.delegatedTo(dns.MustName("papyrus.org"))
+		return err == nil && joinNames(ns) == "ns2.meltemi-dns.app" && isSecure(s)
+	})
 }
 
 // TestKeysSurviveRestart: the same keys, the same DS, the same anchor; and what a

@@ -255,11 +255,11 @@ func (s *signing) newDesk(log *slog.Logger) *delegation.Desk {
 
 // childPolicy is what a parent of the lab takes from its children, sooner than one
 // of the Internet would.
-func childPolicy() delegation.Policy {
+func (l *Lab) childPolicy() delegation.Policy {
 	return delegation.Policy{
 		DS: true, CSYNC: true, Delete: true, TTL: 30, MinInterval: 300 * time.Millisecond,
 		Retry:     []time.Duration{300 * time.Millisecond, time.Second, 3 * time.Second, 10 * time.Second, time.Minute},
-		Bootstrap: delegation.Bootstrap{Authenticated: true, Delay: 20 * time.Second},
+		Bootstrap: delegation.Bootstrap{Authenticated: true, Delay: l.hold},
 	}
 }
 
