@@ -54,7 +54,7 @@ func TestWhatZonesAllow(t *testing.T) {
 		{
 			"a pattern is the template of zones with a file of their own", "nsd",
 			"pattern:\n  name: p\n  notify: 10.0.0.2 NOKEY\npattern:\n  name: q\n  notify: 10.0.0.3 NOKEY\nzone:\n  name: ex.test\n  zonefile: /z/own\n  include-pattern: p\n",
-			[]string{"p: {notify: [10.0.0.2]}", "ex.test: {template: p, file: /z/own}"}, []string{"q:"},
+			[]string{"p: {notify: [10.0.0.2], dnssec: off}", "ex.test: {template: p, file: /z/own}"}, []string{"q:"},
 		},
 		{
 			"one server with two keys over TLS", "bind",

@@ -25,6 +25,7 @@ type draft struct {
 	keys      []named
 	servers   []named
 	access    []named // of each the first setting is the list
+	policies  []named
 	templates []named
 	zones     []named
 	views     []view
@@ -212,6 +213,7 @@ func (d *draft) write() []byte {
 			w.printf("  %s: %s\n", quote(l.name), l.settings[0].value)
 		}
 	}
+	w.named("", "policies", d.policies)
 	w.named("", "templates", d.templates)
 	w.named("", "zones", d.zones)
 	if len(d.views) > 0 {

@@ -61,6 +61,7 @@ func Import(from, path string, o Options) (*Result, error) {
 		return nil, err
 	}
 	d.source = from + "'s " + path
+	d.unsigned()
 	d.look()
 	notes := d.notes
 	rank := make(map[string]int)

@@ -187,3 +187,15 @@ func FuzzBIND(f *testing.F)     { fuzz(f, "bind") }
 func FuzzNSD(f *testing.F)      { fuzz(f, "nsd") }
 func FuzzKnot(f *testing.F)     { fuzz(f, "knot") }
 func FuzzPowerDNS(f *testing.F) { fuzz(f, "powerdns") }
+
+// TestBINDDurations: as its policies write them.
+func TestBINDDurations(t *testing.T) {
+	for text, want := range map[string]string{
+		"unlimited": "0s", "P1D": "86400s", "PT1H30M": "5400s", "P1M": "2592000s", "PT1M": "60s", "30d": "2592000s", "1d12h": "129600s", "3600": "3600s",
+		"P": "0s", "x": "", "P1": "", "1y": "", "": "0s",
+	} {
+		if got, _ := bindDuration(text); got != want {
+			t.Errorf("%q is %q, expected %q", text, got, want)
+		}
+	}
+}

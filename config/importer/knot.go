@@ -223,7 +223,7 @@ func (k *knot) zone(z *named, s *section, isTemplate bool) {
 		case "ixfr-benevolent", "ixfr-from-axfr", "journal-content", "journal-max-usage", "journal-max-depth", "zonefile-sync", "zonefile-load", "semantic-checks", "adjust-threads", "provide-ixfr", "ixfr-by-one", "zone-max-size", "reverse-generate", "unsafe-operation", "dnssec-policy", "zonemd-generate":
 		case "dnssec-signing":
 			if s.isOn(a.name) {
-				k.d.note(a.at, "dnssec-signing is not carried over: the zone is served as its file has it. To keep it signed, let Knot sign it and fetch it from there (primaries)")
+				k.d.note(a.at, "dnssec-signing is not carried over: the zone is served as its file has it, with Knot's signatures where it has some. To sign it here by the same keys: have Knot write it signed (knotc zone-flush), say dnssec: auto, give the PEM files of its keys to \"onoma ctl keys import\", and name a policy then")
 			}
 		case "refresh-min-interval", "refresh-max-interval", "retry-min-interval", "retry-max-interval", "expire-min-interval", "expire-max-interval":
 			if v = strings.ToLower(v); strings.Trim(v, "0123456789") == "" {

@@ -20,6 +20,7 @@ type bind struct {
 	busy       map[string]bool        // lists that are being read
 	catalogs   map[string]statement   // entries of catalog-zones, by their zones
 	inherited  []statement            // of the view at hand
+	all        []statement            // of the options
 	open       bool                   // there is no allow-transfer among the options
 
 	isPowerDNS bool     // the file is that of its bind backend
@@ -55,6 +56,7 @@ func importBIND(r *reader, path string) (*draft, error) {
 			}
 		}
 	}
+	b.all = options
 	b.accessLists(top)
 	b.options(options)
 	b.zones(top, "", &b.d.zones)
@@ -146,7 +148,7 @@ func (b *bind) topLevel(s statement) {
 	case "statistics-channels":
 		b.d.note(s.at(), "statistics-channels is not carried over: the setting metrics serves figures for Prometheus")
 	case "dnssec-policy":
-		b.d.note(s.at(), "dnssec-policy %s is not carried over: zones are served as they are, signed or not", s.word(1))
+		b.policy(s)
 	case "trust-anchors", "managed-keys", "trusted-keys":
 		b.d.note(s.at(), "%s is for resolving, which is another server's work: onoma resolver", s.word(0))
 	default:
@@ -167,7 +169,7 @@ func (b *bind) view(s statement) {
 		case "match-recursive-only":
 			b.d.note(e.at(), "view %s: match-recursive-only is not carried over", v.name)
 		default:
-			if !viewWide[e.word(0)] {
+			if !viewWide[e.word(0)] && !signingWords[e.word(0)] {
 				b.unknown(e, "view "+v.name+": ")
 			}
 		}

@@ -41,7 +41,7 @@ func (b *bind) options(all []statement) {
 	for _, s := range all {
 		transfers = transfers || s.word(0) == "allow-transfer"
 		switch name := s.word(0); {
-		case b.serverOption(s), silent[name], contains(name, "listen-on", "listen-on-v6"):
+		case b.serverOption(s), silent[name], signingWords[name], contains(name, "listen-on", "listen-on-v6"):
 		case zoneWide[name]:
 			b.zoneSetting(&t, s)
 		case name == "catalog-zones":
@@ -249,10 +249,8 @@ func (b *bind) unknown(s statement, where string) {
 		}
 	case "allow-recursion", "allow-query-cache", "forwarders", "forward", "dns64", "response-policy", "rrset-order", "sortlist":
 		b.d.note(s.at(), "%s%s is for resolving, which is another server's work: onoma resolver", where, s.word(0))
-	case "dnssec-policy", "auto-dnssec", "inline-signing", "update-check-ksk", "dnssec-dnskey-kskonly", "sig-validity-interval", "dnssec-update-mode", "dnssec-loadkeys-interval", "parental-agents", "checkds", "key-directory":
-		if !contains(s.word(1), "none", "no", "off", "insecure") {
-			b.d.note(s.at(), "%s%s is not carried over: the zone is served as its file has it. To keep it signed, let BIND sign it and fetch it from there (primaries)", where, s.word(0))
-		}
+	case "update-check-ksk", "dnssec-dnskey-kskonly", "sig-validity-interval", "dnssec-update-mode", "dnssec-loadkeys-interval", "parental-agents", "checkds":
+		b.d.note(s.at(), "%s%s is not carried over: the settings of policies say how zones are signed, and parent of zones who is asked for the DS", where, s.word(0))
 	default:
 		b.d.note(s.at(), "%s%s is not carried over", where, s.word(0))
 	}

@@ -65,7 +65,7 @@ func (b *bind) zoneBlock(z *named, s statement, isPrimary bool) {
 	for _, e := range s.block() {
 		name := e.word(0)
 		switch {
-		case contains(name, "type", "file", "masterfile-format") || silent[name] && name != "journal":
+		case contains(name, "type", "file", "masterfile-format") || signingWords[name] || silent[name] && name != "journal":
 		case contains(name, "primaries", "masters"):
 			z.set("primaries", list(b.remotes(e, 0)))
 		case zoneWide[name]:
@@ -84,6 +84,7 @@ func (b *bind) zoneBlock(z *named, s statement, isPrimary bool) {
 		}
 	}
 	b.content(z, s, isPrimary, rules)
+	b.signing(z, s, isPrimary)
 }
 
 // content says where the zone comes from.
