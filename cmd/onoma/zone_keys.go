@@ -46,7 +46,7 @@ type zoneKeysCmd struct {
 type keysShowCmd struct {
 	namedZone
 	Timeline bool `help:"Show the steps to come, too, with their times."`
-	Days     int  `default:"30" placeholder:"N" help:"How far to look ahead, 3650 at most."`
+	Days     int  `default:"30" placeholder:"N" help:"How far to look ahead (${default}), 3650 at most."`
 	DS       bool `name:"ds" help:"Only what the parent should have: lines of DS and DNSKEY for a registrar."`
 	JSON     bool `help:"As JSON, with the steps to come."`
 }
@@ -56,7 +56,7 @@ func (keysShowCmd) Help() string {
 	return `Each key has up to four records: its DNSKEY, its signatures over the zone, its signature over the keys, and its DS at the parent. Each
 of them is, as far as the world's caches know,
 
-    -             nowhere to be found (hidden)
+    hidden        nowhere to be found; shown as -
     rumoured      published, and not yet in all caches
     omnipresent   in all caches that have anything of that kind
     unretentive   taken away, and still in some caches
