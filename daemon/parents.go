@@ -96,7 +96,7 @@ func (p *parents) log(id zone.ID, v *parent.View) {
 
 // adviceOf says what is, and what to do.
 func adviceOf(f *parent.Finding) string {
-	return strings.TrimSpace(strings.TrimSuffix(f.Text, ".") + ". " + f.Fix)
+	return strings.TrimSpace(strings.TrimRight(f.Text, ".") + ". " + f.Fix)
 }
 
 // need is why somebody should look at a zone's parent; "": nobody needs to.

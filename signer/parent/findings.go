@@ -80,7 +80,7 @@ func (w *watched) overdue(v *View, now time.Time) Finding {
 	if v.Condition != Waiting || now.Sub(w.begun) < w.Delays.Overdue {
 		return Finding{}
 	}
-	took := now.Sub(w.begun).Round(time.Minute)
+	took := strings.TrimSuffix(now.Sub(w.begun).Round(time.Minute).String(), "0s")
 	if len(w.Wanted.DS) == 0 {
 		return Finding{
 			Alarm, "ds-overdue",
