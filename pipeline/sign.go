@@ -20,7 +20,11 @@ func (m maker) isDue() bool { return m.spec.Signer != nil && m.c.By.Door == zone
 // signed finishes what e has edited from head with the Signer: the serial number, so
 // that the SOA record is signed once, and then the signatures.
 func (m maker) signed(head *zone.Version, e *zone.Editor) (made, error) {
-	own, dropped, err := m.disown(head, e)
+	own, others, err := m.disown(head, e)
+	if err != nil {
+		return made{}, err
+	}
+	taken, dropped, err := m.take(head, &others)
 	if err != nil {
 		return made{}, err
 	}
@@ -30,7 +34,7 @@ func (m maker) signed(head *zone.Version, e *zone.Editor) (made, error) {
 		return made{}, err
 	}
 	m.mind(&out, dropped)
-	if !m.isDue() && (own.IsEmpty() || !byHand && isOnlySerial(&own)) {
+	if !m.isDue() && !taken && (own.IsEmpty() || !byHand && isOnlySerial(&own)) {
 		return made{note: out.note}, nil
 	}
 	if err := m.sign(head, e); err != nil {
@@ -52,18 +56,48 @@ func (m maker) signed(head *zone.Version, e *zone.Editor) (made, error) {
 }
 
 // disown takes back what e has changed of the records that the Signer owns. It returns
-// what e has changed of the others, and how many records have not come.
-func (m maker) disown(head *zone.Version, e *zone.Editor) (own zone.Delta, dropped int, err error) {
-	own, others := m.spec.authored(zone.Diff(head, e.View()))
+// what e has changed of the authors', and what of these.
+func (m maker) disown(head *zone.Version, e *zone.Editor) (own, others zone.Delta, err error) {
+	own, others = m.spec.authored(zone.Diff(head, e.View()))
 	for _, r := range others.Added {
 		e.Remove(r)
 	}
 	for _, r := range others.Removed { // behind those, which may be the same with another TTL
 		if _, err := e.Add(r); err != nil {
-			return own, 0, fmt.Errorf("changing %s: %w", m.spec.ID, err)
+			return own, others, fmt.Errorf("changing %s: %w", m.spec.ID, err)
 		}
 	}
-	return own, len(others.Added), nil
+	return own, others, nil
+}
+
+// take hands what a client of UPDATE has written into the sets of keys to the Signer. It reports whether these will be others,
+// and how many records are left out.
+func (m maker) take(head *zone.Version, others *zone.Delta) (taken bool, dropped int, err error) {
+	taker, ok := m.spec.Signer.(Taker)
+	if !ok || m.c.By.Door != zone.DoorUpdate {
+		return false, len(others.Added), nil
+	}
+	isKeys := func(r dns.Record) bool {
+		return r.Name.Equal(head.Origin()) && (r.Type == dns.TypeDNSKEY || r.Type == dns.TypeCDS || r.Type == dns.TypeCDNSKEY)
+	}
+	removed, _ := split(others.Removed, isKeys)
+	added, rest := split(others.Added, isKeys)
+	if len(removed)+len(added) == 0 {
+		return false, len(rest), nil
+	}
+	taken, err = taker.Take(m.ctx, head, removed, added)
+	return taken, len(rest), m.signing(err)
+}
+
+func split(list []dns.Record, is func(dns.Record) bool) (those, rest []dns.Record) {
+	for _, r := range list {
+		if is(r) {
+			those = append(those, r)
+		} else {
+			rest = append(rest, r)
+		}
+	}
+	return those, rest
 }
 
 // mind notes that records have been left out, where their author does not know.

@@ -38,6 +38,13 @@ type Chooser interface {
 	Takes(v *zone.Version) bool
 }
 
+// Taker is a Signer that takes what clients write into the zone's sets of keys by UPDATE for orders about other providers' keys
+// (RFC 8901); else it is dropped.
+type Taker interface {
+	// Take reports whether the version that is made of head will have other sets of keys. A *zone.Refusal goes to the client.
+	Take(ctx context.Context, head *zone.Version, removed, added []dns.Record) (bool, error)
+}
+
 // of returns the spec for a change: without a Signer where that leaves the zone alone.
 func (s *ZoneSpec) of(c *zone.Change) *ZoneSpec {
 	if s.Signer == nil {

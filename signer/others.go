@@ -142,3 +142,37 @@ func (k *Keeper) Say(id zone.ID, what, text string) {
 		z.alarm(what, now, text)
 	}
 }
+
+// updater is the provider of keys that came by UPDATE, until they are seen at the servers of one.
+const updater = "update"
+
+// Take takes what a client has written by UPDATE into the sets of keys as an order about other providers' keys, and reports
+// whether the version that is being made will have other sets. It is called by the pipeline, before Sign. A change that is
+// refused after it leaves the keys known: they come with the next version, and harm nobody.
+func (z *Zone) Take(ctx context.Context, head *zone.Version, removed, added []dns.Record) (bool, error) {
+	take := func(ring *keys.Ring, _ *keys.Policy, now time.Time) (string, error) {
+		// All of it or nothing.
+		if err := ring.Clone().Take(updater, removed, added, now); err != nil {
+			return "", err
+		}
+		return "", ring.Take(updater, removed, added, now)
+	}
+	_, err := z.do(ctx, take)
+	for range mostRounds {
+		if !errors.Is(err, errElsewhere) {
+			break
+		}
+		_, err = z.do(ctx, take)
+	}
+	if err != nil {
+		return false, &zone.Refusal{Zone: z.id, Rule: "signing", Reason: err.Error()}
+	}
+	now, _ := z.k.o.Clock.Now()
+	if err := z.advance(ctx, now); err != nil {
+		return false, z.refuse(err)
+	}
+	z.k.Wake(z.id)
+	z.mu.Lock()
+	defer z.mu.Unlock()
+	return !apexIs(head, z.plan), nil
+}
