@@ -47,8 +47,9 @@ child NS ns1.child
 ns1.child A %s
 `
 
-// quick is a policy whose times are as short as they may be; more settings may follow.
-const quick = "key-ttl: 1s, publish-safety: 0s, retire-safety: 0s"
+// quick is a policy whose times are as short as they may be; more settings may follow. Resolvers count in whole seconds: what has
+// a TTL of one they may have for nearly two.
+const quick = "key-ttl: 1s, publish-safety: 1s, retire-safety: 1s"
 
 const common = `
 data: DIR/data

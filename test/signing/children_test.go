@@ -43,6 +43,7 @@ func sepKeys(at netip.AddrPort) (tags []uint16) {
 
 // TestKnotsParent: Knot rolls its KSK. Either its parent scans it, or it brings the DS itself.
 func TestKnotsParent(t *testing.T) {
+	slow(t)
 	t.Parallel()
 	peers.Need(t, peers.Knot.Binary)
 	for _, way := range []string{"scan", "push"} {
@@ -77,6 +78,7 @@ var bindKey = regexp.MustCompile(`key: (\d+) `)
 // TestBINDsParent: BIND rolls its key; the parent scans. BIND, which cannot look at a parent on a port of its own choice here, is
 // told by an operator's word what the parent has.
 func TestBINDsParent(t *testing.T) {
+	slow(t)
 	t.Parallel()
 	peers.Need(t, peers.BIND.Binary)
 	peers.Need(t, "rndc")

@@ -59,7 +59,7 @@ func newOnlooker(t *testing.T, parent, child netip.AddrPort) *onlooker {
 	forBIND, forUnbound := anchors(t, parent)
 	o := &onlooker{t: t, anchors: forBIND, answered: make(map[string]time.Time)}
 	o.unbound = peers.Validator(t, forUnbound, map[string]netip.AddrPort{"test": parent, "child.test": child},
-		"  cache-max-negative-ttl: 1", "  val-bogus-ttl: 1", "  infra-cache-max-rtt: 500")
+		"  cache-max-negative-ttl: 1", "  val-bogus-ttl: 1", "  infra-host-ttl: 1", "  infra-keep-probing: yes")
 	return o
 }
 

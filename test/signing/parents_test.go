@@ -22,6 +22,7 @@ func pushTo(parent netip.AddrPort) string {
 
 // TestChildOfBINDAndKnot: the DS comes by UPDATE, the zone is secure, and its keys roll, to another algorithm too.
 func TestChildOfBINDAndKnot(t *testing.T) {
+	slow(t)
 	t.Parallel()
 	for _, p := range []*peers.Peer{peers.BIND, peers.Knot} {
 		t.Run(p.Name, func(t *testing.T) {
@@ -63,6 +64,7 @@ func rolled(t *testing.T, n *peers.Node, old []string) {
 // TestChildByDNSSECCDS: an operator whose parent is BIND has a script of nothing but BIND's own tools: the first DS from what
 // `onoma zone keys --ds` prints, all others from the zone's CDS by dnssec-cds and nsupdate.
 func TestChildByDNSSECCDS(t *testing.T) {
+	slow(t)
 	t.Parallel()
 	for _, tool := range []string{"dnssec-cds", "nsupdate", "dig", peers.BIND.Binary} {
 		peers.Need(t, tool)

@@ -68,6 +68,7 @@ func judge(t *testing.T, where string, records []string) {
 // TestSecondaries: three other makes follow a signed zone by differences, through changes, a rollover and another kind of
 // denial. Each has the same zone, and it is valid. The rollover waits for them: their lag is part of what is known.
 func TestSecondaries(t *testing.T) {
+	slow(t)
 	t.Parallel()
 	kinds := []*peers.Peer{peers.Knot, peers.NSD, peers.BIND}
 	kinds = slices.DeleteFunc(kinds, func(p *peers.Peer) bool { return !p.Available() })
