@@ -172,6 +172,8 @@ func (d *decoder) checkPolicy(m *mapping, p *Policy) {
 		fail("", "another name", fmt.Sprintf("a policy cannot be called %q", p.Name))
 	case p.Refresh+p.Jitter >= shortest:
 		fail("refresh", "refresh and jitter to be shorter than validity and key-validity together", "signatures would be made anew as soon as they are made")
+	case isShort(p.KSKLife, p) || isShort(p.ZSKLife, p):
+		fail("ksk-life", "0s, or four times key-ttl and publish-safety together at least", "keys would go before the next ones can follow")
 	case p.Keys == "csk" && p.ZSKLife != 0:
 		fail("zsk-life", "ksk-life, or keys: split", "there is no ZSK")
 	case p.OfflineKSK != "" && p.Keys != "split":
@@ -185,6 +187,11 @@ func (d *decoder) checkPolicy(m *mapping, p *Policy) {
 	case len(p.CDS) > 1 && slices.Contains(p.CDS, "none"), len(p.ZONEMD) > 1 && slices.Contains(p.ZONEMD, "none"):
 		fail("cds", "none, or some", "none does not go with others")
 	}
+}
+
+// isShort says that keys do not live long enough for others to follow them.
+func isShort(life time.Duration, p *Policy) bool {
+	return life != 0 && life < 4*(p.KeyTTL+p.PublishSafety)
 }
 
 // wantPolicy notes a policy that there is not.

@@ -12,11 +12,14 @@ import (
 // maxFound bounds the keys of one zone.
 const maxFound = 100
 
+// plain takes their meaning from the signs of patterns.
+var plain = strings.NewReplacer(`\`, `\\`, "*", `\*`, "?", `\?`, "[", `\[`)
+
 // Find returns the paths of the private keys of a zone in a directory of BIND's that are in the zone at a time, as their files
 // say.
 func Find(dir string, zone dns.Name, now time.Time) (paths []string, err error) {
 	name := strings.ReplaceAll(zone.Fold().String(), "/", "%2F")
-	pattern := filepath.Join(strings.NewReplacer(`\`, `\\`, "*", `\*`, "?", `\?`, "[", `\[`).Replace(dir), "K"+strings.NewReplacer(`\`, `\\`, "*", `\*`, "?", `\?`, "[", `\[`).Replace(name)+"+*.private")
+	pattern := filepath.Join(plain.Replace(dir), "K"+plain.Replace(name)+"+*.private")
 	all, err := filepath.Glob(pattern)
 	if err != nil {
 		return nil, fmt.Errorf("looking for keys of %s in %s: %w", zone, dir, err)
@@ -33,8 +36,11 @@ func Find(dir string, zone dns.Name, now time.Time) (paths []string, err error) 
 			paths = append(paths, path)
 		}
 	}
+	if len(all) == 0 {
+		return nil, fmt.Errorf("looking for keys of %s in %s: there is none, expected K%s+ALGORITHM+TAG.private and .key", zone, dir, name)
+	}
 	if len(paths) == 0 {
-		return nil, fmt.Errorf("looking for keys of %s in %s: none of the %d there is in use; K%s+ALGORITHM+TAG.private and .key were expected", zone, dir, len(all), name)
+		return nil, fmt.Errorf("looking for keys of %s in %s: none of the %d there is in use by its times, expected one at least", zone, dir, len(all))
 	}
 	return paths, nil
 }
