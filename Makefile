@@ -99,3 +99,8 @@ scale: ## Follow a catalog of 100,000 zones through the life of a server (as roo
 bench-xdp: build ## Measure AF_XDP beside sockets and Knot on a veth pair, as root (NEWEST=DIR as for bench)
 	scripts/test-deps
 	$(GO) run ./bench/xdp $(if $(NEWEST),-newest $(NEWEST)) $(BENCHFLAGS)
+
+.PHONY: bench-sign
+bench-sign: build ## Measure signing beside Knot's, BIND's and ldns's programs, and changes of a signed TLD (NEWEST=DIR as for bench)
+	scripts/test-deps
+	$(GO) run ./bench/signing -out docs/performance.md -json docs/performance.json $(if $(NEWEST),-newest $(NEWEST)) $(BENCHFLAGS)

@@ -48,7 +48,7 @@ func (s setup) onomaChanges() ([]string, error) {
 	return []string{"serve", "--config", s.path("onoma.yaml")}, write(s.path("onoma.yaml"), func(w *bufio.Writer) error {
 		fmt.Fprintf(w, "data: %s\ncontrol: \"off\"\nlisten: [%q]\nthreads: %d\nzones:\n", s.dir, s.listen(), s.cpus)
 		for _, z := range s.data.zones {
-			fmt.Fprintf(w, "  %q: {file: %q, file-mode: initial, update: [\"grant 127.0.0.0/8 zonesub ANY\"]}\n", z.origin, z.path)
+			fmt.Fprintf(w, "  %q: {file: %q, file-mode: initial, dnssec: \"off\", update: [\"grant 127.0.0.0/8 zonesub ANY\"]}\n", z.origin, z.path)
 		}
 		return nil
 	})

@@ -13,6 +13,8 @@ import (
 // report is everything that was measured, as it is kept in the JSON file.
 type report struct {
 	Profiles []profileResult `json:"profiles"`
+	// Signing is what bench/signing has measured: it is kept as it is.
+	Signing json.RawMessage `json:"signing,omitempty"`
 }
 
 // profileResult is what all servers showed in one profile.
@@ -161,6 +163,7 @@ func (r *report) merge(path string) error {
 	if err := before.read(path); err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return err
 	}
+	r.Signing = before.Signing
 	for _, p := range before.Profiles {
 		if r.profile(p.Name) == nil {
 			r.Profiles = append(r.Profiles, p)
