@@ -306,3 +306,28 @@ func TestKeysFrom(t *testing.T) {
 	r.files.Reload(t.Context())
 	r.is(id, "nsec")
 }
+
+// TestViewIsRenamed: the parent knows nothing of views, so a zone keeps its keys where its view gets another name.
+func TestViewIsRenamed(t *testing.T) {
+	in := func(view string) string {
+		return by + "views:\n  " + view + ": {match: any, zones: {a.example: {file: DIR/a, new: true, dnssec: nsec}}}\n"
+	}
+	r := signedRig(t, in("one"))
+	keysOf := func(view string) string {
+		id := zone.IDOf(view, dns.MustName("a.example."))
+		r.is(id, "nsec")
+		set, _ := r.pipe.Zone(id).Current().Apex().RRset(dns.TypeDNSKEY)
+		return dns.RData(set.First()).Text(dns.TypeDNSKEY)
+	}
+	key := keysOf("one")
+	for _, view := range []string{"two", "one", "three"} {
+		r.reload(in(view))
+		if got := keysOf(view); got != key {
+			t.Errorf("in view %s it has the key %s, and had %s", view, got, key)
+		}
+	}
+	r.reload(by + "zones:\n  a.example: {file: DIR/a, new: true, dnssec: nsec}\n")
+	if got := keysOf(""); got != key {
+		t.Errorf("without views it has the key %s, and had %s", got, key)
+	}
+}

@@ -44,8 +44,13 @@ func (d *Daemon) load(ctx context.Context) error {
 	if err != nil {
 		return fmt.Errorf("reading the key rings of zones: %w", err)
 	}
+	left := d.leftKeys(ctx)
 	for _, e := range entries {
-		d.begin(ctx, e, timers[e.id], keys[e.id])
+		ring := keys[e.id]
+		if ring == nil {
+			ring = d.inherit(ctx, e, left)
+		}
+		d.begin(ctx, e, timers[e.id], ring)
 	}
 	return d.setFiles()
 }
@@ -138,10 +143,17 @@ func (d *Daemon) add(ctx context.Context, entries []*entry) error {
 		return err
 	}
 	d.zones.put(entries...)
+	var left left
 	for _, e := range entries {
 		keys, err := d.loadKeys(ctx, e.id)
 		if err != nil {
 			return err
+		}
+		if keys == nil {
+			if left == nil {
+				left = d.leftKeys(ctx)
+			}
+			keys = d.inherit(ctx, e, left)
 		}
 		d.begin(ctx, e, nil, keys)
 	}
