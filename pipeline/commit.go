@@ -227,6 +227,7 @@ func (g *group) batch(b *batch) outcome {
 			*g.zones[old.st] = old
 		}
 		g.rows = g.rows[:rows]
+		g.p.took(b, i+1, false)
 		return outcome{b: b, err: err, slow: errors.Is(err, errSlow)}
 	}
 	return out
@@ -356,6 +357,7 @@ func (g *group) finish(err error) {
 // may add zones, or remove them.
 func (p *Pipeline) finish(o *outcome) {
 	p.stats.count(o.b.changes, o.receipts, o.err)
+	p.took(o.b, len(o.b.changes), o.err == nil)
 	p.release(o.b)
 	p.queue.release(len(o.b.changes))
 	p.untold = append(p.untold, *o)

@@ -34,8 +34,12 @@ type Signer interface {
 
 // Chooser is a Signer that is asked what to do with content that comes whole.
 type Chooser interface {
-	// Takes reports whether v is to be signed, which else is served as it is.
+	// Takes reports whether v is to be signed, which else is served as it is. What
+	// the Signer owns follows from that at once.
 	Takes(v *zone.Version) bool
+	// Took says what became of the content that Takes was asked about last: where it
+	// was refused, all is as before.
+	Took(served bool)
 }
 
 // Taker is a Signer that takes what clients write into the zone's sets of keys by UPDATE for orders about other providers' keys
@@ -54,6 +58,21 @@ func (s *ZoneSpec) of(c *zone.Change) *ZoneSpec {
 		chooser.Takes(c.Replace)
 	}
 	return s.active()
+}
+
+// took tells the Choosers of b's zones what became of the first n of its changes.
+// The caller holds turn.
+func (p *Pipeline) took(b *batch, n int, served bool) {
+	for i := range b.changes[:n] {
+		c := &b.changes[i]
+		st := p.zones[c.Zone]
+		if c.Replace == nil || c.By.Door == zone.DoorRollback || st == nil {
+			continue
+		}
+		if chooser, ok := st.spec.Signer.(Chooser); ok {
+			chooser.Took(served)
+		}
+	}
 }
 
 // active returns the spec, without a Signer where that leaves the zone alone.

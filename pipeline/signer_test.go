@@ -500,7 +500,7 @@ func TestSigningBeginsAndEnds(t *testing.T) {
 // alone is a Signer that leaves zones alone that come signed.
 type alone struct {
 	*planSigner
-	passive atomic.Bool
+	passive, before atomic.Bool
 }
 
 func (a *alone) Owns(owner dns.Name, t dns.Type) bool {
@@ -508,8 +508,44 @@ func (a *alone) Owns(owner dns.Name, t dns.Type) bool {
 }
 
 func (a *alone) Takes(v *zone.Version) bool {
+	a.before.Store(a.passive.Load())
 	a.passive.Store(isSigned(v))
 	return !a.passive.Load()
+}
+
+func (a *alone) Took(served bool) {
+	if !served {
+		a.passive.Store(a.before.Load())
+	}
+	a.before.Store(a.passive.Load())
+}
+
+// TestRefusedContentTakesNothingOver: where content that is not signed is refused, what is served stays its authors' to sign.
+func TestRefusedContentTakesNothingOver(t *testing.T) {
+	p := planOf(sign.Denial{Kind: sign.NSEC})
+	var hosts []string
+	for i := range 30 {
+		hosts = append(hosts, fmt.Sprintf("n%d.example. 300 IN A 192.0.2.1", i))
+	}
+	signed, _, err := p.Whole(t.Context(), version(t, "example.", 5, hosts...), time.Now())
+	must(t, err)
+	a := &alone{planSigner: newSigner(planOf(sign.Denial{Kind: sign.NSEC3}))}
+	rules := &gate.Rules{RemoveRecords: gate.Limit{Share: 0.2, Free: 2}}
+	r := newRig(t, ZoneSpec{ID: exampleID, Signer: a, Gate: rules})
+	r.must(replace(signed))
+	refusal := (*zone.Refusal)(nil)
+	if _, err := r.submit(replace(version(t, "example.", 6))); !errors.As(err, &refusal) {
+		t.Fatalf("a zone without its names: %v, expected a refusal", err)
+	}
+	calls := a.calls
+	r.must(add(exampleID, "www.example. 300 IN A 192.0.2.2"))
+	if a.calls > calls {
+		t.Error("the next change was signed here, by other keys than the zone's")
+	}
+	r.must(replace(version(t, "example.", 7, hosts...)))
+	if v := r.verified("what came unsigned"); v.Denial() != zone.DenialNSEC3 {
+		t.Error("it was not signed here")
+	}
 }
 
 func TestSignerLeavesZoneAlone(t *testing.T) {

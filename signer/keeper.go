@@ -91,7 +91,7 @@ func (k *Keeper) AddLoaded(ctx context.Context, id zone.ID, s Settings, data []b
 	z.head = head
 	z.st.Fresh = z.st.Fresh || s.New && data == nil && head == nil
 	// Who signed it before this server knew of keys goes on doing so.
-	z.isPassive = s.Auto && data == nil && head != nil && isSigned(head)
+	z.isPassive = s.Auto && head != nil && isSigned(head) && !z.isOurs(head)
 	z.mu.Unlock()
 	if data == nil && head == nil && !s.Auto {
 		// Its first content waits for keys.

@@ -272,6 +272,51 @@ func (r *rig) hours(n int) {
 	}
 }
 
+// TestContentThatWasRefused: a zone that its authors sign stays theirs where they bring one that is not signed and that is
+// refused, although keys were made for it.
+func TestContentThatWasRefused(t *testing.T) {
+	other := newRig(t, Settings{Policy: keys.Default()})
+	if err := other.write(content); err != nil {
+		t.Fatal(err)
+	}
+	s := Settings{Policy: keys.Default(), Auto: true}
+	r := newRig(t, s)
+	r.z.Publish(other.z.Current())
+	r.start(s)
+	b := zone.NewBuilder(r.id.Name)
+	for _, rec := range parse(t, content) {
+		if err := b.Add(rec); err != nil {
+			t.Fatal(err)
+		}
+	}
+	bare, _ := b.Build()
+	if !r.s.Takes(bare) || !r.s.Owns(r.id.Name, dns.TypeRRSIG) {
+		t.Fatal("what comes unsigned is not signed here")
+	}
+	if _, err := r.s.Whole(t.Context(), bare, r.z.Latest(), r.now); err != nil {
+		t.Fatal(err)
+	}
+	r.s.Took(false)
+	steps := r.steps
+	for _, when := range []string{"at once", "after a start"} {
+		if r.s.Owns(r.id.Name, dns.TypeRRSIG) || !r.view().IsPassive {
+			t.Errorf("%s the zone is taken over", when)
+		}
+		r.hours(48)
+		r.start(s)
+	}
+	if r.steps != steps {
+		t.Error("the zone was signed")
+	}
+	if !r.s.Takes(bare) {
+		t.Error("what comes unsigned is not signed here")
+	}
+	r.s.Took(true)
+	if r.view().IsPassive {
+		t.Error("what came unsigned is not signed here")
+	}
+}
+
 // hanging is a parent's side that does not answer about some zones.
 type hanging struct {
 	on   atomic.Bool

@@ -132,6 +132,7 @@ func (r *rig) write(text string) error {
 		v, _ := b.Build()
 		r.s.Takes(v)
 		_, err := r.submit(r.t.Context(), zone.Change{Zone: r.id, By: zone.Author{Door: zone.DoorFile}, Replace: v})
+		r.s.Took(err == nil)
 		return err
 	}
 	_, err := r.submit(r.t.Context(), zone.Change{Zone: r.id, By: zone.Author{Door: zone.DoorUpdate}, Edit: func(e *zone.Editor) error {

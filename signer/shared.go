@@ -49,7 +49,7 @@ func (z *Zone) reread(ctx context.Context, head *zone.Version) error {
 		z.mu.Lock()
 		had := z.st
 		z.st, z.saved = st, data
-		z.isPassive = false
+		z.isPassive = z.settings.Auto && head != nil && isSigned(head) && !z.isOurs(head)
 		z.mu.Unlock()
 		z.dropMade(ctx, &had)
 		if err := z.prepare(ctx, head); err != nil {

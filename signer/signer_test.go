@@ -318,6 +318,7 @@ func TestAuthorsSign(t *testing.T) {
 	if _, err := r.submit(t.Context(), zone.Change{Zone: r.id, By: zone.Author{Door: zone.DoorFile}, Replace: signed}); err != nil {
 		t.Fatal(err)
 	}
+	r.s.Took(true)
 	if d := zone.Diff(signed, r.z.Current()); !d.IsEmpty() {
 		t.Errorf("%d records are other ones", len(d.Added))
 	}

@@ -1,6 +1,7 @@
 package signer
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -26,7 +27,8 @@ type Zone struct {
 	settings    Settings
 	st          state
 	saved       []byte        // st as it is on the disk
-	isPassive   bool          // its authors sign it
+	isPassive   bool          // its authors sign what is served
+	coming      []bool        // whether they sign what is under way: of the newest content, and of that before
 	wanted      keys.Wanted   // by the ring, of which this is the plan
 	plan        *sign.Plan    // nil: not made yet
 	due         []sign.Due    // for the change by DoorSigner that is under way
@@ -55,7 +57,7 @@ const quickDue = 64
 func (z *Zone) Owns(owner dns.Name, t dns.Type) bool {
 	z.mu.Lock()
 	defer z.mu.Unlock()
-	if z.isPassive {
+	if z.isAuthors() {
 		return false
 	}
 	plan := z.plan
@@ -79,12 +81,49 @@ func (z *Zone) Unsigned(v *zone.Version) iter.Seq[dns.Record] {
 // Takes reports whether content that an author brings for the first time is to be signed here. With Settings.Auto that which
 // is signed already is not.
 func (z *Zone) Takes(v *zone.Version) bool {
+	head := z.latest()
 	z.mu.Lock()
 	defer z.mu.Unlock()
-	if z.settings.Auto && (z.isPassive || len(z.st.Ring.Keys()) == 0) {
-		z.isPassive = isSigned(v)
+	is := z.isAuthors()
+	if z.settings.Auto && (is || len(z.st.Ring.Keys()) == 0 || head == nil && z.st.Served.Generation == 0) {
+		is = isSigned(v) && !z.isOurs(v)
 	}
-	return !z.isPassive
+	z.coming = append([]bool{is}, z.coming[:min(len(z.coming), 1)]...)
+	return !is
+}
+
+// Took says what became of the content that Takes was asked about last. As long as it is not served, what is served stays
+// its authors' to sign, or ours.
+func (z *Zone) Took(served bool) {
+	z.mu.Lock()
+	defer z.mu.Unlock()
+	switch {
+	case len(z.coming) == 0:
+	case served:
+		z.isPassive, z.coming = z.coming[0], nil
+	default:
+		z.coming = z.coming[1:]
+	}
+}
+
+// isAuthors reports whether the authors sign what is under way, or else what is served. The caller holds z.mu.
+func (z *Zone) isAuthors() bool {
+	if len(z.coming) > 0 {
+		return z.coming[0]
+	}
+	return z.isPassive
+}
+
+// isOurs reports whether a key of the ring is in the DNSKEY set of v. The caller holds z.mu.
+func (z *Zone) isOurs(v *zone.Version) bool {
+	set, _ := v.Apex().RRset(dns.TypeDNSKEY)
+	all := z.st.Ring.Keys()
+	for data := range set.RData() {
+		if slices.ContainsFunc(all, func(k keys.Key) bool { return k.Foreign == "" && bytes.Equal(k.RData, data) }) {
+			return true
+		}
+	}
+	return false
 }
 
 // isSigned reports whether a zone is signed by who has made it.
@@ -154,7 +193,7 @@ func (z *Zone) current(ctx context.Context, head *zone.Version, byUs bool) (*sig
 	z.mu.Lock()
 	defer z.mu.Unlock()
 	switch {
-	case z.isPassive:
+	case z.isAuthors():
 		return nil, nil, nil
 	case z.wanted.ZoneFrozen != "":
 		return nil, nil, z.refuse(errors.New(z.wanted.ZoneFrozen))
@@ -172,7 +211,7 @@ func (z *Zone) current(ctx context.Context, head *zone.Version, byUs bool) (*sig
 func (z *Zone) isUnprepared() bool {
 	z.mu.Lock()
 	defer z.mu.Unlock()
-	return z.plan == nil && !z.isPassive
+	return z.plan == nil && !z.isAuthors()
 }
 
 // ready makes a plan where there is none, and keys where there are none.
