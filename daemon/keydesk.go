@@ -259,7 +259,7 @@ func foreignKeys(ring *keys.Ring, now time.Time, r *control.KeyRequest) (string,
 	}
 	role := keys.ZSK
 	if k.IsSEP() {
-		role = keys.KSK
+		role = keys.CSK // whether it signs the zone, too, cannot be seen; in the DNSKEY set it harms nobody
 	}
 	if given, ok := roles[r.Role]; ok {
 		role = given

@@ -222,7 +222,7 @@ type keysForeignCmd struct {
 func (keysForeignCmd) Help() string {
 	return `Several providers may sign one zone, each with keys of its own (RFC 8901, model 2), and a zone can move from one to
 another in this way without being unsigned for a moment. Each has the others' keys in its DNSKEY set. With the zone's setting signers this
-server asks the others for their keys, and none of these verbs is needed but the last remove.
+server asks the others for their keys, and none of these verbs is needed, but perhaps add, for a first key of a provider that is to be believed.
 
     onoma ctl keys foreign add example.com bunny '257 3 13 mdsswUyr3DPW132mOi8V9xESWE8jTo0dxCjjnopKl+GqJxpVXckHAeF+KkxLbxILfDLUT0rAK9iUzy1L53eKGQ=='
     onoma zone keys example.com           when "may be in the NS set" stands there, the other's name servers may be added
