@@ -166,14 +166,14 @@ func (r *Ring) AddForeign(provider, id string, key dns.DNSKEY, role Role, now ti
 	if k := r.same(key); k != nil && k.own() {
 		return fmt.Errorf("adding key %d of %s: %w: it is this server's own", key.KeyTag(), provider, ErrRefused)
 	}
-	// RFC 8901 §6: one algorithm for all, or answers lack signatures that the DNSKEY set promises.
+	// RFC 8901 §4: one algorithm for all, or answers lack signatures that the DNSKEY set promises.
 	switch a := r.algorithms(r.current().Signers); {
 	case len(a) == 0:
 		return fmt.Errorf("adding key %d of %s: %w: this server does not sign the zone yet", key.KeyTag(), provider, ErrRefused)
 	case len(a) > 1:
 		return fmt.Errorf("adding key %d of %s: %w: this server is changing from one algorithm to another; that has to end first", key.KeyTag(), provider, ErrRefused)
 	case a[0] != key.Algorithm:
-		return fmt.Errorf("adding key %d of %s: %w: %w (RFC 8901 §6): it has %s, and this server signs the zone by %s. Have one of the two change its algorithm first",
+		return fmt.Errorf("adding key %d of %s: %w: %w (RFC 8901 §4): it has %s, and this server signs the zone by %s. Have one of the two change its algorithm first",
 			key.KeyTag(), provider, ErrRefused, ErrAlgorithm, dnssec.AlgorithmName(key.Algorithm), dnssec.AlgorithmName(a[0]))
 	}
 	return r.add(Key{ID: id, Role: role, Foreign: provider, Goal: Omnipresent, Created: now}, key)

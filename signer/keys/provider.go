@@ -205,7 +205,7 @@ func (r *Ring) providers() (names []string) {
 	return names
 }
 
-// isElsewhere: with other providers a key signs only when their DNSKEY sets have it, too, in all caches (RFC 8901 §5.2).
+// isElsewhere: with other providers a key signs only when their DNSKEY sets have it, too, in all caches (RFC 8901 §6.2).
 func (s *stepper) isElsewhere(k *Key) bool {
 	for _, p := range s.r.providers() {
 		if !reached(s.elsewhere(k, p), s.now) {
@@ -278,7 +278,7 @@ func (s *stepper) explainAlgorithm() {
 		if k.own() || !k.Removed.IsZero() || k.Algorithm == s.p.Algorithm || s.goesUnsigned() {
 			continue
 		}
-		s.alarm(nil, "the policy wants %s, but %s signs by %s: answers of its would lack signatures that the DNSKEY set promises (RFC 8901 §6). "+
+		s.alarm(nil, "the policy wants %s, but %s signs by %s: answers of its would lack signatures that the DNSKEY set promises (RFC 8901 §4). "+
 			"All providers change their algorithm together, or one after the other signs the zone alone", s.p.keyText(), k.Foreign, dnssec.AlgorithmName(k.Algorithm))
 		return
 	}

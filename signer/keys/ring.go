@@ -65,7 +65,7 @@ type Key struct {
 	Removed time.Time            `json:"removed,omitzero"` // since when all its records are hidden again
 	Records [records]RecordState `json:"records"`
 	Parent  AtParent             `json:"parent,omitzero"`
-	// Elsewhere is since when all other providers' servers have this key in their DNSKEY sets (RFC 8901 §5.2).
+	// Elsewhere is since when all other providers' servers have this key in their DNSKEY sets (RFC 8901 §6.2).
 	Elsewhere time.Time `json:"elsewhere,omitzero"`
 	// At is the same for each provider whose servers are asked.
 	At map[string]AtProvider `json:"at,omitempty"`

@@ -106,7 +106,7 @@ func (r *Ring) signerSets(next *version, now time.Time) [][]string {
 	return append(out, r.foreignSigners(now)...)
 }
 
-// foreignSigners returns the zone keys of each other provider that may answer for the zone (RFC 8901 §4): one may as soon
+// foreignSigners returns the zone keys of each other provider that may answer for the zone (RFC 8901 §2.1.2): one may as soon
 // as its keys are in all caches, and until they are told to go and nothing of it is cached.
 func (r *Ring) foreignSigners(now time.Time) (out [][]string) {
 	by := map[string]int{}

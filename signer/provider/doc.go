@@ -13,5 +13,5 @@
 // Work is bounded: records of a set, signatures that are tried, and the time of an exchange. An Asker may be used by any
 // goroutine; judging has no state.
 //
-// RFCs: 2136, 4035 §5, 7344 §4.1, 8078 §4, 8901 §4 and §5, 8945.
+// RFCs: 2136, 4035 §5, 7344 §4.1, 8078 §4, 8901 §2.1.2, §4, §6.2 and §8, 8945.
 package provider
