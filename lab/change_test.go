@@ -24,7 +24,7 @@ func must(t *testing.T) func(string, error) string {
 
 func TestRegisteredNameIsSeenAtOnce(t *testing.T) {
 	t.Parallel()
-	l := start(t, t.TempDir())
+	l := playground(t)
 	ctx := t.Context()
 	see := func(name, typ, want string) {
 		t.Helper()
@@ -76,7 +76,7 @@ func TestMovedDomain(t *testing.T) {
 
 func TestGlueOfOwnServer(t *testing.T) {
 	t.Parallel()
-	l := start(t, t.TempDir())
+	l := playground(t)
 	ns := l.block.addr(2, 1).String() // acropolis, under a name of the customer
 	must(t)(l.Register(t.Context(), Registration{Name: "vanity.com", NS: []string{"ns.vanity.com"}, Glue: []string{"ns.vanity.com=" + ns}}))
 	m := l.ask(t, l.State().TLDs["com"][0], false, "vanity.com", "A").Message
@@ -186,7 +186,7 @@ func TestReloadSeesNewAndRemovedFiles(t *testing.T) {
 
 func TestChangesAtTheSameTime(t *testing.T) {
 	t.Parallel()
-	l := start(t, t.TempDir())
+	l := playground(t)
 	const n = 20
 	var wg sync.WaitGroup
 	for i := range n {
@@ -208,9 +208,8 @@ func TestChangesAtTheSameTime(t *testing.T) {
 
 func TestRefusedChanges(t *testing.T) {
 	t.Parallel()
-	dir := t.TempDir()
-	l := start(t, dir)
-	before := snapshot(t, dir)
+	l := shared(t)
+	before := snapshot(t, l.dir)
 	ns := []string{"ns1.acropolis-dns.net"}
 	for _, c := range []struct {
 		r    Registration
@@ -269,7 +268,7 @@ func TestRefusedChanges(t *testing.T) {
 	} {
 		refused(t, fmt.Sprintf("%+v", c.c), c.want, func() (string, error) { return l.Record(t.Context(), c.c) })
 	}
-	if after := snapshot(t, dir); after != before {
+	if after := snapshot(t, l.dir); after != before {
 		t.Error("a refused change has touched the zone files")
 	}
 }

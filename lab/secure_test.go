@@ -153,7 +153,7 @@ func isSecure(s Security) bool { return s.Status == "secure" }
 // looks at both servers over TCP.
 func TestRegisteredDomainIsSecure(t *testing.T) {
 	t.Parallel()
-	l := start(t, t.TempDir())
+	l := playground(t)
 	ch := l.Subscribe(t.Context())
 	for _, c := range []Registration{
 		{Name: "swift.guru", NS: []string{"ns1.acropolis-dns.net", "ns2.acropolis-dns.org"}},
@@ -204,7 +204,7 @@ func TestRegisteredDomainIsSecure(t *testing.T) {
 // keys would be others; the new provider's comes by itself.
 func TestDSFollowsTheProvider(t *testing.T) {
 	t.Parallel()
-	l := start(t, t.TempDir())
+	l := playground(t)
 	ctx := t.Context()
 	ds := func() string { return strings.Join(l.parentDS(dns.MustName("papyrus.org")), ", ") }
 	before := ds()
@@ -331,6 +331,9 @@ func TestKeysSurviveRestart(t *testing.T) {
 // TestAfterAMonth: a lab that was off until all its signatures had expired is as it
 // should be once it is up.
 func TestAfterAMonth(t *testing.T) {
+	if testing.Short() {
+		t.Skip("two labs, one after the other")
+	}
 	t.Parallel()
 	dir := t.TempDir()
 	cfg := Config{Dir: dir, Port: uint16(20000 + rand.IntN(10000)), Octet: testOctet(dir)}
@@ -404,6 +407,9 @@ func TestListedZoneGetsKeys(t *testing.T) {
 
 // TestNewZonesNewKeys: who begins anew by removing the zone files gets another lab.
 func TestNewZonesNewKeys(t *testing.T) {
+	if testing.Short() {
+		t.Skip("two labs, one after the other")
+	}
 	t.Parallel()
 	dir := t.TempDir()
 	l := start(t, dir)

@@ -6,37 +6,50 @@ import (
 	"testing"
 )
 
-// common is a lab that tests share which change nothing in it.
-var common struct {
+// common is a lab for several tests.
+type common struct {
 	once sync.Once
 	lab  *Lab
 	dir  string
 }
 
-// shared returns it. Only parallel tests may ask for it: they run after those that
-// look for what a lab leaves behind.
-func shared(t *testing.T) *Lab {
+// quiet is for tests that change nothing; in busy each has domains of its own, that
+// no other test touches.
+var quiet, busy common
+
+// shared returns a lab that nobody changes, and playground one in which a test
+// changes domains of its own. Only parallel tests may ask for them: they run after
+// those that look for what a lab leaves behind.
+func shared(t *testing.T) *Lab     { return quiet.start(t) }
+func playground(t *testing.T) *Lab { return busy.start(t) }
+
+func (c *common) start(t *testing.T) *Lab {
 	t.Helper()
-	common.once.Do(func() {
+	c.once.Do(func() {
 		var err error
-		if common.dir, err = os.MkdirTemp("", "onoma-lab-"); err != nil {
+		if c.dir, err = os.MkdirTemp("", "onoma-lab-"); err != nil {
 			t.Fatal(err)
 		}
-		if common.lab, err = startIn(common.dir); err != nil {
+		if c.lab, err = startIn(c.dir); err != nil {
 			t.Fatal(err)
 		}
 	})
-	if common.lab == nil {
+	if c.lab == nil {
 		t.Fatal("the lab that tests share has not started")
 	}
-	return common.lab
+	return c.lab
+}
+
+func (c *common) end() {
+	if c.lab != nil {
+		c.lab.Close()
+	}
+	os.RemoveAll(c.dir)
 }
 
 func TestMain(m *testing.M) {
 	code := m.Run()
-	if common.lab != nil {
-		common.lab.Close()
-	}
-	os.RemoveAll(common.dir)
+	quiet.end()
+	busy.end()
 	os.Exit(code)
 }

@@ -18,6 +18,9 @@ import (
 // ourselves for judges: each zone is as it should be, and a domain that is registered
 // under their eyes is secure in less than 5 s.
 func TestUnboundAndDelv(t *testing.T) {
+	if testing.Short() {
+		t.Skip("a lab in a network of its own")
+	}
 	peers.Need(t, peers.Unbound.Binary)
 	if !peers.InOwnNetwork(t) {
 		return
