@@ -60,12 +60,13 @@ func (s *signals) wake() {
 	}
 }
 
-// published is told of each version: an author's may be without the signals that the zone had, a first signed one may hold some.
+// published is told of each version: one that came whole may be without the signals that the zone had, a first signed one may
+// hold some.
 func (s *signals) published(r *zone.Receipt, isSigned bool) {
 	s.mu.Lock()
 	var again map[zone.ID]bool
 	switch {
-	case r.By.Door != zone.DoorSigner:
+	case r.By.Door == zone.DoorFile, r.By.Door == zone.DoorTransfer, r.By.Door == zone.DoorRollback:
 		again = s.held[r.Zone]
 	case isSigned:
 		again = s.lacking[r.Zone]

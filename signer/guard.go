@@ -1,6 +1,7 @@
 package signer
 
 import (
+	"context"
 	"fmt"
 	"slices"
 	"strings"
@@ -50,6 +51,40 @@ func (z *Zone) guard(now time.Time) {
 	z.mu.Unlock()
 	if again && served != nil {
 		served.Resume()
+	}
+}
+
+// guardEvery is how often all zones are looked at by nobody who could hang.
+const guardEvery = expiryMargin / 4
+
+// runGuard has no zone served with signatures that have expired, although who tends it waits for a token, or for a disk.
+func (k *Keeper) runGuard(ctx context.Context) {
+	ticker := time.NewTicker(guardEvery)
+	defer ticker.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-ticker.C:
+			k.guardAll()
+		}
+	}
+}
+
+// guardAll looks at zones whose signatures are about to expire.
+func (k *Keeper) guardAll() {
+	now, _ := k.o.Clock.Now()
+	for _, id := range k.Zones() {
+		z := k.Zone(id)
+		if z == nil {
+			continue
+		}
+		z.mu.Lock()
+		first := z.st.First
+		z.mu.Unlock()
+		if !first.IsZero() && first.Sub(now) <= expiryMargin {
+			z.guard(now)
+		}
 	}
 }
 

@@ -79,7 +79,7 @@ func (k *Keeper) AddLoaded(ctx context.Context, id zone.ID, s Settings, data []b
 		if err := z.st.decode(data); err != nil {
 			return nil, fmt.Errorf("signing %s: %w", id, err)
 		}
-		z.saved = data
+		z.saved = imprintOf(data)
 	}
 	if z.st.Ring == nil {
 		z.st.Ring = keys.New(id.Name)
@@ -244,6 +244,7 @@ func (k *Keeper) tend(ctx context.Context, z *Zone) {
 func (k *Keeper) Run(ctx context.Context) error {
 	var workers sync.WaitGroup
 	defer workers.Wait()
+	workers.Go(func() { k.runGuard(ctx) })
 	timer := time.NewTimer(0)
 	defer timer.Stop()
 	for {
