@@ -63,6 +63,13 @@ func (s *Steady) Now() (now time.Time, off time.Duration) {
 	return wall, 0
 }
 
+// isSettled reports whether a machine that has to get the time from the network has had the time to.
+func (s *Steady) isSettled() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.ran()-s.begun >= settling
+}
+
 // Accept takes the clock of the system for right.
 func (s *Steady) Accept() {
 	s.mu.Lock()

@@ -93,6 +93,35 @@ func TestClockWithoutBattery(t *testing.T) {
 	}
 }
 
+// TestClockThatWasAhead: what was signed while the clock was ahead is signed anew as soon as it is right.
+func TestClockThatWasAhead(t *testing.T) {
+	s := Settings{Policy: keys.Default()}
+	r := newRig(t, s)
+	if err := r.write(content); err != nil {
+		t.Fatal(err)
+	}
+	r.pass(2 * day)
+	for _, ahead := range []time.Duration{100 * day, 0} {
+		r.off = ahead
+		r.start(s)
+		if err := r.write("new.example.com. 60 IN A 192.0.2.9"); err != nil {
+			t.Fatal(err)
+		}
+		r.now = r.now.Add(settling)
+		r.k.Wake(r.id)
+		r.k.Tend(t.Context())
+	}
+	r.check()
+	steps := r.steps
+	for range 20 {
+		r.now = r.now.Add(time.Hour)
+		r.k.Tend(t.Context())
+	}
+	if r.check(); r.steps > steps+2 {
+		t.Errorf("%d versions more in a day", r.steps-steps)
+	}
+}
+
 // TestSettingsTakeEffect: what is wanted otherwise is done, not left until somebody changes the zone.
 func TestSettingsTakeEffect(t *testing.T) {
 	for name, change := range map[string]struct {

@@ -88,6 +88,13 @@ func (z *Zone) time() time.Time {
 	return now
 }
 
+// isBehind reports whether the clock says less than it did, and goes on doing so: then it may have been ahead, and what was signed
+// not be good yet.
+func (z *Zone) isBehind() bool {
+	now, _ := z.k.o.Clock.Now()
+	return z.k.o.Clock.isSettled() && z.time().After(now)
+}
+
 // timed returns the time to sign at, and the plan. Where the clock says less than it did at the last step of the ring, it is
 // not known when it was right: what is signed is good then and now.
 func (z *Zone) timed(plan *sign.Plan) (*sign.Plan, time.Time) {
@@ -95,7 +102,7 @@ func (z *Zone) timed(plan *sign.Plan) (*sign.Plan, time.Time) {
 	at := z.time()
 	if back := at.Sub(now); back > 0 {
 		both := *plan
-		both.Skew += back
+		both.Doubt = back
 		plan = &both
 	}
 	return plan, at

@@ -275,7 +275,7 @@ func (z *Zone) act(ctx context.Context) (more bool, err error) {
 		}
 		z.st.Next, z.st.First = time.Time{}, time.Time{}
 		z.mu.Unlock()
-	} else if st.Whole.Generation != wanted.Generation && awaits == "" || reached(st.Next, now) || !hasKeySigs(head, plan) {
+	} else if st.Whole.Generation != wanted.Generation && awaits == "" || reached(st.Next, now) || z.isBehind() || !hasKeySigs(head, plan) {
 		if more, err = z.renew(ctx, plan, &wanted, head, now); err != nil {
 			return false, err
 		}
@@ -286,6 +286,9 @@ func (z *Zone) act(ctx context.Context) (more bool, err error) {
 // renew has signatures made anew.
 func (z *Zone) renew(ctx context.Context, plan *sign.Plan, wanted *keys.Wanted, head *zone.Version, now time.Time) (more bool, err error) {
 	most := max(leastDue, head.Stats().Records/shareDue)
+	if z.isBehind() {
+		plan, now = z.timed(plan)
+	}
 	found := plan.Survey(ctx, head, now, most)
 	if err := ctx.Err(); err != nil {
 		return false, err

@@ -258,6 +258,21 @@ func TestSignaturesMadeElsewhere(t *testing.T) {
 	}
 }
 
+// TestStrangeSignatures: those of a key that signs the keys no more are to go.
+func TestStrangeSignatures(t *testing.T) {
+	a, b, z := newKey(t, dnssec.ECDSAP256SHA256, ksk), newKey(t, dnssec.ECDSAP256SHA256, ksk), newKey(t, dnssec.ECDSAP256SHA256, zsk)
+	p := &sign.Plan{Keys: []sign.Key{{Key: a, SignsKeys: true}, {Key: b, SignsKeys: true}, {Key: z, SignsZone: true}}, Apex: dnskeys(a, b, z), Denial: denials["NSEC"]}
+	v, _, err := p.Whole(t.Context(), load(t, example), noon)
+	if err != nil {
+		t.Fatal(err)
+	}
+	q := *p
+	q.Keys = p.Keys[1:]
+	if y := q.Survey(t.Context(), v, noon, 10); y.IsComplete || len(y.Due) != 1 || y.Due[0].Type != dns.TypeDNSKEY {
+		t.Errorf("due: %+v", y)
+	}
+}
+
 // TestDigestThatIsNotOfTheZone: one that the authors bring, or that somebody has changed in a signed file, is made anew.
 func TestDigestThatIsNotOfTheZone(t *testing.T) {
 	p := csk(t, denials["NSEC"])

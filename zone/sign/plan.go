@@ -66,6 +66,7 @@ type Plan struct {
 	Refresh     time.Duration // what has less left is signed anew; 0: a quarter of Validity
 	Jitter      time.Duration // expirations are earlier by up to so much, by owner and type
 	Skew        time.Duration // inception is this much before now
+	Doubt       time.Duration // it may be so much earlier than it is said to be: signatures are to be good then, too
 	Workers     int           // goroutines that sign; 0: GOMAXPROCS
 }
 

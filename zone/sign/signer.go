@@ -186,7 +186,7 @@ func (g *signer) make(t *task, k *Key) error {
 	rd = append(rd, k.Algorithm(), signedLabels(t.owner))
 	rd = be.AppendUint32(rd, t.ttl)
 	rd = be.AppendUint32(rd, uint32(end.Unix()))
-	rd = be.AppendUint32(rd, uint32(g.s.at.Add(-p.Skew).Unix()))
+	rd = be.AppendUint32(rd, uint32(g.s.at.Add(-p.Skew-p.Doubt).Unix()))
 	rd = be.AppendUint16(rd, k.Tag())
 	rd = append(rd, g.s.signer...)
 	copy(g.data, rd)
@@ -230,7 +230,7 @@ func (g *signer) isGood(t *task, k *Key, rd []byte) bool {
 // isDue reports whether a signature is not good now, or not for long.
 func (s *signing) isDue(typ dns.Type, rd []byte) bool {
 	now := s.at.Unix()
-	return s.time(be.Uint32(rd[atInception:])) > now ||
+	return s.time(be.Uint32(rd[atInception:])) > now-int64(s.plan.Doubt/time.Second) ||
 		s.time(be.Uint32(rd[atExpiration:]))-int64(s.plan.refresh(typ)/time.Second) <= now
 }
 
