@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io/fs"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -25,12 +26,7 @@ func (d *Daemon) importKeys(ctx context.Context, id zone.ID, r control.KeyReques
 	if len(r.Files) == 0 {
 		return "", badKeys(mistake("no file of a key was named"))
 	}
-	type taken struct {
-		id string
-		k  *dnssec.Key
-	}
 	var all []taken
-	split := false
 	for _, path := range r.Files {
 		k, warnings, err := d.readKey(path, id)
 		if err != nil {
@@ -39,31 +35,69 @@ func (d *Daemon) importKeys(ctx context.Context, id zone.ID, r control.KeyReques
 		for _, w := range warnings {
 			d.log.Warn("key file", "file", path, "what", w)
 		}
-		kept, err := d.privates.Import(ctx, id.Name, k)
+		all = append(all, taken{k: k})
+	}
+	if err := d.hasSigners(id, all); err != nil {
+		return "", badKeys(err)
+	}
+	for i := range all {
+		kept, err := d.privates.Import(ctx, id.Name, all[i].k)
 		if err != nil {
 			return "", err
 		}
-		all = append(all, taken{kept, k})
-		split = split || !k.DNSKEY().IsSEP()
+		all[i].id = kept
 	}
 	text, err := d.signer.Adopt(ctx, id, func(ring *keys.Ring, _ *keys.Policy, now time.Time) (string, error) {
-		var tags []string
-		for _, t := range all {
-			role := keys.CSK
-			switch {
-			case !t.k.DNSKEY().IsSEP():
-				role = keys.ZSK
-			case split:
-				role = keys.KSK
-			}
-			if err := ring.Import(t.id, t.k.DNSKEY(), role, false, !r.NoDS && role&keys.KSK != 0, now); err != nil {
-				return "", err
-			}
-			tags = append(tags, fmt.Sprintf("%s %d", strings.ToUpper(role.String()), t.k.Tag()))
-		}
-		return "this server signs the zone from now on, with " + strings.Join(tags, " and "), nil
+		return adopt(ring, all, !r.NoDS, now)
 	})
 	return text, badKeys(err)
+}
+
+// taken is a key that is imported.
+type taken struct {
+	id string
+	k  *dnssec.Key
+}
+
+// adopt has a ring begin with imported keys.
+func adopt(ring *keys.Ring, all []taken, ds bool, now time.Time) (string, error) {
+	split := slices.ContainsFunc(all, func(t taken) bool { return !t.k.DNSKEY().IsSEP() })
+	var tags []string
+	for _, t := range all {
+		role := keys.CSK
+		switch {
+		case !t.k.DNSKEY().IsSEP():
+			role = keys.ZSK
+		case split:
+			role = keys.KSK
+		}
+		if err := ring.Import(t.id, t.k.DNSKEY(), role, false, ds && role&keys.KSK != 0, now); err != nil {
+			return "", err
+		}
+		tags = append(tags, fmt.Sprintf("%s %d", role, t.k.Tag()))
+	}
+	return "this server signs the zone from now on, with " + strings.Join(tags, " and "), nil
+}
+
+// hasSigners reports an error if the zone is signed by a key that is not among those that are brought. Without it what it has
+// signed would be bogus for all who have that cached.
+func (d *Daemon) hasSigners(id zone.ID, all []taken) error {
+	z := d.pipe.Zone(id)
+	if v, ok := d.signer.View(id, time.Time{}); !ok || !v.IsPassive || z == nil || z.Latest() == nil {
+		return nil
+	}
+	for _, t := range []dns.Type{dns.TypeSOA, dns.TypeDNSKEY} {
+		set, _ := z.Latest().Apex().RRset(t)
+		sigs, _ := set.Sigs()
+		for data := range sigs.RData() {
+			s, err := dns.ParseRRSIG(data)
+			if err != nil || slices.ContainsFunc(all, func(t taken) bool { return t.k.Tag() == s.KeyTag && t.k.Algorithm() == s.Algorithm }) {
+				continue
+			}
+			return mistake("key %d (%s) signs the %s of %s, too, and is not among those: bring all keys that sign the zone in one command", s.KeyTag, dnssec.AlgorithmName(s.Algorithm), t, id.Name)
+		}
+	}
+	return nil
 }
 
 // readKey reads a key of a zone, in either form. PEM does not say what a key is for: the zone's DNSKEY set does.
