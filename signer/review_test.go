@@ -290,6 +290,39 @@ func TestServersThatLag(t *testing.T) {
 	}
 }
 
+// TestServersWithOldSignatures: the old key stays until all servers have the zone as it is signed by the new one, not just its keys.
+func TestServersWithOldSignatures(t *testing.T) {
+	s := Settings{Policy: keys.Default()}
+	s.Policy.Split = true
+	r := newRig(t, s)
+	isCapped := false
+	r.has = func(zone.ID) (uint32, bool) {
+		r.s.mu.Lock()
+		defer r.s.mu.Unlock()
+		if isCapped {
+			return r.s.st.Served.Serial, true
+		}
+		return r.z.Latest().Serial(), true
+	}
+	r.start(s)
+	if err := r.write(content); err != nil {
+		t.Fatal(err)
+	}
+	r.hours(48)
+	isCapped = true
+	r.do(roll(keys.ZSK, false))
+	r.hours(120)
+	v := r.view()
+	if i := slices.IndexFunc(v.Keys, func(k keys.Key) bool { return k.Role == keys.ZSK && k.Goal == keys.Hidden }); i < 0 || v.Keys[i].Records[keys.DNSKEY].State != keys.Omnipresent {
+		t.Errorf("the servers have signatures by the old key still:\n%s", r.explain())
+	}
+	isCapped = false
+	r.hours(48)
+	if i := slices.IndexFunc(r.view().Keys, func(k keys.Key) bool { return k.Phase() == keys.Gone }); i < 0 {
+		t.Errorf("the old key stays:\n%s", r.explain())
+	}
+}
+
 // hours lets time go by in steps of an hour, however soon somebody wants to look again.
 func (r *rig) hours(n int) {
 	r.t.Helper()
