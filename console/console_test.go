@@ -191,3 +191,19 @@ func TestEventStream(t *testing.T) {
 		t.Error("the subscription outlives the browser")
 	}
 }
+
+func TestSecurity(t *testing.T) {
+	srv := httptest.NewServer(New(newFakeLab()))
+	defer srv.Close()
+	for zone, want := range map[string]string{"thedns.guru": `"status":"secure"`, "bad..name": "empty label"} {
+		r, err := srv.Client().Get(srv.URL + "/api/security?zone=" + zone)
+		if err != nil {
+			t.Fatal(err)
+		}
+		b, err := io.ReadAll(r.Body)
+		r.Body.Close()
+		if err != nil || !strings.Contains(string(b), want) {
+			t.Errorf("%s: %s (%v), expected %s", zone, b, err, want)
+		}
+	}
+}
