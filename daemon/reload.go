@@ -116,6 +116,8 @@ func (d *Daemon) changeZones(ctx context.Context, entries []*entry, diff config.
 			r.say("zone %s is new", e.id)
 		case changed[e.id]:
 			r.say("zone %s has other settings", e.id)
+		case d.isUnsignable(e.id):
+			r.say("zone %s could not be signed, and is tried again", e.id)
 		case d.hasOtherPolicy(e):
 			r.say("zone %s is signed by another policy", e.id)
 		default:
@@ -126,6 +128,12 @@ func (d *Daemon) changeZones(ctx context.Context, entries []*entry, diff config.
 		add = append(add, e)
 	}
 	return d.add(ctx, add)
+}
+
+// isUnsignable reports whether a zone waits for what it is signed by.
+func (d *Daemon) isUnsignable(id zone.ID) bool {
+	_, is := d.unsignable.Load(id)
+	return is
 }
 
 // hasOtherPolicy reports whether the policy is another one that a zone names, as it did before.

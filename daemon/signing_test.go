@@ -295,8 +295,10 @@ func TestKeysFrom(t *testing.T) {
 	base := fmt.Sprintf("Ka.example.+013+%05d", k.Tag())
 	r.write(base+".private", string(private))
 	r.write(base+".key", string(keyfile.AppendPublic(nil, &keyfile.Public{Name: dns.MustName("a.example."), Key: k.DNSKEY()})))
-	r.restart(func() {})
+	r.reload(with)
 	id := zone.IDOf("", dns.MustName("a.example."))
+	r.is(id, "nsec")
+	r.restart(func() {})
 	r.is(id, "nsec")
 	set, _ := r.pipe.Zone(id).Current().Apex().RRset(dns.TypeDNSKEY)
 	if set.Count() != 1 || string(set.First()) != string(k.RData()) {

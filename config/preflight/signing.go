@@ -11,6 +11,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"onoma/config"
+	"onoma/dns"
 	"onoma/dns/dnssec/keyfile"
 	"onoma/resolver/iterator"
 	"onoma/resolver/validator"
@@ -44,9 +45,18 @@ func (k *checker) signing(c *config.Config) {
 		}
 	}
 	k.hints(c.Lookups.RootHints)
+	where := make(map[dns.Name]config.Pos)
 	look := func(zones []config.Zone) {
 		for i := range zones {
-			k.signed(&zones[i])
+			z := &zones[i]
+			k.signed(z)
+			if !isSigned(z) {
+				continue
+			}
+			if other, ok := where[z.Name.Fold()]; ok {
+				k.warn(z.At, "zone %s is signed here and in another view (%s), by keys of its own each: its parent can have the DS of both only by hand (ds: by-hand), and without it resolvers refuse one of them", z.Name, other)
+			}
+			where[z.Name.Fold()] = z.At
 		}
 	}
 	look(c.Zones)
@@ -94,6 +104,12 @@ func (k *checker) keyFolder(dir string) {
 
 // tooLate is how long before the end of a response there should be another one.
 const tooLate = 14 * 24 * time.Hour
+
+// isSigned reports whether this server signs a zone.
+func isSigned(z *config.Zone) bool {
+	isAuto := z.DNSSEC == config.PolicyAuto
+	return z.DNSSEC != config.PolicyOff && !z.Catalog.Produce && (!isAuto || len(z.Primaries) == 0 && z.Catalog.Consume == nil)
+}
 
 // signed looks at what the policy of a zone names.
 func (k *checker) signed(z *config.Zone) {

@@ -106,3 +106,17 @@ zones:
 		t.Errorf("it is told\n%s", got)
 	}
 }
+
+// TestSignedInViews: the parent has one DS set for all views.
+func TestSignedInViews(t *testing.T) {
+	const text = `
+templates: {default: {update: ["grant 127.0.0.0/8 zonesub ANY"]}}
+zones: {both.example: {}, off.example: {}, copy.example: {dnssec: off}}
+views:
+  inside: {match: [10.0.0.0/8], zones: {both.example: {}, off.example: {dnssec: off}, copy.example: {}}}
+`
+	got := strings.Join(check(t, t.TempDir(), text), "\n")
+	if !strings.Contains(got, "warning: zone both.example. is signed here and in another view (onoma.yaml:3:9)") || strings.Count(got, "another view") != 1 {
+		t.Errorf("it is told\n%s", got)
+	}
+}
