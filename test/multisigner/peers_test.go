@@ -16,6 +16,7 @@ import (
 // TestMoveFrom moves a zone that Knot or BIND has signed until now to an onoma while it is signed: that one fetches the keys, gives
 // its own by UPDATE, rolls them, and signs alone at the end.
 func TestMoveFrom(t *testing.T) {
+	t.Parallel()
 	for _, p := range []*peers.Peer{peers.Knot, peers.BIND} {
 		t.Run(p.Name, func(t *testing.T) {
 			t.Parallel()
