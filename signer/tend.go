@@ -259,8 +259,8 @@ func (z *Zone) act(ctx context.Context) (more bool, err error) {
 		if err := z.submit(ctx, nil, "keys"); err != nil {
 			return false, err
 		}
-		if head = z.latest(); !apexIs(head, plan) {
-			return false, nil // another node's change came in between
+		if head = z.latest(); head == nil || !apexIs(head, plan) {
+			return false, nil // another node's change came in between, or the zone is gone
 		}
 		z.mu.Lock()
 		if z.st.Served.Generation != wanted.Generation && awaits == "" {
