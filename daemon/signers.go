@@ -5,6 +5,7 @@ import (
 	"crypto/tls"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -152,10 +153,13 @@ func (s *signers) done(id zone.ID, wait time.Duration) {
 // lookAt looks at all providers of a zone, and returns when to do so again.
 func (s *signers) lookAt(ctx context.Context, id zone.ID) time.Duration {
 	e := s.d.zones.get(id)
-	if e == nil || s.d.signer.Zone(id) == nil {
+	if e == nil {
 		return 0
 	}
 	all := e.plan.signers
+	if s.d.signer.Zone(id) == nil {
+		return latest // it cannot be signed now; why is told elsewhere
+	}
 	if s.lease != nil && !s.lease(ctx) {
 		return leaseTime
 	}
@@ -167,6 +171,7 @@ func (s *signers) lookAt(ctx context.Context, id zone.ID) time.Duration {
 		s.d.log.Warn("the keys of a provider that is to go stay for now", "zone", id, "error", err)
 		return latest
 	}
+	s.forget(id, names)
 	wait := latest
 	for i := range all {
 		view, ok := s.d.signer.Other(id, all[i].name)
@@ -180,6 +185,22 @@ func (s *signers) lookAt(ctx context.Context, id zone.ID) time.Duration {
 		return 0
 	}
 	return wait
+}
+
+// forget ends what was told of providers that are none any more.
+func (s *signers) forget(id zone.ID, names []string) {
+	var gone []string
+	s.mu.Lock()
+	for name := range s.zones[id].failed {
+		if !slices.Contains(names, name) {
+			delete(s.zones[id].failed, name)
+			gone = append(gone, name)
+		}
+	}
+	s.mu.Unlock()
+	for _, name := range gone {
+		s.d.signer.Say(id, "provider "+name, "")
+	}
 }
 
 // intervalOf is how often a provider is asked: often enough to follow it long before caches let go of its last DNSKEY set.

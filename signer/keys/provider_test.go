@@ -170,15 +170,16 @@ func (w *pair) resolve() {
 		if !w.inNS[name] && !w.now.Before(w.leaves[name]) {
 			continue
 		}
-		var signers []string
+		var signers, zone []string
 		for _, sg := range s.want.Signers {
 			if sg.SignsKeys {
 				signers = append(signers, fmt.Sprint(s.ring.key(sg.ID).Tag))
 			}
 			if sg.SignsZone {
-				w.caches.signers.fetch(fmt.Sprint(s.ring.key(sg.ID).Tag), until)
+				zone = append(zone, fmt.Sprint(s.ring.key(sg.ID).Tag))
 			}
 		}
+		w.caches.signers.fetch(strings.Join(zone, " "), until)
 		w.caches.keys.fetch(tagsText(s.want.DNSKEYs)+"|"+strings.Join(signers, " "), until)
 	}
 	for _, c := range []cache{w.caches.ds, w.caches.keys, w.caches.signers} {
@@ -193,7 +194,7 @@ func (w *pair) resolve() {
 				w.bogus("DS %s, DNSKEY set %s signed by %s", ds, set, by)
 			}
 			for signer := range w.caches.signers {
-				if !slices.Contains(strings.Fields(set), signer) {
+				if !slices.ContainsFunc(strings.Fields(signer), func(k string) bool { return slices.Contains(strings.Fields(set), k) }) {
 					w.bogus("an answer signed by %s, DNSKEY set %s", signer, set)
 				}
 			}
@@ -335,5 +336,39 @@ func TestSee(t *testing.T) {
 	}
 	if n := len(who()); n != mostForeign {
 		t.Errorf("%d keys of others, want %d at most", n, mostForeign)
+	}
+}
+
+// TestOtherAlgorithm: while others sign, too, no other algorithm comes, and people are told what to do.
+func TestOtherAlgorithm(t *testing.T) {
+	w := newPair(t, 0)
+	both := func(string) bool { return true }
+	w.inNS["a"] = true
+	w.run(12*time.Hour, both)
+	w.inNS["b"] = true
+	s := w.sides["a"]
+	s.p.Algorithm = dnssec.ED25519
+	w.run(48*time.Hour, both)
+	for _, d := range s.want.DNSKEYs {
+		if d.Algorithm != dnssec.ECDSAP256SHA256 {
+			t.Errorf("key %d has algorithm %d", d.KeyTag(), d.Algorithm)
+		}
+	}
+	if !slices.ContainsFunc(s.ring.Explain(), func(x Wait) bool {
+		return x.Alarm && strings.Contains(x.Text, "the policy wants ED25519, but b signs by ECDSAP256SHA256")
+	}) {
+		t.Errorf("nobody is told: %v", s.ring.Explain())
+	}
+	// b leaves, and the new algorithm comes.
+	delete(w.inNS, "b")
+	w.leaves["b"] = w.now.Add(pairTTL)
+	if err := s.ring.RemoveForeign("b", w.now); err != nil {
+		t.Fatal(err)
+	}
+	w.run(72*time.Hour, func(string) bool { return false })
+	for _, d := range s.want.DNSKEYs {
+		if d.Algorithm != dnssec.ED25519 {
+			t.Errorf("alone, key %d has algorithm %d", d.KeyTag(), d.Algorithm)
+		}
 	}
 }

@@ -66,6 +66,18 @@ func TestRefused(t *testing.T) {
 	}
 }
 
+// TestForgotten: a provider that is none any more is no alarm any more, and its keys go.
+func TestForgotten(t *testing.T) {
+	t.Parallel()
+	first, second := place(t)
+	s := newScene(t, first, second)
+	s.provider(second, "algorithm: ed25519", "{}", "[]")
+	a := s.provider(first, "keys: csk", fmt.Sprintf("{other: {address: %s, key: pair.}}", second), "[other]")
+	s.await("the alarm", func() bool { return a.says("same algorithm") }, a)
+	a.follow("[]")
+	s.await("no alarm", func() bool { return !a.says("same algorithm") }, a)
+}
+
 // TestUpdate: who directs several signers by UPDATE enters other providers' keys, and takes them away.
 func TestUpdate(t *testing.T) {
 	t.Parallel()
