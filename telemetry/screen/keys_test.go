@@ -113,13 +113,15 @@ func TestPagesAboutKeys(t *testing.T) {
 func inTrouble() telemetry.Report {
 	r := report(2)
 	r.Changing = &telemetry.Changing{Signing: &telemetry.Signing{
-		Zones: map[string]int{"signed": 1234, "unsigned": 2, "by authors": 3}, Alarming: 3, Withdrawn: 1, Rolling: 4,
+		Zones: map[string]int{"signed": 1234, "unsigned": 2, "by authors": 3}, Alarming: 8, Withdrawn: 1, Rolling: 4,
 		Keys: map[string]int{"active": 1300, "ready": 2, "removed": 0}, Signatures: 12345, ExpiresIn: 3 * 86400,
 		Online: map[string]uint64{"signed": 7, "cached": 70, "refused": 1}, Parents: map[string]int{"secure": 1200, "insecure": 34},
 		Asked: map[string]uint64{"answered": 40, "failed": 2}, Looks: map[string]uint64{"unchanged": 9},
 		Worst: []telemetry.Trouble{
 			{Zone: "b.example.", Withdrawn: true, Text: "the zone is withdrawn, for it would be bogus: its first signature expires at 2026-03-04T12:01:00Z and could not be made anew: the disk is full"},
 			{Zone: "a.example.", View: "inside", Text: "the parent has a DS\x1b[2J of which there is no key here"},
+			{Zone: "c.example.", Text: "the clock has jumped"}, {Zone: "d.example.", Text: "the clock has jumped"}, {Zone: "e.example.", Text: "the clock has jumped"},
+			{Zone: "f.example.", Text: "the clock has jumped"},
 		},
 	}}
 	return r

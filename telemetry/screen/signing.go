@@ -3,6 +3,7 @@ package screen
 import (
 	"fmt"
 	"io"
+	"strings"
 	"time"
 
 	"onoma/telemetry"
@@ -46,18 +47,44 @@ func troubles(w io.Writer, s *telemetry.Signing) {
 		return
 	}
 	fmt.Fprintln(w)
-	for i := range s.Worst {
-		t := &s.Worst[i]
-		what := "ALARM "
-		if t.Withdrawn {
-			what = "WITHDRAWN "
-		}
-		fmt.Fprintln(w, wrapped("", "  ", what+named(t.Zone, t.View)+": "+plain(t.Text)))
+	for _, g := range together(s.Worst) {
+		fmt.Fprintln(w, wrapped("", "  ", g))
 	}
 	if n := s.Alarming - len(s.Worst); n > 0 {
 		fmt.Fprintf(w, "and %s more\n", counted(n, "zone"))
 	}
 	fmt.Fprintln(w, "\"onoma zone keys NAME\" tells more of each")
+}
+
+// together returns a line for each thing that is wrong, with the zones of which it is said: a clock that has jumped is that of all.
+func together(worst []telemetry.Trouble) (lines []string) {
+	const few = 3
+	type what struct {
+		withdrawn bool
+		text      string
+	}
+	var order []what
+	zones := make(map[what][]string)
+	for i := range worst {
+		t := &worst[i]
+		w := what{t.Withdrawn, plain(t.Text)}
+		if zones[w] == nil {
+			order = append(order, w)
+		}
+		zones[w] = append(zones[w], named(t.Zone, t.View))
+	}
+	for _, w := range order {
+		line, of := "ALARM ", zones[w]
+		if w.withdrawn {
+			line = "WITHDRAWN "
+		}
+		line += strings.Join(of[:min(len(of), few)], ", ")
+		if n := len(of) - few; n > 0 {
+			line += " and " + counted(n, "other zone")
+		}
+		lines = append(lines, line+": "+w.text)
+	}
+	return lines
 }
 
 // signing writes all counts of signed zones.
