@@ -175,11 +175,11 @@ func TestShortSignatures(t *testing.T) {
 	if err := r.write(content); err != nil {
 		t.Fatal(err)
 	}
-	r.pass(2 * day)
+	r.pass(12 * time.Hour)
 	if !isSecured(r.view()) {
 		t.Fatalf("no DS:\n%s", r.explain())
 	}
-	for end := r.now.Add(3 * time.Hour); r.now.Before(end); r.now = r.now.Add(time.Second) {
+	for end := r.now.Add(65 * time.Minute); r.now.Before(end); r.now = r.now.Add(time.Second) {
 		r.k.Tend(t.Context())
 		if r.z.Current() == nil {
 			t.Fatalf("the zone is withdrawn, %v after the beginning:\n%s", r.now.Sub(begin), r.explain())
