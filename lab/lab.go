@@ -101,6 +101,9 @@ func (l *Lab) start(cfg Config) error {
 	}
 	debug.FreeOSMemory() // to sign the root takes more than to keep it
 	l.serve()
+	if err := l.signing.unsign(l.ctx); err != nil {
+		l.log.Warn("zones are signed that are listed as unsigned", "error", err)
+	}
 	if err := l.check(l.ctx); err != nil {
 		return fmt.Errorf("checking the lab: %w", err)
 	}

@@ -102,6 +102,34 @@ func (p *parents) Seen(id zone.ID) keys.Parent {
 	return out
 }
 
+// isKnown waits for a moment until all servers of a zone's parent have said which DS
+// they have. A DS that was typed in a second ago must not be forgotten when keys go.
+func (p *parents) isKnown(ctx context.Context, id zone.ID) bool {
+	if id.Name.IsRoot() {
+		return true
+	}
+	ctx, cancel := context.WithTimeout(ctx, 3*time.Second)
+	defer cancel()
+	asked := time.Now()
+	p.again(id)
+	for {
+		if seen := p.Seen(id); seen.Asked > 0 && seen.Answered == seen.Asked && !p.lookedBefore(id, asked) {
+			return true
+		}
+		select {
+		case <-ctx.Done():
+			return false
+		case <-time.After(10 * time.Millisecond):
+		}
+	}
+}
+
+// lookedBefore reports whether a server of the parent was last heard before a time.
+func (p *parents) lookedBefore(id zone.ID, t time.Time) bool {
+	v, _ := p.watcher.State(id)
+	return slices.ContainsFunc(v.Servers, func(s parent.Server) bool { return s.Excused == "" && s.Seen.Before(t) })
+}
+
 // Forget ends the interest in a zone.
 func (p *parents) Forget(id zone.ID) {
 	p.mu.Lock()

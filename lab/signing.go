@@ -8,6 +8,8 @@ import (
 	"log/slog"
 	"os"
 	"path/filepath"
+	"sync"
+	"sync/atomic"
 	"time"
 
 	"onoma/authority"
@@ -34,6 +36,9 @@ type signing struct {
 	desk    *delegation.Desk
 	parents *parents
 	lookups *lookups
+
+	isRunning atomic.Bool
+	waiting   sync.Map // *operator by zone.ID: to go unsigned when all is running
 }
 
 // keyState is the state of a zone's keys in the database, and childState that of
@@ -83,9 +88,26 @@ func (w warnings) Enabled(ctx context.Context, level slog.Level) bool {
 	return level >= slog.LevelWarn && w.Handler.Enabled(ctx, level)
 }
 
+// unsign has zones go unsigned that were listed while the lab was off: their parents
+// can be asked now.
+func (s *signing) unsign(ctx context.Context) (err error) {
+	s.waiting.Range(func(id, op any) bool {
+		origin := id.(zone.ID).Name
+		v, e := readZone(op.(*operator).file(origin), origin)
+		if e == nil {
+			e = s.keep(ctx, op.(*operator), v)
+		}
+		err = errors.Join(err, e)
+		return true
+	})
+	s.waiting.Clear()
+	return err
+}
+
 // run has all parts but the pipeline, which runs already, run until the lab ends.
 func (s *signing) run() {
 	l := s.lab
+	s.isRunning.Store(true)
 	for _, part := range []func(context.Context) error{s.keeper.Run, s.parents.watcher.Run, s.parents.run, s.desk.Run} {
 		l.wg.Go(func() { l.ended(part(l.ctx)) })
 	}
@@ -154,6 +176,14 @@ func (s *signing) keep(ctx context.Context, op *operator, v *zone.Version) error
 	if settings.Policy.Unsigned && known == nil {
 		s.keeper.Remove(id)
 		return s.pipe.Configure(pipeline.ZoneSpec{ID: id})
+	}
+	switch {
+	case !settings.Policy.Unsigned:
+	case !s.isRunning.Load(): // nobody asks the parent yet
+		settings.Policy.Unsigned = false
+		s.waiting.Store(id, op)
+	case !s.parents.isKnown(ctx, id):
+		return fmt.Errorf("%s stays signed, as its parent's servers do not say whether they have a DS: have the files read once more", plain(id.Name))
 	}
 	z, err := s.keeper.Add(ctx, id, settings)
 	if err != nil {
