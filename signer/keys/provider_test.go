@@ -311,6 +311,13 @@ func TestSee(t *testing.T) {
 	if see("c", true, cs...) != nil {
 		t.Error("what is known is news")
 	}
+	says := func(text string) bool {
+		return slices.ContainsFunc(s.ring.Explain(), func(x Wait) bool { return strings.Contains(x.Text, text) })
+	}
+	w.run(6*time.Hour, func(string) bool { return false })
+	if text := fmt.Sprintf("c has CSK %d (algorithm 13) not in its DNSKEY set yet", own.KeyTag()); !says(text) || says("c and this server have") {
+		t.Errorf("c lacks our key, and may serve: %v", s.ring.Explain())
+	}
 	see("b", false, bs[1:]...)
 	want("while a server is silent", map[string]string{tb: "b omnipresent", tc: "c omnipresent"})
 	if err := s.ring.RemoveForeign("c", w.now); err != nil {
