@@ -44,11 +44,11 @@ func (d *Daemon) load(ctx context.Context) error {
 	if err != nil {
 		return fmt.Errorf("reading the key rings of zones: %w", err)
 	}
-	left := d.leftKeys(ctx)
+	var left left
 	for _, e := range entries {
 		ring := keys[e.id]
 		if ring == nil {
-			ring = d.inherit(ctx, e, left)
+			ring = d.inherit(ctx, e, &left)
 		}
 		d.begin(ctx, e, timers[e.id], ring)
 	}
@@ -150,10 +150,7 @@ func (d *Daemon) add(ctx context.Context, entries []*entry) error {
 			return err
 		}
 		if keys == nil {
-			if left == nil {
-				left = d.leftKeys(ctx)
-			}
-			keys = d.inherit(ctx, e, left)
+			keys = d.inherit(ctx, e, &left)
 		}
 		d.begin(ctx, e, nil, keys)
 	}
