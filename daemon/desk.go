@@ -117,7 +117,10 @@ func (d *Daemon) detail(ctx context.Context, id zone.ID) (control.ZoneDetail, er
 		out.State, out.Reason = d.catalogState(id)
 	}
 	if v, ok := d.signer.View(id, time.Time{}); ok {
-		out.Signing = &control.SigningLine{Policy: v.Policy.Name, State: stateOfKeys(&v), Alarm: d.signer.Trouble(id).Text}
+		out.Signing = &control.SigningLine{State: stateOfKeys(&v), Alarm: d.signer.Trouble(id).Text}
+		if !v.IsPassive {
+			out.Signing.Policy = v.Policy.Name
+		}
 		if out.Signing.Alarm == "" {
 			out.Signing.Alarm = d.parents.need(id)
 		}

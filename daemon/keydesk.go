@@ -34,6 +34,7 @@ func (d *Daemon) keysOf(_ context.Context, id zone.ID, ahead time.Duration) (con
 	out.Policy, out.IsPassive, out.Now = v.Policy.Name, v.IsPassive, v.Now
 	out.State = stateOfKeys(&v)
 	if v.IsPassive {
+		out.Policy = "" // that of who signs it is not known
 		return out, nil
 	}
 	if v.IsSigned {

@@ -110,8 +110,8 @@ type ZoneDetail struct {
 
 // SigningLine is how the signing of a zone stands, in short.
 type SigningLine struct {
-	Policy string `json:"policy"`
-	State  string `json:"state"` // in words
+	Policy string `json:"policy,omitempty"` // none where its authors sign
+	State  string `json:"state"`            // in words
 	Alarm  string `json:"alarm,omitempty"`
 }
 

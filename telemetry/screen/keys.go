@@ -68,7 +68,10 @@ func (p Page) alarms(v *control.KeysView) {
 
 // signing writes in one line how the signing of a zone stands.
 func (p Page) signing(s *control.SigningLine) string {
-	text := plain(s.State) + ", policy " + plain(s.Policy)
+	text := plain(s.State)
+	if s.Policy != "" {
+		text += ", policy " + plain(s.Policy)
+	}
 	if s.Alarm != "" {
 		text += ", " + p.paint(red, "ALARM: "+plain(s.Alarm))
 	}
