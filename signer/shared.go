@@ -1,7 +1,6 @@
 package signer
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -39,7 +38,7 @@ func (z *Zone) reread(ctx context.Context, head *zone.Version) error {
 		return err
 	}
 	z.mu.Lock()
-	isSame := bytes.Equal(data, z.saved) && z.plan != nil
+	isSame := z.saved.isOf(data) && z.plan != nil
 	z.mu.Unlock()
 	if !isSame {
 		var st state
@@ -48,7 +47,7 @@ func (z *Zone) reread(ctx context.Context, head *zone.Version) error {
 		}
 		z.mu.Lock()
 		had := z.st
-		z.st, z.saved = st, data
+		z.st, z.saved = st, imprintOf(data)
 		z.isPassive = z.settings.Auto && head != nil && isSigned(head) && !z.isOurs(head)
 		z.mu.Unlock()
 		z.dropMade(ctx, &had)
@@ -111,10 +110,16 @@ func (z *Zone) swap(ctx context.Context, data []byte) error {
 	if z.k.o.Swap == nil {
 		return z.k.o.Save(ctx, z.id, data)
 	}
+	had, err := z.k.o.Load(ctx, z.id)
+	if err != nil {
+		return err
+	}
 	z.mu.Lock()
-	had := z.saved
+	ok := z.saved.isOf(had)
 	z.mu.Unlock()
-	ok, err := z.k.o.Swap(ctx, z.id, had, data)
+	if ok {
+		ok, err = z.k.o.Swap(ctx, z.id, had, data)
+	}
 	if err == nil && !ok {
 		err = fmt.Errorf("zone %s: %w", z.id, errElsewhere)
 	}

@@ -2,6 +2,7 @@ package signer
 
 import (
 	"context"
+	"crypto/sha256"
 	"encoding/json"
 	"fmt"
 	"time"
@@ -52,11 +53,30 @@ func (s *state) decode(data []byte) error {
 	return nil
 }
 
+// imprint tells one state that is kept from another, at a fraction of its size; nil: none is kept.
+type imprint [sha256.Size]byte
+
+func imprintOf(data []byte) *imprint {
+	if data == nil {
+		return nil
+	}
+	sum := imprint(sha256.Sum256(data))
+	return &sum
+}
+
+// isOf reports whether it is that of data, which may be nil.
+func (i *imprint) isOf(data []byte) bool {
+	if i == nil || data == nil {
+		return i == nil && data == nil
+	}
+	return *i == sha256.Sum256(data)
+}
+
 // save has the state on the disk, if it is not as it was. The caller holds z.making.
 func (z *Zone) save(ctx context.Context) error {
 	z.mu.Lock()
 	data, err := z.st.encode()
-	same := string(data) == string(z.saved)
+	same := z.saved.isOf(data)
 	z.mu.Unlock()
 	if err != nil || same {
 		return err
@@ -65,7 +85,7 @@ func (z *Zone) save(ctx context.Context) error {
 		return fmt.Errorf("keeping the key ring of %s: %w", z.id, err)
 	}
 	z.mu.Lock()
-	z.saved = data
+	z.saved = imprintOf(data)
 	z.mu.Unlock()
 	return nil
 }
