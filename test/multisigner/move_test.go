@@ -2,9 +2,12 @@ package multisigner
 
 import (
 	"fmt"
+	"os"
 	"slices"
 	"testing"
 	"time"
+
+	"github.com/miekg/dns"
 
 	"onoma/telemetry/control"
 )
@@ -32,6 +35,10 @@ func TestMove(t *testing.T) {
 	if all := s.ds(); len(own) != 1 || len(all) != 2 || !slices.Contains(all, own[0]) {
 		t.Errorf("the parent had the DS of %v and has those of %v, want one more", own, all)
 	}
+	// What it knows of the other survives its end.
+	b.End(t, os.Interrupt)
+	b.Start(t, "serve the child again", func() bool { return len(lookup(b.Addr, child, dns.TypeDNSKEY)) == 3 })
+	s.await("both say so again", func() bool { return a.mayServe() && b.mayServe() }, a, b)
 	ns := []string{"child. 1 NS ns2.hosts."}
 	a.change(ns, nil)
 	b.change(ns, nil)
