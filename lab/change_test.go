@@ -24,7 +24,7 @@ func must(t *testing.T) func(string, error) string {
 
 func TestRegisteredNameIsSeenAtOnce(t *testing.T) {
 	t.Parallel()
-	l := playground(t)
+	l := start(t, t.TempDir())
 	ctx := t.Context()
 	see := func(name, typ, want string) {
 		t.Helper()

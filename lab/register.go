@@ -48,7 +48,8 @@ func (l *Lab) Register(ctx context.Context, r Registration) (string, error) {
 	}
 	for _, host := range l.operators {
 		if host.role == roleAuthority && host.hosts(d.name) {
-			l.signing.parents.again(host.id(d.name)) // the registrar's panel is the provider's, too
+			// It may have told the registry before the delegation was there.
+			l.signing.parents.again(host.id(d.name))
 		}
 	}
 	return fmt.Sprintf("%s (in the zone %s, serial %d).%s %s", d.done, plain(d.tld), e.receipt.Serial, begun, l.forget(d.name, r.KeepCache)), nil
