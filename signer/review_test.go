@@ -386,18 +386,16 @@ type hanging struct {
 	seen atomic.Int32 // of the others
 }
 
-func (h *hanging) Want(zone.ID, Wish) {}
-func (h *hanging) Forget(zone.ID)     {}
-func (h *hanging) Seen(id zone.ID) (p keys.Parent) {
-	if !h.on.Load() {
-		return p
-	}
-	if id.Name.String() != "other." {
+func (h *hanging) Forget(zone.ID)               {}
+func (h *hanging) Seen(zone.ID) (p keys.Parent) { return p }
+func (h *hanging) Want(id zone.ID, _ Wish) {
+	switch {
+	case !h.on.Load():
+	case id.Name.String() != "other.":
 		<-h.ctx.Done()
-	} else {
+	default:
 		h.seen.Add(1)
 	}
-	return p
 }
 
 // TestZonesThatTakeLong: zones at which the work hangs keep no others from being tended.
