@@ -85,9 +85,8 @@ func (k *Keeper) AddLoaded(ctx context.Context, id zone.ID, s Settings, data []b
 		z.st.Ring = keys.New(id.Name)
 	}
 	head := z.latest()
-	secured := z.isSecured()
 	z.mu.Lock()
-	z.wasThere = secured
+	z.wasThere = isAtParent(z.st.Ring)
 	z.head = head
 	z.st.Fresh = z.st.Fresh || s.New && data == nil && head == nil
 	// Who signed it before this server knew of keys goes on doing so.
@@ -111,6 +110,19 @@ func (k *Keeper) AddLoaded(ctx context.Context, id zone.ID, s Settings, data []b
 		k.schedule(z, now.Add(time.Duration(others)*apart))
 	}
 	return z, nil
+}
+
+// isAtParent reports whether the parent had the DS that it is to have, and nothing was to change there.
+func isAtParent(r *keys.Ring) (is bool) {
+	for _, k := range r.Keys() {
+		switch k.Records[keys.DS].State {
+		case keys.Rumoured, keys.Unretentive:
+			return false
+		case keys.Omnipresent:
+			is = true
+		}
+	}
+	return is
 }
 
 // apart is between the first looks at zones after a start: a hundred thousand take eight minutes.
