@@ -140,7 +140,8 @@ func (a *assembly) finishNames() {
 	for _, ref := range a.wild {
 		a.setWild(a.name(ref), true)
 	}
-	a.linkHosts(a.share.takeFresh())
+	blocks := a.share.takeFresh()
+	a.linkPlaces(blocks, a.findHosts(blocks))
 	a.v.apex, _ = a.w.Find(&a.v.names, &a.key, nil)
 	a.sync()
 }
