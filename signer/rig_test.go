@@ -36,6 +36,7 @@ type rig struct {
 
 	parent struct {
 		isDeaf bool // never does what CDS say
+		isMute bool // answers nobody
 		delay  time.Duration
 		ds     []dns.DS
 		asked  []dns.DS
@@ -191,6 +192,9 @@ func (r *rig) Seen(zone.ID) keys.Parent {
 				p.ds = append(p.ds, d)
 			}
 		}
+	}
+	if p.isMute {
+		return keys.Parent{}
 	}
 	out := keys.Parent{At: r.now, Asked: 2, Answered: 2, TTL: time.Hour, NegativeTTL: time.Hour}
 	for _, d := range p.ds {

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"onoma/dns"
+	"onoma/dns/dnssec"
 	"onoma/signer/keys"
 	"onoma/zone"
 )
@@ -127,6 +128,59 @@ func TestRolls(t *testing.T) {
 			}
 		})
 	}
+}
+
+// TestUnsignedUnseen: a DS that somebody has brought to the parent by hand, while the parent did not answer, is not left behind by
+// a zone that goes unsigned.
+func TestUnsignedUnseen(t *testing.T) {
+	s := Settings{Policy: keys.Default()}
+	r := newRig(t, s)
+	r.parent.isMute, r.parent.isDeaf = true, true
+	if err := r.write(content); err != nil {
+		t.Fatal(err)
+	}
+	r.pass(time.Minute)
+	ds, err := dnssec.MakeDS(r.id.Name, dnskeyOf(t, r), dnssec.DigestSHA256)
+	if err != nil {
+		t.Fatal(err)
+	}
+	r.parent.ds = []dns.DS{ds}
+	s.Policy.Unsigned = true
+	r.start(s)
+	r.pass(5 * day)
+	if !r.z.Current().Apex().Has(dns.TypeDNSKEY) {
+		t.Fatalf("the zone is not signed any more, and the parent has its DS:\n%s", r.explain())
+	}
+	if !strings.Contains(r.explain(), "say that there is none (ds-gone)") {
+		t.Errorf("nothing says what is waited for:\n%s", r.explain())
+	}
+	r.parent.isMute = false
+	r.pass(5 * day)
+	if !r.z.Current().Apex().Has(dns.TypeDNSKEY) {
+		t.Fatalf("the zone is not signed any more, and the parent has its DS, as it says:\n%s", r.explain())
+	}
+	r.parent.ds, r.parent.isMute = nil, true
+	r.start(s)
+	r.do(func(ring *keys.Ring, _ *keys.Policy, now time.Time) (string, error) {
+		return "", ring.DSGone(ring.Keys()[0].ID, now)
+	})
+	r.pass(5 * day)
+	if r.z.Current().Apex().Has(dns.TypeDNSKEY) {
+		t.Errorf("the zone is still signed:\n%s", r.explain())
+	}
+}
+
+func dnskeyOf(t *testing.T, r *rig) dns.DNSKEY {
+	t.Helper()
+	set, ok := r.z.Current().Apex().RRset(dns.TypeDNSKEY)
+	if !ok {
+		t.Fatal("the zone has no keys")
+	}
+	k, err := dns.ParseDNSKEY(set.First())
+	if err != nil {
+		t.Fatal(err)
+	}
+	return k
 }
 
 func roll(role keys.Role, urgent bool) Command {

@@ -366,6 +366,7 @@ func (z *Zone) facts(head *zone.Version, now time.Time) keys.Facts {
 	}
 	if z.k.o.Parents != nil {
 		f.Parent = z.k.o.Parents.Seen(z.id)
+		f.Parent.Watched = true
 	}
 	if head == nil {
 		return f

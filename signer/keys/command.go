@@ -144,7 +144,7 @@ func (r *Ring) DSSeen(id string, at time.Time) error {
 	if k == nil || k.Role&KSK == 0 {
 		return fmt.Errorf("the DS of key %q: %w with a DS", id, ErrNoKey)
 	}
-	k.Parent.Everyone, k.Parent.Nobody, k.Parent.Servers = at, time.Time{}, max(1, r.parent.Asked)
+	k.Parent.Everyone, k.Parent.Nobody, k.Parent.Servers, k.Parent.IsDenied = at, time.Time{}, max(1, r.parent.Asked), false
 	return nil
 }
 
@@ -154,7 +154,7 @@ func (r *Ring) DSGone(id string, at time.Time) error {
 	if k == nil || k.Role&KSK == 0 {
 		return fmt.Errorf("the DS of key %q: %w with a DS", id, ErrNoKey)
 	}
-	k.Parent.Everyone, k.Parent.Nobody, k.Parent.Servers = time.Time{}, at, 0
+	k.Parent.Everyone, k.Parent.Nobody, k.Parent.Servers, k.Parent.IsDenied = time.Time{}, at, 0, true
 	return nil
 }
 

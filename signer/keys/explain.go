@@ -199,6 +199,10 @@ func (s *stepper) explainAlarms(cur *version) {
 		}
 	}
 	s.explainAlgorithm()
+	if (s.r.unsigned || s.p.Unsigned) && s.mayHaveDS() {
+		s.wait(nil, time.Time{}, "the zone goes unsigned as soon as all servers of the parent have said whether they have a DS of it; "+
+			"where they cannot be asked, say that there is none (ds-gone)")
+	}
 	for _, d := range s.r.strange() {
 		s.alarm(nil, "the parent has a DS with tag %d and algorithm %d of which there is no key here: validators may find the zone bogus. Have it removed", d.KeyTag, d.Algorithm)
 	}

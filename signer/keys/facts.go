@@ -30,6 +30,7 @@ type Facts struct {
 
 // Parent is what the parent's servers said about DS when they were asked last.
 type Parent struct {
+	Watched         bool      // they are asked again and again, and will answer if they can
 	At              time.Time // zero: they were not asked, or none answered
 	Asked, Answered int       // servers
 	DS              []SeenDS

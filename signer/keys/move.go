@@ -286,4 +286,19 @@ func (s *stepper) unpublish(k *Key) bool {
 	return s.try(func(v *version) { v.Keys, v.KeySigners = without(v.Keys, going...), without(v.KeySigners, going...) })
 }
 
-func (s *stepper) goesUnsigned() bool { return s.r.unsigned || s.p.Unsigned }
+// goesUnsigned reports whether the zone is to be unsigned, and may begin to.
+func (s *stepper) goesUnsigned() bool {
+	return (s.r.unsigned || s.p.Unsigned) && !s.mayHaveDS()
+}
+
+// mayHaveDS: the parent may have a DS that nobody here asked for, brought there by hand. All its servers are looked at before
+// the first step to an unsigned zone is taken, or somebody says that there is none.
+func (s *stepper) mayHaveDS() bool {
+	f := &s.f.Parent
+	if !f.Watched || s.p.Parent == ByHand || !f.At.IsZero() && f.Answered > 0 && f.Answered == f.Asked {
+		return false
+	}
+	return slices.ContainsFunc(s.r.keys, func(k *Key) bool {
+		return k.own() && k.stays() && k.Role&KSK != 0 && k.Records[DNSKEY].State != Hidden && !k.Parent.IsDenied
+	})
+}

@@ -34,6 +34,7 @@ func (s *stepper) observeDS(k *Key, f *Parent) {
 	}
 	k.Parent.Servers = n
 	if n > 0 {
+		k.Parent.IsDenied = false
 		k.Parent.Nobody = time.Time{}
 		k.Parent.TTL = max(k.Parent.TTL, f.TTL)
 	}

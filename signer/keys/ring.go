@@ -85,6 +85,7 @@ type AtParent struct {
 	Changed  time.Time     `json:"changed,omitzero"`  // since when it should, or should not
 	Everyone time.Time     `json:"everyone,omitzero"` // since when all servers of the parent are known to have it
 	Nobody   time.Time     `json:"nobody,omitzero"`   // since when all are known not to have it
+	IsDenied bool          `json:"denied,omitempty"`  // people say that none has it
 	TTL      time.Duration `json:"ttl,omitempty"`     // the longest with which it was seen
 	Servers  int           `json:"servers,omitempty"` // that had it when asked last
 }
