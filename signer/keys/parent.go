@@ -83,9 +83,9 @@ func (s *stepper) dsNowhere(k *Key) time.Time {
 
 func (s *stepper) safety(d time.Duration) time.Duration {
 	if s.r.isUrgent() {
-		return 0
+		return leastSafety
 	}
-	return d
+	return max(leastSafety, d)
 }
 
 // parentTTL is how long caches may have a DS set of the parent's, or know that there is none.

@@ -182,8 +182,15 @@ func (s *sim) run(d time.Duration) (out []string) {
 	until := s.now.Add(d)
 	foretold := s.lines(s.r.Timeline(s.now, &s.p, s.facts(), until.Add(-tick)), "")
 	var came []Event
-	for ; s.now.Before(until); s.now = s.now.Add(tick) {
+	for s.now.Before(until) {
 		came = append(came, s.step()...)
+		next := s.now.Truncate(tick).Add(tick)
+		for _, at := range []time.Time{s.r.Next(), s.synced, s.dsAt} {
+			if at.After(s.now) && at.Before(next) {
+				next = at
+			}
+		}
+		s.now = next
 	}
 	if s.parent {
 		if d := cmp.Diff(foretold, s.lines(came, "")); d != "" {

@@ -61,12 +61,18 @@ func reached(t, now time.Time) bool { return !t.IsZero() && !now.Before(t) }
 // supersede notes with which safety the sets of v are waited for once next has taken its place.
 func (v *version) supersede(next *version, p *Policy, urgent bool) {
 	v.KeyMargin, v.ZoneMargin = 0, 0
-	if urgent || v.Fresh {
-		return
+	switch {
+	case v.Fresh:
+	case urgent:
+		v.KeyMargin, v.ZoneMargin = leastSafety, leastSafety
+	default:
+		v.KeyMargin = max(leastSafety, margin(v.Keys, next.Keys, p))
+		v.ZoneMargin = max(leastSafety, margin(v.Signers, next.Signers, p))
 	}
-	v.KeyMargin = margin(v.Keys, next.Keys, p)
-	v.ZoneMargin = margin(v.Signers, next.Signers, p)
 }
+
+// leastSafety is waited for even in an emergency: caches count in whole seconds, and may have a set for one more than its TTL.
+const leastSafety = time.Second
 
 // isBefore: that of the time before the zone was signed.
 func (v *version) isBefore() bool { return v.Generation == 0 && len(v.Keys) == 0 }
