@@ -38,6 +38,7 @@ const (
 //	GET  /api/events    the queries as they happen (Event), server-sent
 //	POST /api/ask       {"name", "type"}: one question through the resolver (Answer)
 //	GET  /api/security  ?zone=NAME: how far it is on its way to be validated (Security)
+//	GET  /api/chain     ?name=NAME: the chain of trust to its zone, a picture (SVG)
 //	POST /api/register  a Registration
 //	POST /api/record    a RecordChange
 func New(lab Lab) http.Handler {
@@ -51,6 +52,7 @@ func New(lab Lab) http.Handler {
 	mux.HandleFunc("GET /api/topology", c.topology)
 	mux.HandleFunc("GET /api/events", c.events)
 	mux.HandleFunc("GET /api/security", c.security)
+	mux.HandleFunc("GET /api/chain", c.chain)
 	mux.HandleFunc("POST /api/ask", c.ask)
 	mux.HandleFunc("POST /api/register", c.register)
 	mux.HandleFunc("POST /api/record", c.record)
@@ -104,6 +106,19 @@ func (c *console) security(w http.ResponseWriter, r *http.Request) {
 	w.Header().Set("Cache-Control", "no-store")
 	s, err := c.lab.Security(r.Context(), r.URL.Query().Get("zone"))
 	finish(w, s, err)
+}
+
+func (c *console) chain(w http.ResponseWriter, r *http.Request) {
+	picture, err := c.lab.Chain(r.Context(), r.URL.Query().Get("name"))
+	if err != nil {
+		finish(w, nil, err)
+		return
+	}
+	h := w.Header()
+	h.Set("Content-Security-Policy", "default-src 'none'; style-src 'unsafe-inline'; frame-ancestors 'none'") // its colours are within it
+	h.Set("Content-Type", "image/svg+xml")
+	h.Set("Cache-Control", "no-store")
+	_, _ = w.Write(picture) // the browser is gone: nobody to tell
 }
 
 func (c *console) ask(w http.ResponseWriter, r *http.Request) {

@@ -88,6 +88,13 @@ func (l *fakeLab) Security(_ context.Context, name string) (Security, error) {
 	return Security{Zone: name, Status: "secure", DS: []string{"ED25519 1234"}}, nil
 }
 
+func (l *fakeLab) Chain(_ context.Context, name string) ([]byte, error) {
+	if name == "bad..name" {
+		return nil, errors.New(`"bad..name" is no name: empty label`)
+	}
+	return []byte("<svg><title>" + name + "</title></svg>"), nil
+}
+
 func post(t *testing.T, srv *httptest.Server, path, contentType, body string) (int, string) {
 	t.Helper()
 	r, err := srv.Client().Post(srv.URL+path, contentType, strings.NewReader(body))
@@ -195,15 +202,20 @@ func TestEventStream(t *testing.T) {
 func TestSecurity(t *testing.T) {
 	srv := httptest.NewServer(New(newFakeLab()))
 	defer srv.Close()
-	for zone, want := range map[string]string{"thedns.guru": `"status":"secure"`, "bad..name": "empty label"} {
-		r, err := srv.Client().Get(srv.URL + "/api/security?zone=" + zone)
+	for what, want := range map[string]struct{ kind, text string }{
+		"security?zone=thedns.guru": {"application/json", `"status":"secure"`},
+		"security?zone=bad..name":   {"application/json", "empty label"},
+		"chain?name=thedns.guru":    {"image/svg+xml", "<title>thedns.guru</title>"},
+		"chain?name=bad..name":      {"application/json", "empty label"},
+	} {
+		r, err := srv.Client().Get(srv.URL + "/api/" + what)
 		if err != nil {
 			t.Fatal(err)
 		}
 		b, err := io.ReadAll(r.Body)
 		r.Body.Close()
-		if err != nil || !strings.Contains(string(b), want) {
-			t.Errorf("%s: %s (%v), expected %s", zone, b, err, want)
+		if kind := r.Header.Get("Content-Type"); err != nil || kind != want.kind || !strings.Contains(string(b), want.text) {
+			t.Errorf("%s: %s, %s (%v), expected %s", what, kind, b, err, want)
 		}
 	}
 }

@@ -21,6 +21,8 @@ type Lab interface {
 	Record(ctx context.Context, c RecordChange) (string, error)
 	// Security tells how far a zone is on its way to be validated.
 	Security(ctx context.Context, name string) (Security, error)
+	// Chain draws the chain of trust that leads to the zone that a name is in, as SVG.
+	Chain(ctx context.Context, name string) ([]byte, error)
 }
 
 // Topology is the lab's tree of servers. Names are in presentation form.

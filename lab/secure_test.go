@@ -117,6 +117,11 @@ func TestPageShowsSecurity(t *testing.T) {
 	if err != nil || a.Security != "bogus" || !strings.Contains(a.Why, "expired") {
 		t.Errorf("an answer with old signatures is %q, because %q (%v)", a.Security, a.Why, err)
 	}
+	for name, want := range map[string]string{"www.thedns.guru": ">thedns.guru is secure<", "www.dried-ink.org": ">dried-ink.org is broken: ", "nobody.example": "the root is secure<"} {
+		if picture, err := l.Chain(t.Context(), name); err != nil || !strings.Contains(string(picture), want) {
+			t.Errorf("%s: the picture of its chain does not say %s (%v):\n%s", name, want, err, picture)
+		}
+	}
 }
 
 // awaitSecurity waits until a zone stands as it should.

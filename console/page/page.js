@@ -75,6 +75,9 @@ byId("ask").addEventListener("submit", (e) => {
     const a = await call("api/ask", { name: f.get("name").trim(), type: f.get("type") });
     const lines = a.records.length ? a.records : [a.rcode === "NOERROR" ? "The name exists, but has no such record." : a.rcode];
     if (a.security) lines.push(a.security + (a.why ? ": " + a.why : ""));
+    const chain = byId("chain");
+    chain.hidden = !a.security;
+    chain.href = "api/chain?name=" + encodeURIComponent(f.get("name").trim());
     return lines.concat(a.errors).join("\n") + `\n(${a.millis.toFixed(1)} ms)`;
   });
 });
