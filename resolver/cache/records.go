@@ -83,6 +83,7 @@ const (
 	kindNXDomain   kind = 'X'
 	kindDelegation kind = 'D'
 	kindFailure    kind = 'F'
+	kindBogus      kind = 'B'
 )
 
 // keyBuf has room for a key: name, type, kind.
@@ -255,6 +256,38 @@ func (r *Records) DropFailure(name dns.Name, t dns.Type) {
 	var b keyBuf
 	key := b.key(name, t, kindFailure)
 	r.s.drop(r.s.hash(key), key)
+}
+
+// PutBogus remembers that the answer to a question did not pass validation.
+func (r *Records) PutBogus(name dns.Name, t dns.Type, ede dns.EDE, now, expire uint32) bool {
+	w := writer{}
+	w.u16(int(ede.Code))
+	w.octets([]byte(ede.Text))
+	return r.put(kindBogus, name, t, w, now, expire)
+}
+
+// Bogus returns why the answer to a question did not pass validation, if that is
+// known, and until when it is.
+func (r *Records) Bogus(name dns.Name, t dns.Type, now uint32) (ede dns.EDE, expire uint32, ok bool) {
+	rd, expire, ok := r.get(kindBogus, name, t)
+	if !ok || expire <= now {
+		return dns.EDE{}, 0, false
+	}
+	ede = dns.EDE{Code: dns.EDECode(rd.u16()), Text: string(rd.octets())}
+	return ede, expire, !rd.bad
+}
+
+// Drop forgets what is known of the data of name and type t: the RRset or alias
+// there, or that there is none.
+func (r *Records) Drop(name dns.Name, t dns.Type) {
+	var b keyBuf
+	for _, k := range [...]struct {
+		kind kind
+		t    dns.Type
+	}{{kindRRset, t}, {kindRRset, dns.TypeCNAME}, {kindNoData, t}, {kindNXDomain, 0}} {
+		key := b.key(name, k.t, k.kind)
+		r.s.drop(r.s.hash(key), key)
+	}
 }
 
 // Len returns how many entries are held.

@@ -89,3 +89,44 @@ func TestRecordsRefuseTooMany(t *testing.T) {
 		t.Error("65,536 records were taken")
 	}
 }
+
+func TestBogus(t *testing.T) {
+	r := NewRecords(1 << 20)
+	name := dns.MustName("www.example.com.")
+	want := dns.EDE{Code: dns.EDESignatureExpired, Text: "old"}
+	r.PutBogus(name, dns.TypeA, want, 1000, 1060)
+	if got, expire, ok := r.Bogus(dns.MustName("WWW.example.com."), dns.TypeA, 1059); !ok || got != want || expire != 1060 {
+		t.Errorf("%v until %d, %v", got, expire, ok)
+	}
+	if _, _, ok := r.Bogus(name, dns.TypeA, 1060); ok {
+		t.Error("it is remembered for too long")
+	}
+	if _, _, ok := r.Bogus(name, dns.TypeAAAA, 1000); ok {
+		t.Error("another type is said to be bogus")
+	}
+}
+
+func TestDrop(t *testing.T) {
+	r := NewRecords(1 << 20)
+	name, zone := dns.MustName("www.example.com."), dns.MustName("example.com.")
+	put := func() {
+		for _, typ := range []dns.Type{dns.TypeA, dns.TypeMX, dns.TypeCNAME} {
+			r.PutRRset(&RRset{Name: name, Type: typ, Data: []dns.RData{{1, 2, 3, 4}}}, TrustAuthority, zone, 1000, 1060)
+		}
+		e := Entry{Trust: TrustAuthority, Zone: zone, Expire: 1060}
+		r.PutNoData(name, dns.TypeA, e, 1000)
+		r.PutNXDomain(name, e, 1000)
+	}
+	put()
+	r.Drop(dns.MustName("WWW.example.com."), dns.TypeA)
+	_, a := r.RRset(name, dns.TypeA, 1001)
+	_, alias := r.RRset(name, dns.TypeCNAME, 1001)
+	_, noData := r.NoData(name, dns.TypeA, 1001)
+	_, noName := r.NXDomain(name, 1001)
+	if a || alias || noData || noName {
+		t.Errorf("still there: RRset %v, alias %v, NODATA %v, NXDOMAIN %v", a, alias, noData, noName)
+	}
+	if _, ok := r.RRset(name, dns.TypeMX, 1001); !ok {
+		t.Error("another type is gone, too")
+	}
+}

@@ -15,15 +15,20 @@ import (
 // ask puts q to the servers of zone until one gives a reply that can be used,
 // and remembers that.
 func (t *task) ask(zone *cache.Delegation, q dns.Question) (*reply, error) {
-	return t.shared(zone.Zone, q, func() (*reply, error) {
+	ask := func() (*reply, error) {
 		s := t.newSearch(zone)
+		s.leaveOut(q)
 		r, err := s.run(q)
 		if err != nil {
 			return nil, err
 		}
 		t.learn(zone, q, r)
 		return r, nil
-	})
+	}
+	if len(t.opts.Doubted) > 0 {
+		return ask() // what others are told may be what is doubted
+	}
+	return t.shared(zone.Zone, q, ask)
 }
 
 func (s *search) run(q dns.Question) (*reply, error) {
@@ -54,6 +59,9 @@ func (s *search) run(q dns.Question) (*reply, error) {
 // try asks one server. A nil reply without an error means: the next one, please.
 func (s *search) try(c *candidate, q dns.Question, wait time.Duration) (*reply, error) {
 	r, err := s.converse(c, q, wait)
+	if r != nil {
+		r.source = Source{q.Name, q.Type, c.addr}
+	}
 	now := s.t.it.Env.Now()
 	s.heard = s.heard || err == nil
 	switch {
@@ -175,6 +183,9 @@ type exchange struct {
 // send does the exchange and reads the reply. A reply that is no proper message
 // has outcome OutcomeLame.
 func (t *task) send(x *exchange) (*reply, error) {
+	if t.ctx.Err() != nil {
+		return nil, t.outOfTime()
+	}
 	if err := t.budget.takeQuery(); err != nil {
 		return nil, err
 	}

@@ -4,8 +4,10 @@ import (
 	"fmt"
 	"strings"
 	"sync/atomic"
+	"time"
 
 	"onoma/dns"
+	"onoma/resolver/validator"
 )
 
 // Cost is the work that a look-up caused.
@@ -14,23 +16,44 @@ type Cost struct {
 	Bytes     int // octets received
 	Aliases   int // CNAMEs and DNAMEs followed
 	NSLookups int // look-ups of addresses of name servers
+	Checks    int // signatures checked
+	Rounds    int // rounds of SHA-1 for NSEC3
 }
 
-// budget is the one budget of a client's question. Every look-up made on the
-// question's behalf holds the same one; nothing ever gives back to it.
-type budget struct {
+// Budget is the one budget of a client's question. Every look-up made on the
+// question's behalf draws from the same one, those of validation among them;
+// nothing ever gives back to it.
+type Budget struct {
+	Proof validator.Work // what is left for validation, which takes it itself
+
 	limits  *Limits
+	ends    time.Time
 	queries atomic.Int32
 	bytes   atomic.Int32
 	aliases atomic.Int32
 	lookups atomic.Int32
 }
 
-func (b *budget) cost() Cost {
-	return Cost{int(b.queries.Load()), int(b.bytes.Load()), int(b.aliases.Load()), int(b.lookups.Load())}
+// NewBudget returns the budget of a question whose look-up begins now.
+func (it *Iterator) NewBudget() *Budget {
+	l := &it.Limits
+	return &Budget{limits: l, ends: it.Env.Now().Add(l.Time), Proof: l.proof()}
 }
 
-func (b *budget) takeQuery() error {
+func (l *Limits) proof() validator.Work {
+	return validator.Work{Signatures: l.Signatures, Rounds: l.Rounds, Questions: l.ProofQuestions}
+}
+
+// Cost is what was spent so far.
+func (b *Budget) Cost() Cost {
+	all := b.limits.proof()
+	return Cost{
+		Queries: int(b.queries.Load()), Bytes: int(b.bytes.Load()), Aliases: int(b.aliases.Load()), NSLookups: int(b.lookups.Load()),
+		Checks: min(all.Signatures-b.Proof.Signatures, all.Signatures), Rounds: min(all.Rounds-b.Proof.Rounds, all.Rounds),
+	}
+}
+
+func (b *Budget) takeQuery() error {
 	if int(b.queries.Load()) >= b.limits.Queries {
 		return exhausted("%d upstream queries", b.limits.Queries)
 	}
@@ -42,16 +65,16 @@ func (b *budget) takeQuery() error {
 	return nil
 }
 
-func (b *budget) addBytes(n int) { b.bytes.Add(int32(n)) }
+func (b *Budget) addBytes(n int) { b.bytes.Add(int32(n)) }
 
-func (b *budget) takeAlias() error {
+func (b *Budget) takeAlias() error {
 	if int(b.aliases.Add(1)) > b.limits.Aliases {
 		return exhausted("%d aliases followed", b.limits.Aliases)
 	}
 	return nil
 }
 
-func (b *budget) takeLookup() error {
+func (b *Budget) takeLookup() error {
 	if int(b.lookups.Load()) >= b.limits.NSLookups {
 		return exhausted("%d look-ups of name server addresses", b.limits.NSLookups)
 	}

@@ -60,6 +60,18 @@ func (t *task) newSearch(zone *cache.Delegation) *search {
 	return s
 }
 
+// leaveOut passes over those whose answer to q was found wrong.
+func (s *search) leaveOut(q dns.Question) {
+	for _, d := range s.t.opts.Doubted {
+		for i := range s.list {
+			if c := &s.list[i]; c.addr == d.Addr && d.Type == q.Type && d.Name.Equal(q.Name) {
+				c.out = true
+				s.note(c.addr.String() + ": its answer is bogus")
+			}
+		}
+	}
+}
+
 // knownGlue returns the glue that a parent gave for a server, whichever zone it
 // was for: it is good enough to ask there, and saves asking for its address.
 func (t *task) knownGlue(name dns.Name) []netip.Addr {

@@ -17,11 +17,12 @@ type reply struct {
 	recursive bool          // RA without AA: perhaps a resolver's cache speaking
 	chain     []cache.RRset // aliases in order, then the RRset asked for
 	target    dns.Name      // OutcomeAlias: the name to go on with
-	authority []cache.RRset // of a negative answer: SOA, then the proof
+	authority []cache.RRset // of a negative answer: SOA, then the proof; of a referral without DS: the proof
 	negTTL    uint32        // of a negative answer; 0: not to be remembered
 	negName   dns.Name      // the name that a negative answer is about
 	child     referral
 	msg       *dns.Message
+	source    Source
 	reason    string // OutcomeLame, OutcomeError: why
 }
 
@@ -207,6 +208,9 @@ func (it *Iterator) referralIn(r *reply, zone dns.Name, q dns.Question, authorit
 	r.child = referral{zone: best.Name, ttl: best.TTL}
 	r.child.ds, r.child.hasDS = authority.find(best.Name, dns.TypeDS)
 	r.child.servers = it.nameServers(best, zone, r.msg.Additional)
+	if !r.child.hasDS {
+		r.authority = authority.proofs()
+	}
 	return true
 }
 

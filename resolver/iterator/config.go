@@ -46,6 +46,10 @@ type Limits struct {
 	Addresses     int           // 6 addresses of one name server [B 6]
 	Time          time.Duration // 7 s [P 7, K 10, B 10]
 
+	Signatures     int // 100 checks of signatures (CVE-2023-50387)
+	Rounds         int // 20,000 rounds of SHA-1 for NSEC3 (CVE-2023-50868)
+	ProofQuestions int // 100 questions for DS and DNSKEY sets, whoever knows them
+
 	RRsetRecords int // 256 records of a cached RRset; a larger one is passed on only [P 256, B 100]
 	RRsetBytes   int // 8192 octets of a cached RRset [P 8192]
 
@@ -74,6 +78,9 @@ func (l Limits) WithDefaults() Limits {
 	orDefault(&l.NameServers, 13)
 	orDefault(&l.Addresses, 6)
 	orDefault(&l.Time, 7*time.Second)
+	orDefault(&l.Signatures, 100)
+	orDefault(&l.Rounds, 20_000)
+	orDefault(&l.ProofQuestions, 100)
 	orDefault(&l.RRsetRecords, 256)
 	orDefault(&l.RRsetBytes, 8192)
 	orDefault(&l.MaxTTL, 24*time.Hour)

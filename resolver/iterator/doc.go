@@ -10,8 +10,8 @@
 // one another; each has its own lock, none is held while asking, and of two
 // only flights.mu may be taken first.
 //
-// What keeps it safe: every client's question has one budget ([Limits]) that
-// all look-ups made on its behalf draw from. Data is taken only from the zone
+// What keeps it safe: every client's question has one [Budget] (see [Limits]) that
+// all look-ups made on its behalf draw from, validation too. Data is taken only from the zone
 // that the server was asked as. Delegations come from referrals alone and are
 // leases: nothing learnt below a cut outlives what the parent granted.
 //

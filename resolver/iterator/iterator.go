@@ -3,6 +3,7 @@ package iterator
 import (
 	"context"
 	"errors"
+	"net/netip"
 	"sync/atomic"
 	"time"
 
@@ -31,6 +32,8 @@ func (it *Iterator) now() uint32 { return uint32(it.Env.Now().Unix()) }
 type Answer struct {
 	RCode     dns.RCode
 	Chain     []cache.RRset // aliases first and in order, then the RRset asked for
+	Local     dns.Name      // where local data took over; the zero Name: nowhere
+	Sources   []Source      // who was asked just now, for each step
 	Authority []cache.RRset // of a negative answer: SOA, then the proof
 	TTL       uint32        // how long all of it may be kept; 0: not at all
 	EDE       []dns.EDE
@@ -39,8 +42,19 @@ type Answer struct {
 
 // Options are what one look-up may have of its own.
 type Options struct {
-	Tracer    Tracer // told as well as Config.Tracer
-	CacheOnly bool   // ask nobody: a question without RD
+	Tracer    Tracer  // told as well as Config.Tracer
+	CacheOnly bool    // ask nobody: a question without RD
+	Budget    *Budget // that the look-up draws from; nil: one of its own
+	Proof     bool    // for validation: no local answers, no alias followed, and what a referral says of DS is enough
+	Doubted   []Source // whose answers to these questions were found wrong
+}
+
+// Source is a server that gave the answer to a question. Of those in
+// Options.Doubted the question is not asked again.
+type Source struct {
+	Name dns.Name
+	Type dns.Type
+	Addr netip.Addr
 }
 
 // ErrNotCached is the end of a look-up with CacheOnly that would have to ask.
@@ -49,20 +63,34 @@ var ErrNotCached = errors.New("not in the cache")
 // Resolve answers q. A look-up that fails returns a *[Failure], ErrNotCached, or
 // ctx's own error where the caller gave up.
 func (it *Iterator) Resolve(ctx context.Context, q dns.Question, opts Options) (*Answer, error) {
-	limited, cancel := context.WithTimeout(ctx, it.Limits.Time)
+	budget := opts.Budget
+	if budget == nil {
+		budget = it.NewBudget()
+	}
+	limited, cancel := context.WithTimeout(ctx, budget.ends.Sub(it.Env.Now()))
 	defer cancel()
-	t := &task{it: it, ctx: limited, opts: opts, id: it.ids.Add(1), question: q}
-	t.budget.limits = &it.Limits
+	t := &task{it: it, ctx: limited, opts: opts, id: it.ids.Add(1), question: q, budget: budget}
 	t.traceStart()
 	a, err := t.lookup(q)
 	if a != nil {
-		a.Cost = t.budget.cost()
+		a.Cost = t.budget.Cost()
 	}
 	t.traceEnd(a, err)
 	if err != nil && ctx.Err() != nil {
 		return nil, ctx.Err()
 	}
 	return a, err
+}
+
+// Forget takes the answer to q out of the cache, aliases on the way included: it
+// was found wrong.
+func (it *Iterator) Forget(q dns.Question, a *Answer) {
+	it.Cache.Drop(q.Name, q.Type)
+	for _, set := range a.Chain {
+		if target, ok := nameOf(set.Data[0]); ok && set.Type == dns.TypeCNAME {
+			it.Cache.Drop(target, q.Type)
+		}
+	}
 }
 
 // seconds turns a duration into what a TTL is counted in.

@@ -18,7 +18,7 @@ type task struct {
 	opts     Options
 	id       uint64
 	question dns.Question
-	budget   budget
+	budget   *Budget
 	stack    []setKey // look-ups in progress, the innermost last
 	waits    *task    // whose flight it waits for; under flights.mu
 }
@@ -31,6 +31,7 @@ type finding struct {
 	target    dns.Name
 	authority []cache.RRset
 	ttl       uint32
+	source    Source // who was asked just now, if anybody
 }
 
 // lookup answers q: it follows aliases until there is an answer, each link a
@@ -39,8 +40,9 @@ func (t *task) lookup(q dns.Question) (*Answer, error) {
 	a := &Answer{TTL: dns.MaxTTL}
 	seen := map[string]bool{q.Name.Fold().Wire(): true}
 	for {
-		if local := t.local(q); local != nil {
+		if local := t.local(q); local != nil && !t.opts.Proof {
 			a.append(local.Chain, local.Authority, local.RCode, local.TTL)
+			a.Local = q.Name
 			return a, nil
 		}
 		f, err := t.find(q)
@@ -54,7 +56,10 @@ func (t *task) lookup(q dns.Question) (*Answer, error) {
 		if err := t.countAliases(f, q.Type, seen); err != nil {
 			return nil, t.failed(t.question, err)
 		}
-		if f.outcome != OutcomeAlias {
+		if f.source.Addr.IsValid() {
+			a.Sources = append(a.Sources, f.source)
+		}
+		if f.outcome != OutcomeAlias || t.opts.Proof {
 			return a, nil
 		}
 		q.Name = f.target
@@ -173,7 +178,7 @@ func (t *task) cached(q dns.Question) (*finding, bool) {
 	if e, ok := c.NXDomain(q.Name, now); ok {
 		return &finding{outcome: OutcomeNXDomain, rcode: dns.RCodeNXDomain, authority: e.Sets, ttl: e.Expire - now}, true
 	}
-	if e, ok := c.NoData(q.Name, q.Type, now); ok {
+	if e, ok := c.NoData(q.Name, q.Type, now); ok && (e.Trust != cache.TrustReferral || t.opts.Proof) {
 		return &finding{outcome: OutcomeNoData, authority: e.Sets, ttl: e.Expire - now}, true
 	}
 	return nil, false
@@ -230,7 +235,7 @@ func (t *task) forgetFailure(q dns.Question) {
 
 // spent returns a failure if nothing more can be asked on this budget.
 func (t *task) spent() error {
-	b := &t.budget
+	b := t.budget
 	if int(b.queries.Load()) >= b.limits.Queries || int(b.bytes.Load()) >= b.limits.Bytes {
 		return b.takeQuery()
 	}

@@ -31,7 +31,7 @@ func (t *task) traceEnd(a *Answer, err error) {
 	if !t.traced() {
 		return
 	}
-	e := Event{Kind: EventEnd, Question: t.question, Err: err, Cost: t.budget.cost(), Outcome: OutcomeError, RCode: dns.RCodeServFail}
+	e := Event{Kind: EventEnd, Question: t.question, Err: err, Cost: t.budget.Cost(), Outcome: OutcomeError, RCode: dns.RCodeServFail}
 	if a != nil {
 		e.RCode, e.TTL, e.Answer = a.RCode, a.TTL, records(a.Chain, false)
 		e.Outcome = endOutcome(a)

@@ -227,11 +227,28 @@ func (t *task) learn(zone *cache.Delegation, q dns.Question, r *reply) {
 	switch r.outcome {
 	case OutcomeReferral:
 		c.PutDelegation(t.descend(zone, r), now)
-		if ds := r.child.ds; r.child.hasDS && !t.it.tooLarge(&ds) {
-			c.PutRRset(&ds, cache.TrustReferral, zone.Zone, now, t.expire(zone, ds.TTL, most))
-		}
+		t.learnDS(zone, r)
 	case OutcomeNoData, OutcomeNXDomain:
 		t.learnNegative(zone, q, r, trust)
+	}
+}
+
+// learnDS remembers what a referral says of the child's DS set: what it is, or the
+// proof that there is none (RFC 4035 §3.1.4), which spares validation a question.
+func (t *task) learnDS(zone *cache.Delegation, r *reply) {
+	now, most := t.it.now(), seconds(t.it.Limits.MaxTTL)
+	ds, proof := &r.child.ds, r.authority
+	switch {
+	case r.child.hasDS && !t.it.tooLarge(ds):
+		t.it.Cache.PutRRset(ds, cache.TrustReferral, zone.Zone, now, t.expire(zone, ds.TTL, most))
+	case !r.child.hasDS && len(proof) > 0:
+		ttl := r.child.ttl
+		for _, set := range proof {
+			ttl = min(ttl, set.TTL)
+		}
+		e := cache.Entry{Trust: cache.TrustReferral, Zone: zone.Zone, Sets: proof}
+		e.Expire = t.expire(zone, ttl, seconds(t.it.Limits.MaxNegativeTTL))
+		t.it.Cache.PutNoData(r.child.zone, dns.TypeDS, e, now)
 	}
 }
 
@@ -266,7 +283,7 @@ func (it *Iterator) tooLarge(set *cache.RRset) bool {
 // finding turns a reply into what its look-up found, with TTLs as remembered.
 func (t *task) finding(zone *cache.Delegation, r *reply) *finding {
 	now, most := t.it.now(), seconds(t.it.Limits.MaxTTL)
-	f := &finding{outcome: r.outcome, rcode: r.rcode, target: r.target, ttl: dns.MaxTTL}
+	f := &finding{outcome: r.outcome, rcode: r.rcode, target: r.target, ttl: dns.MaxTTL, source: r.source}
 	for _, set := range r.chain {
 		set.TTL = t.expire(zone, set.TTL, most) - now
 		f.chain = append(f.chain, set)

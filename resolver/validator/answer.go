@@ -50,6 +50,7 @@ func (l *look) positive(s signedSet, msg *dns.Message) (bool, error) {
 		} else {
 			report.Why = fmt.Sprintf("signed by key %d (%s) of %s", sig.KeyTag, dnssec.AlgorithmName(sig.Algorithm), z.name)
 			ttl = l.ttl(s, sig)
+			report.TTL = ttl
 			l.expansion(&report, z, s, sig, msg)
 		}
 	} else {
@@ -139,14 +140,15 @@ func (l *look) proofs(z *place, msg *dns.Message) (*dnssec.Denial, found) {
 			f.why = cmp.Or(f.why, fmt.Errorf("%s %s: %w", s.Owner, s.Type, err))
 		} else {
 			good = append(good, s.RRset)
-			f.ttl = min(f.ttl, l.ttl(s, sig))
+			report.TTL = l.ttl(s, sig)
+			f.ttl = min(f.ttl, report.TTL)
 		}
 		f.sets = append(f.sets, report)
 	}
 	if len(good) == 0 {
 		f.ttl = 0
 	}
-	return dnssec.NewDenial(z.name, good, &l.rounds), f
+	return dnssec.NewDenial(z.name, good, &l.work.Rounds), f
 }
 
 // negative judges an answer that has no data.

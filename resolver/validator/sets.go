@@ -157,7 +157,7 @@ func (l *look) try(s signedSet, sig *dns.RRSIG, z *place, left *int) error {
 		if *left--; *left < 0 {
 			return fmt.Errorf("%w: more than %d checks over one set", ErrLimit, l.limits.PerSet)
 		}
-		if l.checks--; l.checks < 0 {
+		if l.work.Signatures--; l.work.Signatures < 0 {
 			return fmt.Errorf("%w: more than %d checks of signatures", ErrLimit, l.limits.Signatures)
 		}
 		if err = dnssec.VerifyRRset(s.RRset, sig, k.DNSKEY, l.now); err == nil {

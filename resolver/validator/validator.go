@@ -150,6 +150,7 @@ type Set struct {
 	Status Status
 	Why    string
 	Sigs   []Signature
+	TTL    uint32 // how long a set that is Secure may be kept (RFC 4035 §5.3.3)
 }
 
 // Signature is what came of one signature.
@@ -174,22 +175,40 @@ type look struct {
 	*Validator
 	ctx    context.Context
 	now    time.Time
-	checks int
-	rounds int
-	asked  int
+	work   *Work
 	result Result
+}
+
+// Work is what is left to be spent on validation. Its owner gives the same one to
+// all that is judged on behalf of one question; it belongs to one goroutine at a time.
+type Work struct {
+	Signatures int // checks of signatures
+	Rounds     int // of SHA-1 for NSEC3
+	Questions  int // asked of Fetch
+}
+
+// Work returns the work that l allows for one question.
+func (l Limits) Work() Work {
+	l = l.withDefaults()
+	return Work{Signatures: l.Signatures, Rounds: l.Rounds, Questions: l.Questions}
 }
 
 // Look asks for name and type and follows aliases. An error says that something
 // could not be asked; the Result then has what was found until there.
 func (v *Validator) Look(ctx context.Context, name dns.Name, t dns.Type) (Result, error) {
-	l := &look{Validator: v, ctx: ctx, now: v.clock(), checks: v.limits.Signatures, rounds: v.limits.Rounds}
-	if t.IsMeta() || t == dns.TypeRRSIG || t == dns.TypeSIG {
+	work := v.limits.Work()
+	l := &look{Validator: v, ctx: ctx, now: v.clock(), work: &work}
+	return l.run(name, t, l.follow)
+}
+
+// run does the work, and turns its error into a result.
+func (l *look) run(name dns.Name, t dns.Type, work func(dns.Name, dns.Type) error) (Result, error) {
+	if !CanJudge(t) {
 		l.fail(Indeterminate, dns.EDEInvalidQueryType, "%s: %v", t, ErrType)
 		return l.result, fmt.Errorf("validating %s %s: %w", name, t, ErrType)
 	}
 	l.result.Status = Secure
-	if err := l.follow(name, t); err != nil {
+	if err := work(name, t); err != nil {
 		if errors.Is(err, ErrLimit) {
 			l.fail(Bogus, dns.EDEOther, "%v", err)
 			return l.result, nil
@@ -199,6 +218,10 @@ func (v *Validator) Look(ctx context.Context, name dns.Name, t dns.Type) (Result
 	}
 	return l.result, nil
 }
+
+// CanJudge reports whether anything can be proved of a type: nothing signs
+// signatures, and of several types at once nothing is denied.
+func CanJudge(t dns.Type) bool { return !t.IsMeta() && t != dns.TypeRRSIG && t != dns.TypeSIG }
 
 // follow goes from alias to alias. The target is asked for anew each time: what a
 // server adds to an alias is not needed.
@@ -255,7 +278,7 @@ func (l *look) redirect(name dns.Name, s *signedSet) dns.Name {
 
 // ask fetches an answer of NOERROR or NXDOMAIN.
 func (l *look) ask(name dns.Name, t dns.Type) (*dns.Message, error) {
-	if l.asked++; l.asked > l.limits.Questions {
+	if l.work.Questions--; l.work.Questions < 0 {
 		return nil, fmt.Errorf("%w: more than %d questions", ErrLimit, l.limits.Questions)
 	}
 	msg, err := l.fetch(l.ctx, dns.Question{Name: name, Type: t, Class: dns.ClassIN})
