@@ -82,7 +82,7 @@ type Settings struct {
 
 	// DNSSEC is the policy by which the zone is signed, or off. auto signs by the policy default what is written here (zone files, UPDATE), if it is not signed already, and leaves what comes from primaries as it is.
 	DNSSEC string `yaml:"dnssec" default:"auto" ref:"policy"`
-	// KeysFrom is the directory of another server's private keys (BIND's K*.private with K*.key), which has signed the zone until now: those of the zone are taken over before it is signed here for the first time. {zone} and {view} stand for the names of these.
+	// KeysFrom is the directory of another server's private keys (BIND's K*.private with K*.key, or Knot's ID.pem with what keymgr -j lists in {zone}json), which has signed the zone until now: those of the zone are taken over before it is signed here for the first time. {zone} and {view} stand for the names of these.
 	KeysFrom string `yaml:"keys-from" path:"file"`
 	// New says that nobody has served the zone before: no cache can have anything unsigned of it, so that the parent is told of its keys at once.
 	New bool `yaml:"new" default:"false"`

@@ -7,7 +7,6 @@ import (
 	"onoma/config"
 	"onoma/dns/dnssec/keyfile"
 	"onoma/signer"
-	"onoma/telemetry/control"
 )
 
 // adoptTime is how long may be waited until keys of another server are taken over: what follows happens when all runs.
@@ -16,9 +15,16 @@ const adoptTime = 5 * time.Second
 // adopt begins to sign a zone with the keys of the server that has signed it before. Without these it is not begun: who has the
 // zone's DS from its parent would believe nothing.
 func (d *Daemon) adopt(ctx context.Context, e *entry, s signer.Settings) (*signer.Zone, error) {
-	files, err := keyfile.Find(config.ExpandFile(e.plan.settings.KeysFrom, e.id.Name, e.id.View), e.id.Name, d.now())
+	found, err := keyfile.Find(config.ExpandFile(e.plan.settings.KeysFrom, e.id.Name, e.id.View), e.id.Name, d.now())
 	if err != nil {
 		return nil, err
+	}
+	var all []taken
+	for _, f := range found {
+		for _, w := range f.Warnings {
+			d.log.Warn("key file", "file", f.Path, "what", w)
+		}
+		all = append(all, taken{k: f.Key})
 	}
 	ctx, cancel := context.WithTimeout(ctx, adoptTime)
 	defer cancel()
@@ -27,11 +33,11 @@ func (d *Daemon) adopt(ctx context.Context, e *entry, s signer.Settings) (*signe
 	if _, err := d.signer.AddLoaded(ctx, e.id, waits, nil); err != nil {
 		return nil, err
 	}
-	text, err := d.importKeys(ctx, e.id, control.KeyRequest{Files: files})
+	text, err := d.takeKeys(ctx, e.id, all, true)
 	if err != nil {
 		d.signer.Remove(e.id)
 		return nil, err
 	}
-	d.log.Info("keys taken over", "zone", e.id, "files", len(files), "result", text)
+	d.log.Info("keys taken over", "zone", e.id, "files", len(found), "result", text)
 	return d.signer.Add(ctx, e.id, s)
 }

@@ -37,6 +37,11 @@ func (d *Daemon) importKeys(ctx context.Context, id zone.ID, r control.KeyReques
 		}
 		all = append(all, taken{k: k})
 	}
+	return d.takeKeys(ctx, id, all, !r.NoDS)
+}
+
+// takeKeys has a zone signed by keys that have signed it elsewhere. ds says that the parent has theirs.
+func (d *Daemon) takeKeys(ctx context.Context, id zone.ID, all []taken, ds bool) (string, error) {
 	if err := d.hasSigners(id, all); err != nil {
 		return "", badKeys(err)
 	}
@@ -48,7 +53,7 @@ func (d *Daemon) importKeys(ctx context.Context, id zone.ID, r control.KeyReques
 		all[i].id = kept
 	}
 	text, err := d.signer.Adopt(ctx, id, func(ring *keys.Ring, _ *keys.Policy, now time.Time) (string, error) {
-		return adopt(ring, all, !r.NoDS, now)
+		return adopt(ring, all, ds, now)
 	})
 	return text, badKeys(err)
 }

@@ -36,6 +36,8 @@ type Result struct {
 type Options struct {
 	Open func(path string) (io.ReadCloser, error) // nil: of the system
 	Glob func(pattern string) ([]string, error)   // nil: of the system
+
+	PowerDNS func(path string) (map[string]*pdnsZone, error) // which zones have keys in its database; nil: as the file says
 }
 
 // From are the servers whose configurations can be imported.
@@ -54,6 +56,9 @@ func Import(from, path string, o Options) (*Result, error) {
 	}
 	if o.Glob == nil {
 		o.Glob = filepath.Glob
+	}
+	if o.PowerDNS == nil {
+		o.PowerDNS = readPDNS
 	}
 	r := &reader{o: o}
 	d, err := read(r, path)

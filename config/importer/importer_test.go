@@ -115,7 +115,8 @@ func inMemory(files map[string]string) Options {
 			}
 			return io.NopCloser(strings.NewReader(text)), nil
 		},
-		Glob: func(pattern string) ([]string, error) { return []string{pattern}, nil },
+		Glob:     func(pattern string) ([]string, error) { return []string{pattern}, nil },
+		PowerDNS: func(string) (map[string]*pdnsZone, error) { return nil, fs.ErrNotExist },
 	}
 }
 

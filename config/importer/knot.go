@@ -15,12 +15,15 @@ type knot struct {
 	remotes  map[string]*section
 	groups   map[string][]string
 	acls     map[string]*section
+	policies map[string]*section
+	path     string // of the file
 	autoACL  bool
 }
 
 func importKnot(r *reader, path string) (*draft, error) {
 	k := &knot{
 		r: r, d: &draft{}, remotes: make(map[string]*section), groups: make(map[string][]string), acls: make(map[string]*section),
+		policies: make(map[string]*section), path: path,
 	}
 	if err := k.readKnot(path, 0); err != nil {
 		return nil, err
@@ -63,7 +66,9 @@ func (k *knot) define(s *section) {
 		k.groups[id] = s.all("remote")
 	case "acl":
 		k.acls[id] = s
-	case "key", "template", "zone", "database", "control":
+	case "policy":
+		k.policies[id] = s
+	case "key", "template", "zone", "database", "control", "keystore", "submission":
 	case "log":
 		k.d.note(s.at, "log is not carried over: the section log says what is logged")
 	default:
@@ -220,11 +225,7 @@ func (k *knot) zone(z *named, s *section, isTemplate bool) {
 			if s.isOn(a.name) {
 				z.set("zonemd", "require")
 			}
-		case "ixfr-benevolent", "ixfr-from-axfr", "journal-content", "journal-max-usage", "journal-max-depth", "zonefile-sync", "zonefile-load", "semantic-checks", "adjust-threads", "provide-ixfr", "ixfr-by-one", "zone-max-size", "reverse-generate", "unsafe-operation", "dnssec-policy", "zonemd-generate":
-		case "dnssec-signing":
-			if s.isOn(a.name) {
-				k.d.note(a.at, "dnssec-signing is not carried over: the zone is served as its file has it, with Knot's signatures where it has some. To sign it here by the same keys: have Knot write it signed (knotc zone-flush), say dnssec: auto, give the PEM files of its keys to \"onoma ctl keys import\", and name a policy then")
-			}
+		case "ixfr-benevolent", "ixfr-from-axfr", "journal-content", "journal-max-usage", "journal-max-depth", "zonefile-sync", "zonefile-load", "semantic-checks", "adjust-threads", "provide-ixfr", "ixfr-by-one", "zone-max-size", "reverse-generate", "unsafe-operation", "dnssec-signing", "dnssec-policy", "zonemd-generate":
 		case "refresh-min-interval", "refresh-max-interval", "retry-min-interval", "retry-max-interval", "expire-min-interval", "expire-max-interval":
 			if v = strings.ToLower(v); strings.Trim(v, "0123456789") == "" {
 				v += "s"
@@ -244,6 +245,7 @@ func (k *knot) zone(z *named, s *section, isTemplate bool) {
 		}
 	}
 	k.file(z, s, isTemplate)
+	k.signing(z, s, isTemplate)
 	k.access(z, s, isTemplate)
 }
 
@@ -295,7 +297,7 @@ func (k *knot) file(z *named, s *section, isTemplate bool) {
 		return
 	}
 	if storage == "" {
-		storage = "/var/lib/knot"
+		storage = knotStorage
 	}
 	if file == "" {
 		file = "%s.zone"

@@ -189,6 +189,7 @@ func (p *powerDNS) zones(path string) error {
 	}
 	b.accessLists(all)
 	b.zones(all, "", &p.d.zones)
-	p.d.note(config.Pos{File: file}, "TSIG keys, metadata of zones and DNSSEC keys are in PowerDNS's database and not carried over: a zone that it signs (pdnsutil show-zone) is not signed here, and would be bogus. Bring its keys first (pdnsutil export-zone-key), in a directory that keys-from names")
+	p.signing(path)
+	p.d.note(config.Pos{File: file}, "TSIG keys and metadata of zones are in PowerDNS's database and not carried over")
 	return nil
 }

@@ -135,3 +135,11 @@ func (d *draft) filePattern(at config.Pos, path string) string {
 func hasAny(items []string, words ...string) bool {
 	return slices.ContainsFunc(items, func(s string) bool { return contains(s, words...) })
 }
+
+// shell writes a word of a command that people are told.
+func shell(word string) string {
+	if plain.MatchString(word) {
+		return word
+	}
+	return "'" + strings.ReplaceAll(word, "'", `'\''`) + "'"
+}

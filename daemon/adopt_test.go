@@ -1,0 +1,49 @@
+package daemon
+
+import (
+	"crypto/rand"
+	"fmt"
+	"slices"
+	"testing"
+
+	"onoma/dns"
+	"onoma/dns/dnssec"
+	"onoma/dns/dnssec/keyfile"
+	"onoma/zone"
+)
+
+// TestKeysFromKnot: a zone goes on with a KSK and a ZSK that Knot had, as it lists them; without the list it is not served.
+func TestKeysFromKnot(t *testing.T) {
+	const with = "policies: {split: {keys: split, ds: by-hand}}\nzones:\n  a.example: {file: DIR/a, dnssec: split, keys-from: DIR}\n"
+	r := signedRig(t, with)
+	list, want := "[", []string(nil)
+	for i, flags := range []uint16{dns.DNSKEYZone | dns.DNSKEYSEP, dns.DNSKEYZone} {
+		k, err := dnssec.GenerateKey(rand.Reader, dnssec.ECDSAP256SHA256, 0, flags)
+		if err != nil {
+			t.Fatal(err)
+		}
+		text, err := keyfile.AppendPEM(nil, k.Private())
+		if err != nil {
+			t.Fatal(err)
+		}
+		r.write(fmt.Sprintf("%040x.pem", i), string(text))
+		list += fmt.Sprintf(`{"zone": "a.example.", "id": "%040x", "ksk": %v, "zsk": %v, "tag": %d, "algorithm": 13, "publish": 1000, "active": 1000},`, i, i == 0, i == 1, k.Tag())
+		want = append(want, string(k.RData()))
+	}
+	r.reload(with)
+	r.expect("www.a.example.", "SERVFAIL")
+	r.write("a.example.json", list[:len(list)-1]+"]")
+	r.reload(with)
+	id := zone.IDOf("", dns.MustName("a.example."))
+	r.is(id, "nsec")
+	set, _ := r.pipe.Zone(id).Current().Apex().RRset(dns.TypeDNSKEY)
+	var got []string
+	for data := range set.RData() {
+		got = append(got, string(data))
+	}
+	slices.Sort(got)
+	slices.Sort(want)
+	if !slices.Equal(got, want) {
+		t.Errorf("the zone has %d keys, which are not the two of Knot's", len(got))
+	}
+}
