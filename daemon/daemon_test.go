@@ -317,3 +317,25 @@ zones:
 	write("x.zones PTR a.example.\n")
 	expect(control.Refused, "the catalog is broken")
 }
+
+// TestReloadConfigReadsNewFiles: a zone that is new is served when the command says so, and no other file is read for it.
+func TestReloadConfigReadsNewFiles(t *testing.T) {
+	r := newRig(t, "zones:\n  a.example: {file: DIR/a}\n", "a", "b", "c")
+	r.file("a", 9)
+	r.configure("zones:\n  a.example: {file: DIR/a}\n  b.example: {file: DIR/b}\n  d.example: {file: DIR/d}\n")
+	done, err := r.reloadConfig(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got := strings.Join(done.Warnings, "|"); !strings.Contains(got, "zone d.example.: ") {
+		t.Errorf("it warns of %q, expected that d.example has no file", got)
+	}
+	r.expect("www.a.example.", "192.0.2.1")
+	r.expect("www.b.example.", "192.0.2.2")
+	r.configure("zones:\n  a.example: {file: DIR/a}\n  b.example: {file: DIR/c}\n")
+	if _, err := r.reloadConfig(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	r.expect("www.b.example.", "192.0.2.3")
+	r.expect("www.a.example.", "192.0.2.1")
+}

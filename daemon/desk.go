@@ -375,9 +375,15 @@ func (d *Daemon) backup(ctx context.Context, path string) (int64, error) {
 	return info.Size(), nil
 }
 
+// Of the files only those of zones are read that are new, or have another one.
 func (d *Daemon) reloadConfig(ctx context.Context) (control.ConfigReload, error) {
 	r, err := d.Reload(ctx)
 	out := control.ConfigReload{Changes: r.Changes, Pending: r.Pending}
+	for _, s := range d.files.ReadNew(ctx) {
+		for _, problem := range s.Problems {
+			out.Warnings = append(out.Warnings, fmt.Sprintf("zone %s: %s", s.Zone, problem))
+		}
+	}
 	if conf := d.conf.Load(); len(conf.Files) > 0 {
 		out.File = conf.Files[0]
 	}

@@ -33,6 +33,7 @@ type entry struct {
 	state State
 	files []string  // that the zone was read from when it was good
 	paths []string  // of them, where they are; nil: not known
+	isNew bool      // nobody has read it since the configuration names it
 	dirty time.Time // when the file is to be written back; zero: it is not
 
 	// Under busy.
@@ -89,7 +90,7 @@ func (d *Door) enter(z Zone) *entry {
 		d.zones[z.ID] = e
 	}
 	if e.zone != z {
-		e.paths = nil
+		e.paths, e.isNew = nil, true
 	}
 	e.zone = z
 	e.state.Zone, e.state.Path, e.state.Mode = z.ID, z.Path, z.Mode
@@ -156,6 +157,13 @@ func (d *Door) Allows(id zone.ID, door zone.Door) bool {
 	defer d.mu.Unlock()
 	e := d.zones[id]
 	return e == nil || e.zone.Mode.Allows(door)
+}
+
+// seen notes that e's file is looked at, as it is configured now.
+func (d *Door) seen(e *entry) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	e.isNew = false
 }
 
 // set makes s what is known of e.

@@ -37,6 +37,20 @@ func (d *Door) Reload(ctx context.Context) []State {
 	return d.readAll(ctx, entries, causeReload)
 }
 
+// ReadNew is Reload for the zones that are new since, or have another file.
+func (d *Door) ReadNew(ctx context.Context) []State {
+	d.start(ctx)
+	var entries []*entry
+	d.mu.Lock()
+	for _, e := range d.order {
+		if e.isNew {
+			entries = append(entries, e)
+		}
+	}
+	d.mu.Unlock()
+	return d.readAll(ctx, entries, causeReload)
+}
+
 // ReloadZone reads one zone's file whether it has changed or not. One in mode Initial
 // is read only with take: it then takes the place of all that the zone has become.
 func (d *Door) ReloadZone(ctx context.Context, id zone.ID, take bool) (State, error) {
@@ -67,6 +81,7 @@ func (d *Door) readAll(ctx context.Context, entries []*entry, why cause) []State
 			for i := int(next.Add(1)) - 1; i < len(entries) && ctx.Err() == nil; i = int(next.Add(1)) - 1 {
 				e := entries[i]
 				e.busy.Lock()
+				d.seen(e)
 				submit := d.read(ctx, e, why)
 				if submit == nil {
 					e.busy.Unlock()
