@@ -71,7 +71,7 @@ func (w *Watcher) tellOne(ctx context.Context, n notice, resolve resolver, t *Te
 	for _, a := range addrs {
 		var m *dns.Message
 		if m, err = w.notifyAt(ctx, netip.AddrPortFrom(a.Unmap(), t.Port), n); err == nil {
-			t.Answered, t.Error = time.Now(), verdict(m)
+			t.Answered, t.Error, t.NotYet = time.Now(), verdict(m), m.RCode == dns.RCodeNotAuth
 			return
 		}
 	}

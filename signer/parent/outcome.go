@@ -8,6 +8,13 @@ import (
 // mostTries is how often one is told that does not answer, before that rests for a day (RFC 1996 §3.6 has five tries).
 const mostTries = 6
 
+// Who says that there is no such delegation is told again for longer, which is about half an hour in all, with pauses that grow up
+// to mostPause: a registry may make the delegation and its NS records in any order.
+const (
+	mostNotYet = 10
+	mostPause  = 10 * time.Minute
+)
+
 // told takes what came of telling the parent: all receivers that there are, with what they answered.
 func (c *core) told(j *job, receivers []Telling, err string, now time.Time) {
 	w := j.zone
@@ -25,15 +32,19 @@ func (c *core) told(j *job, receivers []Telling, err string, now time.Time) {
 	c.note(w, now)
 }
 
-// retell plans when the parent is told again: soon where somebody did not answer, after a day where nothing came of it.
+// retell plans when the parent is told again: soon where somebody did not answer or knows no such delegation yet, after a day where nothing came of it.
 func (c *core) retell(w *watched, t *tell, now time.Time) {
 	isOpen := t.err != ""
+	tries, pause := mostTries, time.Minute
 	for _, r := range t.receivers {
 		isOpen = isOpen || !r.isDone(t.round)
+		if r.NotYet {
+			tries, pause = mostNotYet, mostPause
+		}
 	}
 	t.job.tries++
-	if isOpen && t.job.tries < mostTries {
-		c.later(t.job, now.Add(c.jittered(backOff(c.timeout, t.job.tries, time.Minute))))
+	if isOpen && t.job.tries < tries {
+		c.later(t.job, now.Add(c.jittered(backOff(c.timeout, t.job.tries, pause))))
 		return
 	}
 	t.job.tries = 0
@@ -44,9 +55,9 @@ func (c *core) retell(w *watched, t *tell, now time.Time) {
 	c.later(t.job, t.round)
 }
 
-// isDone reports whether a receiver has answered since that time.
+// isDone reports whether a receiver has answered since that time, and need not be told again soon.
 func (r Telling) isDone(since time.Time) bool {
-	return !r.Answered.Before(since) && !r.Answered.IsZero()
+	return !r.NotYet && !r.Answered.Before(since) && !r.Answered.IsZero()
 }
 
 // pushedTo takes what came of an UPDATE. It is tried again until the parent's servers have what is wanted.

@@ -215,6 +215,8 @@ type Telling struct {
 	// extended errors.
 	Answered time.Time
 	Error    string
+	// NotYet is that it has answered NOTAUTH: it knows of no such delegation. Where that is being made, it soon will.
+	NotYet bool
 }
 
 // Pushed is what came of an UPDATE.

@@ -354,3 +354,16 @@ func TestNotifyRefused(t *testing.T) {
 		t.Errorf("it was told %d times, want once", n)
 	}
 }
+
+// TestNotifyTooEarly tells a receiver again that knows no such delegation yet.
+func TestNotifyTooEarly(t *testing.T) {
+	r := newScanner(t, 0, dns.RCodeNotAuth)
+	addr := peers.BIND.Addr(t)
+	file := filepath.Join(t.TempDir(), "example.zone")
+	parentZone(t, file, "", 1, netip.MustParseAddr("127.0.0.1"), fmt.Sprintf("_dsync TYPE66 \\# 17 003b01%04x026e73076578616d706c6500", r.addr.Port()))
+	peers.BIND.Start(t, peers.Zones{{Name: "example.", File: file}}, addr)
+	w, await := follow(t, Options{Timeout: 100 * time.Millisecond})
+	w.Set(Zone{ID: child, Parents: []netip.AddrPort{addr}, Delays: quick, Notify: true, Wanted: Wanted{DS: []dns.DS{testDS(t, 1)}, Keys: []dns.DNSKEY{testKey(1)}}})
+	w.Tell(child, dns.TypeCDS)
+	await("the third try", func(v View) bool { return len(v.Told) == 1 && v.Told[0].Tries == 3 && strings.HasPrefix(v.Told[0].Error, "NOTAUTH") })
+}

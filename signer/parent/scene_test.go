@@ -140,7 +140,7 @@ func (s *scene) line(line string) {
 		s.setParent(w[1:])
 	case "server": // ADDR DS|down|noroute [unsigned]
 		s.setServer(w[1:])
-	case "receiver": // answer|silent|none
+	case "receiver": // answer|notauth|silent|none
 		s.setReceiver(w[1:])
 	case "push":
 		s.push = strings.TrimSpace(strings.TrimPrefix(line, "push"))
@@ -191,6 +191,8 @@ func (s *scene) setReceiver(w []string) {
 		switch w[0] {
 		case "answer":
 			r.Answered = s.now
+		case "notauth":
+			r.Answered, r.NotYet, r.Error = s.now, true, "NOTAUTH"
 		case "silent":
 			r.Error = "no answer in time"
 		case "none":
