@@ -44,6 +44,7 @@ func (d *Daemon) signOnline(e *entry) {
 		d.doors.Store(e.id, made)
 	}
 	door := made.(*onlineDoor)
+	door.NotBefore(d.signer.TimeOf(e.id))
 	d.giveKeys(e.id, v, door.Zone)
 	z.SignOnline(door.Zone)
 }

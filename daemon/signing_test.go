@@ -46,6 +46,12 @@ func (r *rig) restart(between func()) {
 		r.t.Fatal(err)
 	}
 	between()
+	r.begin(nil)
+}
+
+// begin starts a daemon in the directory, by the clock wall.
+func (r *rig) begin(wall func() time.Time) {
+	r.t.Helper()
 	load := func() (*config.Config, error) {
 		return config.Load(filepath.Join(r.dir, "onoma.yaml"), config.Options{})
 	}
@@ -53,7 +59,7 @@ func (r *rig) restart(between func()) {
 	if err != nil {
 		r.t.Fatal(err)
 	}
-	if r.Daemon, err = New(r.t.Context(), Options{Config: conf, Load: load, writeAfter: time.Millisecond}); err != nil {
+	if r.Daemon, err = New(r.t.Context(), Options{Config: conf, Load: load, writeAfter: time.Millisecond, wall: wall}); err != nil {
 		r.t.Fatal(err)
 	}
 	r.Start(context.WithoutCancel(r.t.Context()))
@@ -96,7 +102,7 @@ func (r *rig) is(id zone.ID, denial string) {
 	})
 }
 
-// denies asks for a name that does not exist, and looks whether the answer is signed.
+// denies asks for a name that does not exist, and looks whether the answer is signed, by signatures that are good now.
 func (r *rig) denies(name string) error {
 	query := dns.NewQuery(1, dns.Question{Name: dns.MustName(name), Type: dns.TypeA, Class: dns.ClassIN}, false)
 	query.EDNS = &dns.EDNS{UDPSize: 1232, DO: true}
@@ -116,6 +122,10 @@ func (r *rig) denies(name string) error {
 			nsec++
 		case dns.TypeRRSIG:
 			sigs++
+			s, err := dns.ParseRRSIG(rec.Data)
+			if now := uint32(time.Now().Unix()); err != nil || int32(now-s.Inception) < 0 || int32(s.Expiration-now) < 0 {
+				return fmt.Errorf("%s: a signature is good from %d to %d, and it is %d: %v", name, s.Inception, s.Expiration, now, err)
+			}
 		}
 	}
 	if m.RCode == dns.RCodeServFail || nsec == 0 || sigs <= nsec {
@@ -166,6 +176,21 @@ func TestCompactAfterARestart(t *testing.T) {
 	r.is(id, "compact")
 	r.until("the first answer", func() error { return r.denies("nobody.a.example.") })
 	r.restart(func() {})
+	if err := r.denies("nobody2.a.example."); err != nil {
+		t.Error(err)
+	}
+}
+
+// TestCompactWithoutABattery: a machine that does not know the year when it starts gives answers that are good for those who do.
+func TestCompactWithoutABattery(t *testing.T) {
+	r := signedRig(t, by+"zones:\n  a.example: {file: DIR/a, new: true, dnssec: compact}\n")
+	r.is(zone.IDOf("", dns.MustName("a.example.")), "compact")
+	r.until("the first answer", func() error { return r.denies("nobody.a.example.") })
+	if err := r.Close(); err != nil {
+		t.Fatal(err)
+	}
+	off := time.Since(time.Unix(60, 0))
+	r.begin(func() time.Time { return time.Now().Add(-off) })
 	if err := r.denies("nobody2.a.example."); err != nil {
 		t.Error(err)
 	}

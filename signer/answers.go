@@ -47,3 +47,13 @@ func (k *Keeper) SignedUntil(id zone.ID) (time.Time, bool) {
 	defer z.mu.Unlock()
 	return z.st.First, !z.isPassive && !z.st.First.IsZero()
 }
+
+// TimeOf returns the time that a zone is signed by: none before the last step of its ring, for a machine may start without
+// knowing the year.
+func (k *Keeper) TimeOf(id zone.ID) time.Time {
+	if z := k.Zone(id); z != nil {
+		return z.time()
+	}
+	now, _ := k.o.Clock.Now()
+	return now
+}

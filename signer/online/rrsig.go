@@ -18,6 +18,12 @@ const (
 	skew   = 3600 // clocks of validators may be behind by as much
 )
 
+// life is when signatures are made, for which they are good.
+type life struct {
+	from  uint32 // the period's begin
+	doubt uint32 // it may be so many seconds earlier
+}
+
 // begin returns when the present period of a name began, in seconds since 1970 as
 // a serial number.
 func begin(owner []byte, now time.Time) uint32 {
@@ -38,13 +44,13 @@ func phaseOf(owner []byte) uint32 {
 }
 
 // signatures makes the signatures of set by all keys, packed.
-func (z *Zone) signatures(set *zone.Unsigned, keys *keyset, from uint32) ([]byte, error) {
+func (z *Zone) signatures(set *zone.Unsigned, keys *keyset, life life) ([]byte, error) {
 	var records, data []byte
 	records = appendRecords(make([]byte, 0, materialRoom), set)
 	sigs := make([]byte, 0, len(keys.keys)*(2+18+len(z.origin)+64))
 	for _, k := range keys.keys {
 		start := len(sigs)
-		sigs = z.appendHead(append(sigs, 0, 0), k, set, from)
+		sigs = z.appendHead(append(sigs, 0, 0), k, set, life)
 		data = append(append(data[:0], sigs[start+2:]...), records...)
 		var err error
 		if sigs, err = k.Sign(sigs, data); err != nil {
@@ -56,12 +62,12 @@ func (z *Zone) signatures(set *zone.Unsigned, keys *keyset, from uint32) ([]byte
 }
 
 // appendHead appends an RRSIG's rdata up to the signature (RFC 4034 §3.1).
-func (z *Zone) appendHead(dst []byte, k *dnssec.Key, set *zone.Unsigned, from uint32) []byte {
+func (z *Zone) appendHead(dst []byte, k *dnssec.Key, set *zone.Unsigned, life life) []byte {
 	be := binary.BigEndian
 	dst = append(be.AppendUint16(dst, uint16(set.Type)), k.Algorithm(), labels(set.Owner))
 	dst = be.AppendUint32(dst, set.TTL)
-	dst = be.AppendUint32(dst, from+period+z.validity)
-	dst = be.AppendUint32(dst, from-skew)
+	dst = be.AppendUint32(dst, life.from+period+z.validity)
+	dst = be.AppendUint32(dst, life.from-skew-life.doubt)
 	return append(be.AppendUint16(dst, k.Tag()), z.origin...)
 }
 

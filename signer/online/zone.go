@@ -30,6 +30,7 @@ type Zone struct {
 	validity uint32
 	share    bucket // for names that are not known
 	keys     atomic.Pointer[keyset]
+	least    atomic.Int64 // seconds since 1970: it is not earlier, whatever the clock says
 	counts   counters
 	slow     sync.Mutex // held where a slow key signs
 }
@@ -75,6 +76,18 @@ func (z *Zone) SetKeys(keys []*dnssec.Key) {
 	z.keys.Store(k)
 }
 
+// NotBefore says that it is not earlier than at: a machine may start without knowing the year. While its clock says less, it is
+// not known when it is right, and signatures are good then and now.
+func (z *Zone) NotBefore(at time.Time) { z.least.Store(at.Unix()) }
+
+// time returns the time to sign at, and by how many seconds the clock is behind it.
+func (z *Zone) time(now time.Time) (at time.Time, doubt uint32) {
+	if back := z.least.Load() - now.Unix(); back > 0 {
+		return time.Unix(z.least.Load(), 0), uint32(back)
+	}
+	return now, 0
+}
+
 // weight is how much longer than one of P-256 a signature by k takes.
 func weight(k *dnssec.Key) int64 {
 	switch {
@@ -99,10 +112,11 @@ func (z *Zone) Sign(dst []byte, set *zone.Unsigned) ([]byte, zone.Signing) {
 		return dst, zone.Refused
 	}
 	now := z.signer.clock()
-	from := begin(set.Owner, now)
+	at, doubt := z.time(now)
+	life := life{from: begin(set.Owner, at), doubt: doubt}
 	var buf [materialRoom]byte
 	material := binary.BigEndian.AppendUint64(buf[:0], keys.number)
-	material = binary.BigEndian.AppendUint32(material, from)
+	material = binary.BigEndian.AppendUint32(material, life.from)
 	material = binary.BigEndian.AppendUint16(material, uint16(set.Type))
 	material = appendRecords(binary.BigEndian.AppendUint32(material, set.TTL), set)
 	c := &z.signer.caches[made]
@@ -114,14 +128,14 @@ func (z *Zone) Sign(dst []byte, set *zone.Unsigned) ([]byte, zone.Signing) {
 		z.count(hit, 1)
 		return append(dst, sigs...), zone.Signed
 	}
-	return z.miss(dst, set, keys, c, k, from, now)
+	return z.miss(dst, set, keys, c, k, life, now)
 }
 
 // materialRoom has room for usual sets without allocating.
 const materialRoom = 1024
 
 // miss makes signatures, if that may be, and keeps them.
-func (z *Zone) miss(dst []byte, set *zone.Unsigned, keys *keyset, c *cache, k key, from uint32, now time.Time) ([]byte, zone.Signing) {
+func (z *Zone) miss(dst []byte, set *zone.Unsigned, keys *keyset, c *cache, k key, life life, now time.Time) ([]byte, zone.Signing) {
 	if keys.slow && !set.Patient {
 		z.count(later, 1)
 		return dst, zone.Later
@@ -137,13 +151,13 @@ func (z *Zone) miss(dst []byte, set *zone.Unsigned, keys *keyset, c *cache, k ke
 		z.count(refused, 1)
 		return dst, zone.Refused
 	}
-	sigs, err := z.signatures(set, keys, from)
+	sigs, err := z.signatures(set, keys, life)
 	if err != nil {
 		z.count(failed, 1)
 		return dst, zone.Refused
 	}
 	z.count(signed, uint64(len(keys.keys)))
-	c.keep(k, sigs, from+period, uint32(now.Unix()))
+	c.keep(k, sigs, life.from+period, uint32(now.Unix())+life.doubt)
 	return append(dst, sigs...), zone.Signed
 }
 

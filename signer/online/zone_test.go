@@ -299,3 +299,27 @@ func BenchmarkSign(b *testing.B) {
 		})
 	}
 }
+
+// TestClockBehind: where the clock says less than is known, signatures are good by it and by what is known.
+func TestClockBehind(t *testing.T) {
+	c := newClock()
+	known := c.time()
+	z := newZone(t, Options{Clock: c.time, PerSecond: 1000}, newKey(t, dnssec.ED25519))
+	z.NotBefore(known)
+	for _, back := range []time.Duration{50 * 365 * 24 * time.Hour, -50*365*24*time.Hour + 3*time.Hour} {
+		c.advance(-back)
+		packed, outcome := z.Sign(nil, txt("x.example.", false, "a"))
+		if outcome != zone.Signed {
+			t.Fatalf("outcome %d", outcome)
+		}
+		s, err := dns.ParseRRSIG(packed[2:])
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, at := range []time.Time{known, c.time()} {
+			if now := uint32(at.Unix()); int32(now-s.Inception) < 0 || int32(s.Expiration-now) < 0 {
+				t.Errorf("%v back: it is good from %d to %d, not at %v", back, s.Inception, s.Expiration, at)
+			}
+		}
+	}
+}

@@ -365,5 +365,7 @@ func TestNotifyTooEarly(t *testing.T) {
 	w, await := follow(t, Options{Timeout: 100 * time.Millisecond})
 	w.Set(Zone{ID: child, Parents: []netip.AddrPort{addr}, Delays: quick, Notify: true, Wanted: Wanted{DS: []dns.DS{testDS(t, 1)}, Keys: []dns.DNSKEY{testKey(1)}}})
 	w.Tell(child, dns.TypeCDS)
-	await("the third try", func(v View) bool { return len(v.Told) == 1 && v.Told[0].Tries == 3 && strings.HasPrefix(v.Told[0].Error, "NOTAUTH") })
+	await("the third try", func(v View) bool {
+		return len(v.Told) == 1 && v.Told[0].Tries == 3 && strings.HasPrefix(v.Told[0].Error, "NOTAUTH")
+	})
 }
