@@ -143,7 +143,7 @@ type Children struct {
 	Bootstrap []string `yaml:"bootstrap" default:"authenticated" oneof:"authenticated|delay|own|none"`
 	// Hold is how long a delay is.
 	Hold time.Duration `yaml:"hold" default:"3d" range:"1m..365d"`
-	// Own are the names, and names above names, of name servers that bootstrap: own believes.
+	// Own are the name servers that bootstrap: own believes: these names, and all names below them.
 	Own []dns.Name `yaml:"own"`
 	// Scan is how often all children are looked at; 0s: only those that tell by NOTIFY.
 	Scan time.Duration `yaml:"scan" default:"1d" range:"0s..365d"`

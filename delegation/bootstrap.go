@@ -56,10 +56,10 @@ func delayed(w dsDecision, delay time.Duration, before seenBefore, now time.Time
 	return w, seenBefore{}
 }
 
-// isOwn says whether all hosts are this operator's.
+// isOwn says whether all hosts are this operator's: those named in own, and those below.
 func isOwn(hosts, own []dns.Name) bool {
 	return !slices.ContainsFunc(hosts, func(h dns.Name) bool {
-		return !slices.ContainsFunc(own, func(o dns.Name) bool { return o.Equal(h) })
+		return !slices.ContainsFunc(own, func(o dns.Name) bool { return h.IsSubdomainOf(o) })
 	})
 }
 

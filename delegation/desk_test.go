@@ -233,6 +233,8 @@ func TestBootstrap(t *testing.T) {
 	}{
 		{"no way", delegated, Policy{DS: true}, nil, Refused, "no way to a first DS"},
 		{"own servers", delegated, Policy{DS: true, Bootstrap: Bootstrap{Own: names("NS1.child.tld.", "ns2.child.tld.", "x.")}}, nil, Changed, "this operator's"},
+		{"own servers below a name", delegated, Policy{DS: true, Bootstrap: Bootstrap{Own: names("CHILD.tld.")}}, nil, Changed, "this operator's"},
+		{"servers beside own ones", delegated, Policy{DS: true, Bootstrap: Bootstrap{Own: names("ld.", "s1.child.tld.", "a.ns1.child.tld.", "a.ns2.child.tld.")}}, nil, Refused, "no way"},
 		{"one server of another's", delegated, Policy{DS: true, Bootstrap: Bootstrap{Own: names("ns1.child.tld.")}}, nil, Refused, "no way"},
 		{"signals", outside, signalled, signals(nil), Changed, "signals of 2 name servers"},
 		{"signals for servers within", delegated, signalled, signals(nil), Refused, "lie within the child"},
