@@ -339,3 +339,40 @@ func TestReloadConfigReadsNewFiles(t *testing.T) {
 	r.expect("www.b.example.", "192.0.2.3")
 	r.expect("www.a.example.", "192.0.2.1")
 }
+
+// TestMembersFollowTemplates: zones that catalogs have brought have the settings that their template has now.
+func TestMembersFollowTemplates(t *testing.T) {
+	const text = by + `templates:
+  member: {file: "DIR/{zone}", dnssec: SIGNED, new: true, transfer-to: [WHOM]}
+zones:
+  cat.example: {file: DIR/cat, dnssec: off, catalog: {consume: {template: member}}}
+`
+	as := func(dnssec, whom string) string {
+		return strings.NewReplacer("SIGNED", dnssec, "WHOM", whom).Replace(text)
+	}
+	r := newRig(t, as("off", "none"), "m.example")
+	r.write("cat", "$TTL 60\n@ SOA invalid. invalid. 1 3600 600 86400 60\n@ NS invalid.\nversion TXT \"2\"\nx.zones PTR m.example.\n")
+	id := zone.IDOf("", dns.MustName("m.example."))
+	r.files.Reload(t.Context())
+	r.until("the member", func() error {
+		r.files.Reload(t.Context())
+		if z := r.pipe.Zone(id); z == nil || z.Current() == nil {
+			return fmt.Errorf("it is not served")
+		}
+		return nil
+	})
+	r.is(id, "")
+	done := r.reload(as("nsec", "127.0.0.1"))
+	if got := strings.Join(done.Changes, "|"); !strings.Contains(got, "template member changes members of catalogs: 1") {
+		t.Errorf("it did %q", got)
+	}
+	r.is(id, "nsec")
+	if n := len(r.zones.get(id).plan.settings.TransferTo); n != 1 {
+		t.Errorf("%d may transfer it, expected 1", n)
+	}
+	if got := strings.Join(r.reload(as("nsec", "127.0.0.1")).Changes, "|"); got != "" {
+		t.Errorf("nothing has changed, and it did %q", got)
+	}
+	r.reload(strings.Replace(as("nsec", "127.0.0.1"), "  nsec: {", "  nsec: {denial: nsec3, ", 1))
+	r.is(id, "nsec3")
+}

@@ -4,8 +4,11 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"reflect"
+	"slices"
 
+	"onoma/authority/catalog"
 	"onoma/config"
 	"onoma/zone"
 )
@@ -52,7 +55,7 @@ func (d *Daemon) Reload(ctx context.Context) (r Reloaded, err error) {
 		d.renewViews(ctx, conf)
 	}
 	r.Pending = diff.Restart
-	err = errors.Join(d.dropZones(ctx, diff.Removed, &r), d.changeZones(ctx, entries, diff, &r))
+	err = errors.Join(d.dropZones(ctx, diff.Removed, &r), d.changeZones(ctx, entries, diff, &r), d.changeMembers(ctx, diff, &r))
 	d.catalogs.Configure(catalogsOf(conf))
 	d.produceAll(ctx)
 	d.follower.Retarget()
@@ -128,6 +131,31 @@ func (d *Daemon) changeZones(ctx context.Context, entries []*entry, diff config.
 		add = append(add, e)
 	}
 	return d.add(ctx, add)
+}
+
+// changeMembers has the zones that catalogs have brought kept as their templates and policies are now.
+func (d *Daemon) changeMembers(ctx context.Context, diff config.Difference, r *Reloaded) error {
+	var add []*entry
+	var errs []error
+	follow := make(map[string]int)
+	for _, had := range d.zones.sorted((*entry).isMember) {
+		e, err := d.member(catalog.Placement{Zone: had.id, Template: had.template, Catalog: had.catalog})
+		if err != nil {
+			errs = append(errs, fmt.Errorf("zone %s: %w", had.id, err))
+			continue
+		}
+		isOther := slices.ContainsFunc(diff.Catalog, func(t config.Template) bool { return t.Name == e.template })
+		if !isOther && !d.isUnsignable(e.id) && !d.hasOtherPolicy(e) {
+			d.zones.put(e)
+			continue
+		}
+		follow[e.template]++
+		add = append(add, e)
+	}
+	for _, template := range slices.Sorted(maps.Keys(follow)) {
+		r.say("template %s changes members of catalogs: %d", template, follow[template])
+	}
+	return errors.Join(append(errs, d.add(ctx, add))...)
 }
 
 // isUnsignable reports whether a zone waits for what it is signed by.

@@ -31,6 +31,8 @@ type entry struct {
 	file    string  // "": none
 	group   string  // in the catalog of this server that it is a member of
 	catalog zone.ID // that has brought the zone; the zero ID: the configuration has it
+
+	template string // of a zone that a catalog has brought
 }
 
 // kindOf says where a zone with these settings comes from.

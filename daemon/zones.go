@@ -98,7 +98,7 @@ func (d *Daemon) member(p catalog.Placement) (*entry, error) {
 			if err != nil {
 				return nil, err
 			}
-			return &entry{id: p.Zone, plan: plan, file: config.ExpandFile(t.File, p.Zone.Name, p.Zone.View), catalog: p.Catalog}, nil
+			return &entry{id: p.Zone, plan: plan, file: config.ExpandFile(t.File, p.Zone.Name, p.Zone.View), catalog: p.Catalog, template: p.Template}, nil
 		}
 	}
 	return nil, fmt.Errorf("there is no template %q", p.Template)

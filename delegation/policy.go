@@ -52,7 +52,7 @@ type Policy struct {
 
 // Bootstrap says how a child without DS comes by one. Ways are tried in this order.
 type Bootstrap struct {
-	// Own are this operator's: these names and all below. A child all of whose name servers are
+	// Own are the name servers of this operator: these names and all below. A child all of whose name servers are
 	// of these is believed at once.
 	Own []dns.Name
 	// Authenticated takes RFC 9615's signals, by Options.Validate.
