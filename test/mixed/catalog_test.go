@@ -27,7 +27,7 @@ var members = []string{"a.example.", "b.example.", "c.example.", "sub.a.example.
 // catalogConfig is that of a producer of a catalog of some members, of which b.example is in a group.
 func catalogConfig(notify []netip.AddrPort, listed ...string) string {
 	var b strings.Builder
-	fmt.Fprintf(&b, "templates:\n  default: {transfer-to: [127.0.0.0/8], notify: [")
+	fmt.Fprintf(&b, "templates:\n  default: {dnssec: off, transfer-to: [127.0.0.0/8], notify: [")
 	for _, a := range notify {
 		fmt.Fprintf(&b, "%q,", a)
 	}

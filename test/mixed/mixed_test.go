@@ -150,7 +150,7 @@ func (w *world) build() {
 	n.configure(t, fmt.Sprintf(`
 keys: {%s: {secret: %s}}
 templates:
-  default: {transfer-to: [127.0.0.0/8], notify: [%s], history: {keep: 1h}, refresh-min: 1s, retry-min: 1s}
+  default: {dnssec: off, transfer-to: [127.0.0.0/8], notify: [%s], history: {keep: 1h}, refresh-min: 1s, retry-min: 1s}
 zones:
 %s`, key.Name, key.Secret, told.String(), config.String()))
 	n.start(t)
