@@ -71,6 +71,11 @@ bench: build ## Measure onoma beside other servers, write docs/performance.md (N
 	scripts/test-deps
 	$(GO) run ./bench -out docs/performance.md -json docs/performance.json $(if $(NEWEST),-newest $(NEWEST)) $(BENCHFLAGS)
 
+.PHONY: differential
+differential: ## Ask onoma and other resolvers 20,000 names of a generated internet of 5,000 zones, as root
+	scripts/test-deps
+	ONOMA_INTERNET_ZONES=5000 ONOMA_INTERNET_NAMES=20000 $(GO) test -count=1 -v -timeout 60m -run TestDifferential ./test/internet
+
 .PHONY: flood
 flood: ## Flood the server in network namespaces, as root; write the table of docs/floods.md
 	ONOMA_FLOOD_SECONDS=10 ONOMA_FLOOD_REPORT=docs/floods.md $(GO) test -count=1 -v -timeout 20m ./test/flood

@@ -104,3 +104,17 @@ func (s *Server) responds() bool {
 	_, _, err := client.Exchange(q, s.Addr.String())
 	return err == nil
 }
+
+// Run starts an installed program that answers at addr until the test ends, for tests that write its configuration
+// themselves, and returns when it answers. It skips the test when the program is not installed.
+func Run(t testing.TB, name, dir string, addr netip.AddrPort, binary string, args ...string) *Server {
+	t.Helper()
+	Need(t, binary)
+	path, err := find(binary)
+	if err != nil {
+		t.Fatal(err)
+	}
+	s := start(t, name, dir, addr, path, args)
+	s.await(t, "answering", s.responds)
+	return s
+}

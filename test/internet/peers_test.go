@@ -1,0 +1,158 @@
+package internet_test
+
+import (
+	"fmt"
+	"net/netip"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"onoma/resolver"
+	"onoma/test/internet"
+	"onoma/test/peers"
+	"onoma/transport"
+)
+
+// contestant is a resolver in the differential.
+type contestant struct {
+	name      string
+	binary    string // "": in this process
+	validates bool
+	start     func(t *testing.T, n *internet.Internet, dir string) netip.AddrPort
+}
+
+// contestants are all that are known; those that are not installed are skipped by name.
+var contestants = []contestant{
+	{name: "onoma", start: startOnoma},
+	{name: "unbound", binary: "unbound", validates: true, start: startUnbound},
+	{name: "bind", binary: "named", validates: true, start: startBIND},
+	{name: "knot", binary: "kresd", validates: true, start: startKnot},
+	{name: "powerdns", binary: "pdns_recursor", validates: true, start: startPowerDNS},
+}
+
+func startOnoma(t *testing.T, n *internet.Internet, _ string) netip.AddrPort {
+	at := peers.At(t, "127.0.0.1:5301")
+	cfg := resolver.Config{AllowLoopbackServers: true, NoIPv6: true}
+	for name, addr := range n.RootServers() {
+		cfg.Hints = append(cfg.Hints, resolver.Hint{Name: name, Addrs: []netip.Addr{addr}})
+	}
+	r, err := resolver.New(cfg)
+	if err != nil {
+		t.Fatal(err)
+	}
+	s, err := transport.Listen(transport.Config{Handler: r, Addrs: []netip.AddrPort{at}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	go func() { _ = s.Serve(t.Context()) }()
+	t.Cleanup(func() {
+		s.Close()
+		r.Close()
+	})
+	return at
+}
+
+func startUnbound(t *testing.T, n *internet.Internet, dir string) netip.AddrPort {
+	at := peers.At(t, "127.0.0.1:5302")
+	conf := write(t, dir, "unbound.conf", fmt.Sprintf(`server:
+  interface: 127.0.0.1@5302
+  do-ip6: no
+  do-daemonize: no
+  use-syslog: no
+  username: ""
+  chroot: ""
+  pidfile: ""
+  directory: %q
+  num-threads: 1
+  module-config: "validator iterator"
+  trust-anchor-file: %q
+  access-control: 127.0.0.0/8 allow
+  do-not-query-localhost: no
+  root-hints: %q
+  outgoing-range: 4096
+  num-queries-per-thread: 2048
+remote-control:
+  control-enable: no
+`, dir, write(t, dir, "anchor", n.Anchor()), write(t, dir, "hints", n.Hints())))
+	peers.Run(t, "unbound", dir, at, "unbound", "-d", "-c", conf)
+	return at
+}
+
+func startBIND(t *testing.T, n *internet.Internet, dir string) netip.AddrPort {
+	at := peers.At(t, "127.0.0.1:5303")
+	var anchors strings.Builder
+	for line := range strings.Lines(n.Anchor()) {
+		f := strings.Fields(line) // owner, TTL, class, DS, tag, algorithm, digest type, digest
+		fmt.Fprintf(&anchors, "  . static-ds %s %s %s \"%s\";\n", f[4], f[5], f[6], strings.Join(f[7:], ""))
+	}
+	conf := write(t, dir, "named.conf", fmt.Sprintf(`options {
+  directory %q;
+  listen-on port 5303 { 127.0.0.1; };
+  listen-on-v6 { none; };
+  recursion yes; allow-query { any; }; allow-recursion { any; };
+  dnssec-validation yes; empty-zones-enable no;
+  recursive-clients 10000;
+  pid-file none; session-keyfile none;
+};
+controls { };
+trust-anchors {
+%s};
+zone "." { type hint; file %q; };
+`, dir, anchors.String(), write(t, dir, "hints", n.Hints())))
+	peers.Run(t, "bind", dir, at, "named", "-g", "-4", "-n", "1", "-c", conf)
+	return at
+}
+
+func startKnot(t *testing.T, n *internet.Internet, dir string) netip.AddrPort {
+	at := peers.At(t, "127.0.0.1:5304")
+	conf := write(t, dir, "kresd.conf", fmt.Sprintf(`net.listen('127.0.0.1', 5304)
+net.ipv6 = false
+option('ALLOW_LOCAL', true)
+modules.load('hints')
+modules.unload('ta_signal_query')
+modules.unload('ta_sentinel')
+modules.unload('priming')
+trust_anchors.remove('.')
+trust_anchors.add_file(%q, true)
+hints.root_file(%q)
+cache.open(100 * MB, %q)
+`, write(t, dir, "anchor", n.Anchor()), write(t, dir, "hints", n.Hints()), "lmdb://"+dir+"/cache"))
+	peers.Run(t, "knot", dir, at, "kresd", "-n", "-c", conf, dir)
+	return at
+}
+
+func startPowerDNS(t *testing.T, n *internet.Internet, dir string) netip.AddrPort {
+	at := peers.At(t, "127.0.0.1:5305")
+	var anchors strings.Builder
+	for line := range strings.Lines(n.Anchor()) {
+		f := strings.Fields(line)
+		fmt.Fprintf(&anchors, "addTA('.', '%s')\n", strings.Join(f[4:7], " ")+" "+strings.Join(f[7:], ""))
+	}
+	write(t, dir, "recursor.conf", fmt.Sprintf(`local-address=127.0.0.1
+local-port=5305
+socket-dir=%s
+dont-query=
+dnssec=process
+hint-file=%s
+lua-config-file=%s
+threads=1
+security-poll-suffix=
+export-etc-hosts=off
+daemon=no
+write-pid=no
+disable-syslog=yes
+loglevel=3
+`, dir, write(t, dir, "hints", n.Hints()), write(t, dir, "anchors.lua", "clearTA('.')\n"+anchors.String())))
+	peers.Run(t, "powerdns", dir, at, "pdns_recursor", "--config-dir="+dir)
+	return at
+}
+
+func write(t *testing.T, dir, name, text string) string {
+	t.Helper()
+	path := filepath.Join(dir, name)
+	if err := os.WriteFile(path, []byte(text), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	return path
+}
