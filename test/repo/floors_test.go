@@ -24,6 +24,7 @@ var floors = map[string]int{
 	"authority":           3,
 	"resolver":            3,
 	"resolver/validator":  2, // pure: it knows dns and dns/dnssec alone, and delegation and inspect need it, too
+	"resolver/policy":     2, // pure: it knows dns alone
 	"propagation":         3,
 	"pipeline":            3,
 	"signer":              3,
