@@ -3,12 +3,16 @@ package daemon
 import (
 	"crypto/rand"
 	"fmt"
+	"path/filepath"
 	"slices"
+	"strings"
 	"testing"
 
 	"onoma/dns"
 	"onoma/dns/dnssec"
 	"onoma/dns/dnssec/keyfile"
+	"onoma/signer/keystore"
+	"onoma/telemetry/control"
 	"onoma/zone"
 )
 
@@ -45,5 +49,44 @@ func TestKeysFromKnot(t *testing.T) {
 	slices.Sort(want)
 	if !slices.Equal(got, want) {
 		t.Errorf("the zone has %d keys, which are not the two of Knot's", len(got))
+	}
+}
+
+// TestRefusedKeysLeaveNoFile: a zone that has keys of its own takes no others, and keeps none of their files.
+func TestRefusedKeysLeaveNoFile(t *testing.T) {
+	r := signedRig(t, by+"zones:\n  a.example: {file: DIR/a, new: true, dnssec: nsec}\n")
+	id := zone.IDOf("", dns.MustName("a.example."))
+	r.is(id, "nsec")
+	k, err := dnssec.GenerateKey(rand.Reader, dnssec.ECDSAP256SHA256, 0, dns.DNSKEYZone|dns.DNSKEYSEP)
+	if err != nil {
+		t.Fatal(err)
+	}
+	stem, err := keyfile.Write(r.dir, id.Name, k, keyfile.Meta{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	own, err := r.privates.List(t.Context(), id.Name)
+	if err != nil || len(own) != 1 {
+		t.Fatalf("%d keys of its own, %v", len(own), err)
+	}
+	again := filepath.Join(r.dir, "own.private")
+	var text strings.Builder
+	if err := r.privates.Export(t.Context(), own[0].ID, keystore.Private, &text); err != nil {
+		t.Fatal(err)
+	}
+	r.write("own.private", text.String())
+	text.Reset()
+	if err := r.privates.Export(t.Context(), own[0].ID, keystore.Public, &text); err != nil {
+		t.Fatal(err)
+	}
+	r.write("own.key", text.String())
+	for _, files := range [][]string{{stem + ".private"}, {again, stem + ".private"}} {
+		if _, err := r.doKeys(t.Context(), id, control.KeyRequest{Do: "import", Files: files}); err == nil {
+			t.Errorf("%v were taken", files)
+		}
+		left, err := r.privates.List(t.Context(), id.Name)
+		if err != nil || len(left) != 1 || left[0].ID != own[0].ID {
+			t.Errorf("after %v the store has %d keys, expected its own: %v", files, len(left), err)
+		}
 	}
 }

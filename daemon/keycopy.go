@@ -45,17 +45,39 @@ func (d *Daemon) takeKeys(ctx context.Context, id zone.ID, all []taken, ds bool)
 	if err := d.hasSigners(id, all); err != nil {
 		return "", badKeys(err)
 	}
+	had, err := d.privates.List(ctx, id.Name)
+	if err != nil {
+		return "", err
+	}
+	isRefused := true
+	defer func() {
+		if isRefused {
+			d.putBack(ctx, all, had)
+		}
+	}()
 	for i := range all {
-		kept, err := d.privates.Import(ctx, id.Name, all[i].k)
-		if err != nil {
+		if all[i].id, err = d.privates.Import(ctx, id.Name, all[i].k); err != nil {
 			return "", err
 		}
-		all[i].id = kept
 	}
 	text, err := d.signer.Adopt(ctx, id, func(ring *keys.Ring, _ *keys.Policy, now time.Time) (string, error) {
-		return adopt(ring, all, ds, now)
+		text, err := adopt(ring, all, ds, now)
+		isRefused = err != nil // what comes after may have been written, whatever is said of it: then keys stay
+		return text, err
 	})
 	return text, badKeys(err)
+}
+
+// putBack removes keys from the store again that no ring has, but those that it had before.
+func (d *Daemon) putBack(ctx context.Context, all []taken, had []keystore.Info) {
+	for _, t := range all {
+		if t.id == "" || slices.ContainsFunc(had, func(i keystore.Info) bool { return i.ID == t.id }) {
+			continue
+		}
+		if err := d.privates.Remove(context.WithoutCancel(ctx), t.id); err != nil {
+			d.log.Warn("a key that was not taken over stays in the store", "key", t.id, "error", err)
+		}
+	}
 }
 
 // taken is a key that is imported.
