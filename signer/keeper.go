@@ -79,7 +79,10 @@ func (k *Keeper) AddLoaded(ctx context.Context, id zone.ID, s Settings, data []b
 		if err := z.st.decode(data); err != nil {
 			return nil, fmt.Errorf("signing %s: %w", id, err)
 		}
-		z.saved = imprintOf(data)
+		var err error
+		if z.saved, err = keptOf(data, &z.st); err != nil {
+			return nil, err
+		}
 	}
 	if z.st.Ring == nil {
 		z.st.Ring = keys.New(id.Name)

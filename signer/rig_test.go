@@ -18,21 +18,22 @@ import (
 
 // rig is a server with one zone, on a clock of its own.
 type rig struct {
-	t     *testing.T
-	now   time.Time
-	off   time.Duration // of the clock of the system
-	z     *zone.Zone
-	id    zone.ID
-	k     *Keeper
-	s     *Zone
-	dir   string
-	saved []byte
-	fail  error         // of the next changes
-	slow  time.Duration // that each takes
-	full  error         // of the disk
-	which string        // of the changes that fail; "": all
-	has   func(zone.ID) (serial uint32, ok bool)
-	steps int
+	t      *testing.T
+	now    time.Time
+	off    time.Duration // of the clock of the system
+	z      *zone.Zone
+	id     zone.ID
+	k      *Keeper
+	s      *Zone
+	dir    string
+	saved  []byte
+	fail   error         // of the next changes
+	slow   time.Duration // that each takes
+	full   error         // of the disk
+	which  string        // of the changes that fail; "": all
+	has    func(zone.ID) (serial uint32, ok bool)
+	steps  int
+	doings []string // "write" and "version", in their order
 
 	parent struct {
 		isDeaf bool // never does what CDS say
@@ -67,6 +68,7 @@ func (r *rig) start(s Settings) {
 		Submit: r.submit, Zone: func(zone.ID) *zone.Zone { return r.z }, Store: store, Clock: clock, Parents: r, Log: slog.New(slog.DiscardHandler),
 		Load: func(context.Context, zone.ID) ([]byte, error) { return r.saved, nil },
 		Save: func(_ context.Context, _ zone.ID, data []byte) error {
+			r.doings = append(r.doings, "write")
 			if r.full == nil {
 				r.saved = slices.Clone(data)
 			}
@@ -115,6 +117,7 @@ func (r *rig) submit(ctx context.Context, changes ...zone.Change) ([]zone.Receip
 	}
 	r.now = r.now.Add(r.slow)
 	r.z.Publish(next)
+	r.doings = append(r.doings, "version")
 	r.steps++
 	r.k.Published(zone.Receipt{Zone: r.id, Serial: next.Serial(), Changed: true, By: c.By})
 	return nil, nil

@@ -38,16 +38,20 @@ func (z *Zone) reread(ctx context.Context, head *zone.Version) error {
 		return err
 	}
 	z.mu.Lock()
-	isSame := z.saved.isOf(data) && z.plan != nil
+	isSame := z.saved.all.isOf(data) && z.plan != nil
 	z.mu.Unlock()
 	if !isSame {
 		var st state
 		if err := st.decode(data); err != nil {
 			return err
 		}
+		saved, err := keptOf(data, &st)
+		if err != nil {
+			return err
+		}
 		z.mu.Lock()
 		had := z.st
-		z.st, z.saved = st, imprintOf(data)
+		z.st, z.saved = st, saved
 		z.isPassive = z.settings.Auto && head != nil && isSigned(head) && !z.isOurs(head)
 		z.mu.Unlock()
 		z.dropMade(ctx, &had)
@@ -115,7 +119,7 @@ func (z *Zone) swap(ctx context.Context, data []byte) error {
 		return err
 	}
 	z.mu.Lock()
-	ok := z.saved.isOf(had)
+	ok := z.saved.all.isOf(had)
 	z.mu.Unlock()
 	if ok {
 		ok, err = z.k.o.Swap(ctx, z.id, had, data)

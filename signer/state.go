@@ -72,11 +72,56 @@ func (i *imprint) isOf(data []byte) bool {
 	return *i == sha256.Sum256(data)
 }
 
+// dateEvery is how often the mere times of a ring are written, when all else is as it was.
+//
+// Each step of a ring moves the time of its last step, and that of the last look at the parent. With thousands of zones at rest,
+// to write these is most of the work. They may be older on the disk than they were: every other time in a ring is that of something
+// that happened, which is written before it is acted upon, with the time of that step. So none is later than the last step that is
+// on the disk. A server that is started again with a clock behind that step finds the clock has gone back (keys.Ring.Step); one
+// with a clock after it, though behind steps that were not written, finds no time that is yet to come, and waits for longer than
+// it would have, never for less. Servers that share a database write all: who takes over from another one must not believe an
+// older look at the parent of its own.
+const dateEvery = time.Hour
+
+// kept is the state of a zone as it is on the disk.
+type kept struct {
+	all     *imprint  // nil: there is none
+	undated *imprint  // without the times that each step moves; nil: not known
+	last    time.Time // the last step of the ring
+}
+
+// keptOf is of data, from which st was decoded.
+func keptOf(data []byte, st *state) (k kept, err error) {
+	k.all, k.last = imprintOf(data), st.Ring.Last()
+	k.undated, err = st.undated()
+	return k, err
+}
+
+// undated is the imprint of the state without the times that each step of the ring moves.
+func (s *state) undated() (*imprint, error) {
+	still := *s
+	still.Ring = s.Ring.Undated()
+	data, err := still.encode()
+	return imprintOf(data), err
+}
+
+// hasAll reports whether nothing would be lost without another write.
+func (k *kept) hasAll(undated *imprint, last time.Time) bool {
+	isLate := !last.Before(k.last) && last.Sub(k.last) < dateEvery
+	return k.undated != nil && *k.undated == *undated && isLate
+}
+
 // save has the state on the disk, if it is not as it was. The caller holds z.making.
 func (z *Zone) save(ctx context.Context) error {
 	z.mu.Lock()
+	undated, err := z.st.undated()
+	last := z.st.Ring.Last()
+	if err != nil || !z.k.o.IsShared && z.saved.hasAll(undated, last) {
+		z.mu.Unlock()
+		return err
+	}
 	data, err := z.st.encode()
-	same := z.saved.isOf(data)
+	same := z.saved.all.isOf(data)
 	z.mu.Unlock()
 	if err != nil || same {
 		return err
@@ -85,7 +130,7 @@ func (z *Zone) save(ctx context.Context) error {
 		return fmt.Errorf("keeping the key ring of %s: %w", z.id, err)
 	}
 	z.mu.Lock()
-	z.saved = imprintOf(data)
+	z.saved = kept{all: imprintOf(data), undated: undated, last: last}
 	z.mu.Unlock()
 	return nil
 }

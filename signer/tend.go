@@ -66,7 +66,7 @@ func (z *Zone) tend(ctx context.Context) time.Time {
 func (z *Zone) isIdle() bool {
 	z.mu.Lock()
 	defer z.mu.Unlock()
-	return z.isPassive || z.settings.Auto && z.saved == nil && z.latest() == nil
+	return z.isPassive || z.settings.Auto && z.saved.all == nil && z.latest() == nil
 }
 
 // ended takes notice of what came of tending.

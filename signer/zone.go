@@ -26,7 +26,7 @@ type Zone struct {
 	mu          sync.Mutex
 	settings    Settings
 	st          state
-	saved       *imprint      // of st as it is on the disk; nil: it is not
+	saved       kept          // of st
 	isPassive   bool          // its authors sign what is served
 	coming      []bool        // whether they sign what is under way: of the newest content, and of that before
 	wanted      keys.Wanted   // by the ring, of which this is the plan

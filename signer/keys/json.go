@@ -107,6 +107,15 @@ func (e *encoded) checkVersions(ids map[string]bool) error {
 	return nil
 }
 
+// Undated returns r without the times that each Step moves although nothing happens: that of the Step itself, and that of the last
+// look at the parent. Two rings whose undated forms are encoded the same have the same to do. It shares all else with r, and is
+// only to be encoded.
+func (r *Ring) Undated() *Ring {
+	c := *r
+	c.last, c.parent.At = time.Time{}, time.Time{}
+	return &c
+}
+
 // Clone returns a ring that is independent of r.
 func (r *Ring) Clone() *Ring {
 	c := *r
