@@ -46,6 +46,7 @@ func (d *Daemon) list() iter.Seq[control.ZoneLine] {
 func (d *Daemon) line(e *entry) control.ZoneLine {
 	line := control.ZoneLine{Name: e.id.Name.String(), View: e.id.View, Kind: e.kind().String()}
 	line.State, line.Reason = d.stateOf(e)
+	line.Alarm = d.alarmOf(e.id)
 	number, v, ok := d.pipe.Head(e.id)
 	if ok && v != nil {
 		s := v.Stats()
@@ -90,6 +91,14 @@ func (d *Daemon) stateOf(e *entry) (control.State, string) {
 	return control.Served, ""
 }
 
+// alarmOf says what is wrong with the signing of a zone, "" where nothing is.
+func (d *Daemon) alarmOf(id zone.ID) string {
+	if err, is := d.unsignable.Load(id); is {
+		return err.(error).Error()
+	}
+	return d.signer.Trouble(id).Text
+}
+
 // standing returns the version of a zone that was refused last, unless one came after
 // it, or the file that it was read from is good again.
 func (d *Daemon) standing(id zone.ID) (pipeline.Refused, bool) {
@@ -117,7 +126,7 @@ func (d *Daemon) detail(ctx context.Context, id zone.ID) (control.ZoneDetail, er
 		out.State, out.Reason = d.catalogState(id)
 	}
 	if v, ok := d.signer.View(id, time.Time{}); ok {
-		out.Signing = &control.SigningLine{State: stateOfKeys(&v), Alarm: d.signer.Trouble(id).Text}
+		out.Signing = &control.SigningLine{State: stateOfKeys(&v), Alarm: d.alarmOf(id)}
 		if !v.IsPassive {
 			out.Signing.Policy = v.Policy.Name
 		}

@@ -309,6 +309,9 @@ func TestKeysFrom(t *testing.T) {
 	const with = by + "zones:\n  a.example: {file: DIR/a, dnssec: nsec, keys-from: DIR}\n"
 	r := signedRig(t, with)
 	r.expect("www.a.example.", "SERVFAIL")
+	if l := r.line(r.zones.get(zone.IDOf("", dns.MustName("a.example.")))); !strings.Contains(l.Alarm, "keys of a.example.") {
+		t.Errorf("the list says %+v, and nothing of the keys that are missing", l)
+	}
 	k, err := dnssec.GenerateKey(rand.Reader, dnssec.ECDSAP256SHA256, 0, dns.DNSKEYZone|dns.DNSKEYSEP)
 	if err != nil {
 		t.Fatal(err)

@@ -79,7 +79,7 @@ func show[T any](a *app, asJSON bool, v T, err error, draw func(T) error) error 
 
 type ctlZoneListCmd struct {
 	View  *string         `placeholder:"NAME" help:"Only the zones of this view."`
-	State []control.State `placeholder:"STATE" enum:"served,refused,loading,expired,broken" help:"Only zones in this state: served, refused, loading, expired, broken."`
+	State []control.State `placeholder:"STATE" enum:"served,refused,loading,expired,broken,alarm" help:"Only zones in this state: served, refused, loading, expired, broken; alarm: those whose signing has one."`
 	JSON  bool            `help:"As JSON."`
 }
 
@@ -91,7 +91,8 @@ func (c *ctlZoneListCmd) Run(a *app, ctl *ctlCmd) error {
 	}
 	zones, err := client.ZoneLines(a.ctx)
 	zones = slices.DeleteFunc(zones, func(z control.ZoneLine) bool {
-		return c.View != nil && z.View != *c.View || len(c.State) > 0 && !slices.Contains(c.State, z.State)
+		isOther := len(c.State) > 0 && !slices.Contains(c.State, z.State) && (z.Alarm == "" || !slices.Contains(c.State, "alarm"))
+		return c.View != nil && z.View != *c.View || isOther
 	})
 	return show(a, c.JSON, zones, err, a.page().Zones)
 }

@@ -80,6 +80,7 @@ type ZoneLine struct {
 	Kind    string `json:"kind"` // "primary", "secondary", "catalog" and so on, as the configuration has it
 	State   State  `json:"state"`
 	Reason  string `json:"reason,omitempty"` // of a state other than served
+	Alarm   string `json:"alarm,omitempty"`  // of its signing
 	Loaded  bool   `json:"loaded"`           // there is a version; without it the numbers are 0
 	Version uint64 `json:"version"`          // its number, counted from 1
 	Serial  uint32 `json:"serial"`

@@ -15,7 +15,7 @@ func (p Page) Zones(zones []control.ZoneLine) error {
 	t := table(p.W)
 	fmt.Fprintln(t, "zone\tkind\tstate\tversion\tserial\trecords\tmemory\tin sync")
 	for _, z := range zones {
-		fmt.Fprintf(t, "%s\t%s\t%s\t", named(z.Name, z.View), plain(z.Kind), z.State)
+		fmt.Fprintf(t, "%s\t%s\t%s\t", named(z.Name, z.View), plain(z.Kind), marked(z))
 		if z.Loaded {
 			fmt.Fprintf(t, "%d\t%d\t%s\t%s\t", z.Version, z.Serial, grouped(uint64(z.Records)), octets(uint64(z.Bytes)))
 		} else {
@@ -24,6 +24,14 @@ func (p Page) Zones(zones []control.ZoneLine) error {
 		fmt.Fprintln(t, strings.TrimSuffix(sync(z)+"  "+plain(z.Reason), "  "))
 	}
 	return t.Flush()
+}
+
+// marked is the state of a zone, and that its signing has an alarm, of which "zone status" tells.
+func marked(z control.ZoneLine) string {
+	if z.Alarm == "" {
+		return string(z.State)
+	}
+	return string(z.State) + ", alarm"
 }
 
 func sync(z control.ZoneLine) string {

@@ -50,6 +50,7 @@ var pages = []struct {
 			{Name: "example.com.", Kind: "primary", State: control.Served, Loaded: true, Version: 12, Serial: 2026030412, Records: 1234, Bytes: 99999, Secondaries: 4, InSync: 3},
 			detail.ZoneLine,
 			{Name: "example.org.", Kind: "secondary", State: control.Loading},
+			{Name: "signed.example.", Kind: "primary", State: control.Served, Loaded: true, Version: 3, Serial: 3, Records: 99, Bytes: 9999, Alarm: "the private key of key 12345 is gone"},
 		})
 	}},
 	{"zone_status", func(p Page) error { return p.Zone(detail) }},
