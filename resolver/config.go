@@ -26,6 +26,8 @@ type Config struct {
 	Env   Env            // nil: the system's clock, randomness and sockets
 	Allow []netip.Prefix // who may ask; nil: PrivateNetworks. An empty list allows nobody.
 
+	Anchors []dns.Record // DS and DNSKEY records that are trusted, as validator.RootAnchors; none: nothing is validated
+
 	Hints                []Hint // nil: the root servers of the Internet
 	UpstreamPort         uint16 // 0: 53
 	Source4, Source6     netip.Addr

@@ -15,10 +15,14 @@
 // A question without RD is answered from the cache alone; what is not there is
 // REFUSED with EDE 20.
 //
-// There is no validation in this package yet: AD is never set, CD is copied,
-// and DNSSEC records reach the clients that ask for them with DO.
+// Where there are trust anchors, what was looked up is validated before anybody
+// sees it, paid from the same budget. An answer that does not pass is asked for
+// again of other servers, a few times; then it is SERVFAIL with the reason (RFC
+// 8914), which is remembered for a minute. AD goes to clients that show by AD or
+// DO that they know it; with CD, what was found is passed on as it is, from cache
+// entries of its own.
 //
 // Locks: jobs.mu guards the look-ups in flight; nothing is called under it.
 //
-// RFCs: 1035, 2181, 2308, 3225, 4035 §3.2, 6761, 6891, 8482 (ANY), 8914, 9520.
+// RFCs: 1035, 2181, 2308, 3225, 4035 §3.2, 6761, 6840 §5.7 to 5.9, 6891, 8482 (ANY), 8914, 9520.
 package resolver

@@ -9,7 +9,7 @@ import (
 	"time"
 
 	"onoma/dns"
-	"onoma/resolver/iterator"
+	"onoma/resolver/cache"
 	"onoma/transport"
 )
 
@@ -29,6 +29,8 @@ type job struct {
 	waiters  []*transport.Pending // under jobs.mu, until the job is taken out
 	cancel   context.CancelCauseFunc
 	place    *list.Element // nil once it gave way to a newer one
+
+	checkingDisabled bool // not validated: the client does that
 }
 
 func (j *jobs) init() { j.byKey, j.order = map[string]*job{}, list.New() }
@@ -66,6 +68,7 @@ func (r *Resolver) admit(tq *transport.Query, q dns.Question, key []byte) (ede d
 		return edeTooMany, false
 	}
 	j := &job{key: string(key), question: q, started: now, waiters: []*transport.Pending{tq.Detach()}}
+	j.checkingDisabled = cache.Variant(key[len(key)-1])&cache.VariantCD != 0
 	js.byKey[j.key], j.place = j, js.order.PushBack(j)
 	var ctx context.Context
 	ctx, j.cancel = context.WithCancelCause(r.ctx)
@@ -96,11 +99,9 @@ func (js *jobs) jostle(now time.Time, after time.Duration) bool {
 func (r *Resolver) run(ctx context.Context, j *job) {
 	defer r.wg.Done()
 	defer j.cancel(nil)
-	a, err := r.resolve(ctx, j.question)
-	var out outcome
+	out, err := r.resolve(ctx, j)
 	switch {
 	case err == nil:
-		out = outcome{answer: a, rcode: a.RCode, ede: a.EDE}
 	case errors.Is(context.Cause(ctx), errJostled):
 		out = outcome{rcode: dns.RCodeServFail, ede: []dns.EDE{edeTooMany}}
 	case ctx.Err() != nil:
@@ -111,15 +112,15 @@ func (r *Resolver) run(ctx context.Context, j *job) {
 	r.respond(j, r.takeOut(j), out)
 }
 
-// resolve is the iterator's, except that a panic in it costs this question only.
-func (r *Resolver) resolve(ctx context.Context, q dns.Question) (a *iterator.Answer, err error) {
+// resolve looks up, except that a panic in it costs this question only.
+func (r *Resolver) resolve(ctx context.Context, j *job) (out outcome, err error) {
 	defer func() {
 		if v := recover(); v != nil {
-			r.cfg.Log.Error("look-up panicked", "question", q.String(), "panic", v, "stack", string(debug.Stack()))
-			a, err = nil, errPanic
+			r.cfg.Log.Error("look-up panicked", "question", j.question.String(), "panic", v, "stack", string(debug.Stack()))
+			out, err = outcome{}, errPanic
 		}
 	}()
-	return r.iterator.Resolve(ctx, q, iterator.Options{})
+	return r.lookUp(ctx, j.question, j.checkingDisabled, nil)
 }
 
 // takeOut ends the job for newcomers, and returns its clients.

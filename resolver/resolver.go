@@ -10,17 +10,19 @@ import (
 	"onoma/resolver/cache"
 	"onoma/resolver/iterator"
 	"onoma/resolver/local"
+	"onoma/resolver/validator"
 	"onoma/transport"
 )
 
 // Resolver answers questions. Make it with New, end it with Close.
 type Resolver struct {
-	cfg      Config
-	messages *cache.Messages
-	iterator *iterator.Iterator
-	special  *local.Special
-	hosts    atomic.Pointer[local.Hosts]
-	jobs     jobs
+	cfg       Config
+	messages  *cache.Messages
+	iterator  *iterator.Iterator
+	validator *validator.Validator // nil: nothing is validated
+	special   *local.Special
+	hosts     atomic.Pointer[local.Hosts]
+	jobs      jobs
 
 	ctx    context.Context // of all look-ups for clients
 	cancel context.CancelCauseFunc
@@ -45,6 +47,9 @@ func New(cfg Config) (*Resolver, error) {
 		AllowLoopbackServers: cfg.AllowLoopbackServers, RandomCase: cfg.RandomCase, NoMinimise: cfg.NoMinimise,
 		UDPSize: cfg.UDPSize, Local: r.local, Tracer: cfg.Tracer,
 	})
+	if len(cfg.Anchors) > 0 {
+		r.validator = validator.New(validator.Options{Anchors: cfg.Anchors, Fetch: r.fetch, Clock: cfg.Env.Now})
+	}
 	r.jobs.init()
 	r.ctx, r.cancel = context.WithCancelCause(context.Background())
 	if err := r.watchHosts(); err != nil {
@@ -97,9 +102,10 @@ func (r *Resolver) local(q dns.Question) *iterator.Answer {
 
 // Options are what one call of Resolve may have of its own.
 type Options struct {
-	DNSSEC    bool   // RRSIG, NSEC and NSEC3 records too, as with DO
-	CacheOnly bool   // ask nobody
-	Tracer    Tracer // told of every step
+	CheckingDisabled bool   // as with CD: not validated
+	DNSSEC           bool   // RRSIG, NSEC and NSEC3 records too, as with DO
+	CacheOnly        bool   // ask nobody
+	Tracer           Tracer // told of every step
 }
 
 // Result is the end of a look-up, also of one that failed: then RCode is
@@ -112,6 +118,7 @@ type Result struct {
 	EDE       []dns.EDE
 	TTL       uint32 // how long all of it may be kept
 	Cost      Cost
+	IsSecure  bool // validated, as AD says
 }
 
 // Resolve answers a question of class IN as it would a client's, except for the
@@ -127,19 +134,23 @@ func (r *Resolver) Resolve(ctx context.Context, q dns.Question, opts Options) (R
 		return res, nil
 	}
 	if q.Type == dns.TypeANY {
-		res.Answer, _ = sections(q, minimalANY(q).answer, false)
+		res.Answer, _ = sections(minimalANY(q).answer, false)
 		return res, nil
 	}
-	a, err := r.iterator.Resolve(ctx, q, iterator.Options{Tracer: opts.Tracer, CacheOnly: opts.CacheOnly})
-	if err != nil {
+	var out outcome
+	var err error
+	if opts.CacheOnly {
+		out = r.cacheOnly(q, opts.CheckingDisabled, opts.Tracer)
+	} else if out, err = r.lookUp(ctx, q, opts.CheckingDisabled, opts.Tracer); err != nil {
 		if ctx.Err() != nil {
 			return res, context.Cause(ctx)
 		}
-		f := failed(err)
-		res.RCode, res.EDE = f.rcode, f.ede
-		return res, nil
+		out = failed(err)
 	}
-	res.RCode, res.EDE, res.TTL, res.Cost = a.RCode, a.EDE, a.TTL, a.Cost
-	res.Answer, res.Authority = sections(q, a, opts.DNSSEC)
+	res.RCode, res.EDE, res.IsSecure = out.rcode, out.ede, out.isSecure
+	if a := out.answer; a != nil {
+		res.TTL, res.Cost = a.TTL, a.Cost
+		res.Answer, res.Authority = sections(a, opts.DNSSEC)
+	}
 	return res, nil
 }

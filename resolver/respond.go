@@ -12,10 +12,14 @@ import (
 
 // outcome is what a client is told: an answer, or why there is none.
 type outcome struct {
-	answer *iterator.Answer
-	rcode  dns.RCode
-	ede    []dns.EDE
+	answer   *iterator.Answer
+	rcode    dns.RCode
+	ede      []dns.EDE
+	isSecure bool // validated: AD
 }
+
+// found makes the outcome of an answer.
+func found(a *iterator.Answer) outcome { return outcome{answer: a, rcode: a.RCode, ede: a.EDE} }
 
 // failed makes the outcome of a look-up's error.
 func failed(err error) outcome {
@@ -30,13 +34,20 @@ func failed(err error) outcome {
 }
 
 // cacheOnly answers a question without RD: from what is known, or not at all.
-// It does not block.
-func (r *Resolver) cacheOnly(q dns.Question) outcome {
-	a, err := r.iterator.Resolve(context.Background(), q, iterator.Options{CacheOnly: true})
+// It does not block, and so it does not validate: unless the client does, what
+// is not in the cache of messages is not known, local data aside.
+func (r *Resolver) cacheOnly(q dns.Question, checkingDisabled bool, tracer Tracer) outcome {
+	if ede, ok := r.knownBogus(q, checkingDisabled); ok {
+		return outcome{rcode: dns.RCodeServFail, ede: ede}
+	}
+	a, err := r.iterator.Resolve(context.Background(), q, iterator.Options{CacheOnly: true, Tracer: tracer})
+	if err == nil && r.validator != nil && !checkingDisabled && !q.Name.Equal(a.Local) {
+		err = iterator.ErrNotCached
+	}
 	if err != nil {
 		return failed(err)
 	}
-	return outcome{answer: a, rcode: a.RCode, ede: a.EDE}
+	return found(a)
 }
 
 // minimalANY answers QTYPE=ANY with the record that says: not like this
@@ -51,7 +62,7 @@ func minimalANY(q dns.Question) outcome {
 // sections returns the records of an answer as a client gets them: aliases
 // first and in order, DNSSEC records only with DO or where they were asked for
 // (RFC 4035 §3.2.1).
-func sections(q dns.Question, a *iterator.Answer, dnssec bool) (answer, authority []dns.Record) {
+func sections(a *iterator.Answer, dnssec bool) (answer, authority []dns.Record) {
 	for i := range a.Chain {
 		answer = appendSet(answer, &a.Chain[i], dnssec)
 		if dnssec {
@@ -99,10 +110,13 @@ func (r *Resolver) reply(dst, msg []byte, q *dns.Query, proto transport.Proto, o
 		return r.failure(dst[:start], msg, q, dns.RCodeServFail, edeTooLong.Append(nil))
 	}
 	if keep {
-		now := uint32(r.cfg.Env.Now().Unix())
+		now := r.now()
 		var key [cache.MaxKey]byte
 		k := cache.AppendKey(key[:0], q.Name, q.Type, q.Class, variant(q))
 		r.messages.Put(k, dst[start:], options, now, now+min(out.answer.TTL, dns.MaxTTL))
+	}
+	if !showsAD(q) {
+		dst[start+3] &^= byte(dns.FlagAD)
 	}
 	return r.finish(dst, start, q, proto, options)
 }
@@ -111,10 +125,12 @@ func (r *Resolver) reply(dst, msg []byte, q *dns.Query, proto transport.Proto, o
 func (r *Resolver) build(dst []byte, q *dns.Query, out outcome) ([]byte, bool) {
 	var b dns.Builder
 	flags := dns.FlagQR | dns.FlagRA | q.Flags&(dns.FlagRD|dns.FlagCD)
+	if out.isSecure {
+		flags |= dns.FlagAD
+	}
 	b.Start(dst, dns.MaxMessageLen, q.ID, flags.WithRCode(out.rcode))
 	b.Question(q.Name, q.Type, q.Class)
-	question := dns.Question{Type: q.Type}
-	answer, authority := sections(question, out.answer, q.DO)
+	answer, authority := sections(out.answer, q.DO)
 	ok := addRecords(&b, dns.SectionAnswer, answer) && addRecords(&b, dns.SectionAuthority, authority)
 	return b.Finish(), ok
 }
@@ -136,8 +152,11 @@ func (r *Resolver) rememberFailure(msg []byte, q *dns.Query, out outcome) {
 	if err != nil || out.rcode != dns.RCodeServFail {
 		return
 	}
-	now := uint32(r.cfg.Env.Now().Unix())
+	now := r.now()
 	f, ok := r.iterator.Cache.Failure(name, q.Type)
+	if ede, expire, bogus := r.iterator.Cache.Bogus(name, q.Type, now); bogus && !q.Flags.Has(dns.FlagCD) {
+		f, ok = cache.Failure{Code: ede.Code, Text: ede.Text, Expire: expire}, true
+	}
 	if !ok || f.Expire <= now {
 		return
 	}

@@ -6,6 +6,7 @@ import (
 	"crypto/sha1"
 	"encoding/asn1"
 	"math/big"
+	"slices"
 	"testing"
 
 	"onoma/dns"
@@ -35,20 +36,27 @@ func modernise(t *testing.T, s *scenario) {
 			m.learn(r)
 		}
 	}
-	each := func(f func([]dns.Record) []dns.Record) {
-		for _, g := range s.ranges {
-			for _, e := range g.entries {
-				e.msg.Answer, e.msg.Authority, e.msg.Additional = f(e.msg.Answer), f(e.msg.Authority), f(e.msg.Additional)
-			}
+	var messages []*dns.Message
+	for _, g := range s.ranges {
+		for _, e := range g.entries {
+			messages = append(messages, &e.msg)
 		}
 	}
-	each(func(list []dns.Record) []dns.Record {
-		for _, r := range list {
+	for i := range s.steps {
+		if e := s.steps[i].entry; e != nil {
+			messages = append(messages, &e.msg)
+		}
+	}
+	for _, msg := range messages {
+		for _, r := range slices.Concat(msg.Answer, msg.Authority, msg.Additional) {
 			m.learn(r)
 		}
-		return list
-	})
-	each(m.section)
+	}
+	for _, msg := range messages { // signatures may stand in another section than what they are over
+		all := m.section(slices.Concat(msg.Answer, msg.Authority, msg.Additional))
+		a, b := len(msg.Answer), len(msg.Answer)+len(msg.Authority)
+		msg.Answer, msg.Authority, msg.Additional = all[:a:a], all[a:b:b], all[b:]
+	}
 	for i, text := range s.options["trust-anchor"] {
 		if r, err := anchorIn(text); err == nil {
 			r.Data = m.data(r)
@@ -76,7 +84,7 @@ func (m *modern) learn(r dns.Record) {
 	m.keys[zone] = append(m.keys[zone], modernKey{k, now})
 }
 
-// section makes a section's records modern.
+// section makes records modern.
 func (m *modern) section(list []dns.Record) []dns.Record {
 	out := make([]dns.Record, len(list))
 	for i, r := range list {
@@ -148,7 +156,8 @@ func (m *modern) signature(owner dns.Name, sig dns.RRSIG, list, out []dns.Record
 func setIn(list []dns.Record, owner dns.Name, sig dns.RRSIG) dnssec.RRset {
 	s := dnssec.RRset{Owner: owner, Type: sig.TypeCovered, Class: dns.ClassIN, TTL: sig.OriginalTTL}
 	for _, r := range list {
-		if r.Type == sig.TypeCovered && r.Name.Equal(owner) {
+		isThere := func(d dns.RData) bool { return string(d) == string(r.Data) }
+		if r.Type == sig.TypeCovered && r.Name.Equal(owner) && !slices.ContainsFunc(s.RData, isThere) {
 			s.RData = append(s.RData, r.Data)
 		}
 	}

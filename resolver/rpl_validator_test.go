@@ -76,21 +76,8 @@ type judged struct {
 }
 
 func playValidation(t *testing.T, s *scenario) bool {
-	j := &judged{t: t, s: s, now: time.Now(), cuts: map[dns.Name][]netip.Addr{}}
-	var anchors []dns.Record
-	for _, text := range s.options["trust-anchor"] {
-		r, err := anchorIn(text)
-		if err != nil {
-			t.Fatalf("anchor %q: %v", text, err)
-		}
-		anchors = append(anchors, r)
-	}
-	if at, err := time.Parse("20060102150405", s.option("val-override-date", "")); err == nil {
-		j.now = at
-	} else {
-		j.now = goodTime(s, j.now)
-	}
-	v := validator.New(validator.Options{Anchors: anchors, Fetch: j.fetch, Clock: func() time.Time { return j.now }})
+	j := &judged{t: t, s: s, now: s.date(), cuts: map[dns.Name][]netip.Addr{}}
+	v := validator.New(validator.Options{Anchors: s.anchors(t), Fetch: j.fetch, Clock: func() time.Time { return j.now }})
 	var asked *rplEntry
 	for i := range s.steps {
 		st := &s.steps[i]

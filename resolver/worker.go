@@ -54,17 +54,25 @@ func variant(q *dns.Query) cache.Variant {
 	return v
 }
 
+// showsAD reports whether a client wants to know that the answer was validated
+// (RFC 6840 §5.7, §5.8).
+func showsAD(q *dns.Query) bool { return q.DO || q.Flags.Has(dns.FlagAD) }
+
 // cached answers from the cache of messages.
 func (w *worker) cached(dst []byte, tq *transport.Query, key []byte) ([]byte, bool) {
 	start := len(dst)
 	dst = append(dst, tq.Msg[:w.q.End]...) // the header is written below; the question is the client's own
-	now := uint32(w.r.cfg.Env.Now().Unix())
+	now := w.r.now()
 	out, ok := w.r.messages.Get(dst, key, now, &w.hit)
 	if !ok {
 		return dst[:start], false
 	}
 	w.opts = append(w.opts[:0], w.hit.Options...)
-	putHeader(out[start:], &w.q, w.hit.Flags, w.hit.Counts)
+	flags := w.hit.Flags
+	if !showsAD(&w.q) {
+		flags &^= dns.FlagAD
+	}
+	putHeader(out[start:], &w.q, flags, w.hit.Counts)
 	return w.r.finish(out, start, &w.q, tq.Proto, w.opts), true
 }
 
@@ -208,9 +216,9 @@ func (w *worker) miss(dst []byte, tq *transport.Query, key []byte) []byte {
 	case question.Type == dns.TypeANY:
 		return w.r.reply(dst, tq.Msg, &w.q, tq.Proto, minimalANY(question), true)
 	case !w.q.Flags.Has(dns.FlagRD):
-		return w.r.reply(dst, tq.Msg, &w.q, tq.Proto, w.r.cacheOnly(question), true)
+		return w.r.reply(dst, tq.Msg, &w.q, tq.Proto, w.r.cacheOnly(question, w.q.Flags.Has(dns.FlagCD), nil), true)
 	}
-	key[len(key)-1] &^= byte(cache.VariantDO) // one look-up serves both kinds of clients
+	key[len(key)-1] &^= byte(cache.VariantDO) // one look-up serves both kinds of clients, but not those with CD
 	if ede, ok := w.r.admit(tq, question, key); !ok {
 		return w.fail(dst, tq, dns.RCodeServFail, ede)
 	}

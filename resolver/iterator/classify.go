@@ -55,6 +55,7 @@ func (it *Iterator) classify(zone dns.Name, q dns.Question, m *dns.Message) *rep
 		recursive: m.Flags.Has(dns.FlagRA) && !m.Flags.Has(dns.FlagAA),
 	}
 	authority := group(m.Authority, zone, q.Type)
+	defer r.gatherSigs(authority, group(m.Additional, zone, q.Type))
 	name, done := it.followChain(r, zone, q, group(m.Answer, zone, q.Type))
 	switch {
 	case r.outcome == OutcomeLame || r.outcome == OutcomeError:
@@ -66,6 +67,19 @@ func (it *Iterator) classify(zone dns.Name, q dns.Question, m *dns.Message) *rep
 		r.negative(zone, q, name, authority)
 	}
 	return r
+}
+
+// gatherSigs takes signatures over the chain from other sections, too, where some
+// servers put them; whether they are any good is for validation to say.
+func (r *reply) gatherSigs(others ...*sections) {
+	for i := range r.chain {
+		set := &r.chain[i]
+		for _, s := range others {
+			if sigs := s.sigs[keyOf(set.Name, set.Type)]; len(sigs) > 0 && len(set.Sigs) < maxProofs {
+				set.Sigs = append(slices.Clip(set.Sigs), sigs...)
+			}
+		}
+	}
 }
 
 // followChain takes the aliases that lead away from the name asked for, as far
@@ -131,6 +145,7 @@ func (r *reply) addWildcardProof(authority *sections) {
 // NXDOMAIN or NODATA for name, or an alias whose end it does not tell.
 func (r *reply) negative(zone dns.Name, q dns.Question, name dns.Name, authority *sections) {
 	soa, ok := soaFor(zone, name, authority)
+	proofs := authority.proofs() // as good as an SOA: nobody but the zone can sign them
 	switch {
 	case ok && q.Type == dns.TypeDS && soa.Name.Equal(q.Name) && !q.Name.IsRoot():
 		// RFC 4035 §3.1.4.1: DS is the parent's, and this is the child speaking.
@@ -139,7 +154,7 @@ func (r *reply) negative(zone dns.Name, q dns.Question, name dns.Name, authority
 	case !ok && len(r.chain) > 0 && r.rcode != dns.RCodeNXDomain:
 		r.outcome, r.target = OutcomeAlias, name
 		return
-	case !ok && (!r.aa || upward(zone, r.msg.Authority)):
+	case !ok && (!r.aa && len(proofs) == 0 || upward(zone, r.msg.Authority)):
 		r.outcome, r.reason = OutcomeLame, lameReason(zone, authority)
 		return
 	}
@@ -147,12 +162,12 @@ func (r *reply) negative(zone dns.Name, q dns.Question, name dns.Name, authority
 	if r.rcode == dns.RCodeNXDomain {
 		r.outcome = OutcomeNXDomain
 	}
-	r.negName = name
+	r.negName, r.authority = name, proofs
 	if ok {
 		// RFC 2308 §5: the SOA's own TTL counts as well as its MINIMUM field. A
 		// negative answer without SOA is not remembered.
 		r.negTTL = min(soa.TTL, soaMinimum(soa.Data[0]))
-		r.authority = append([]cache.RRset{soa}, authority.proofs()...)
+		r.authority = append([]cache.RRset{soa}, proofs...)
 	}
 }
 

@@ -42,10 +42,10 @@ type Answer struct {
 
 // Options are what one look-up may have of its own.
 type Options struct {
-	Tracer    Tracer  // told as well as Config.Tracer
-	CacheOnly bool    // ask nobody: a question without RD
-	Budget    *Budget // that the look-up draws from; nil: one of its own
-	Proof     bool    // for validation: no local answers, no alias followed, and what a referral says of DS is enough
+	Tracer    Tracer   // told as well as Config.Tracer
+	CacheOnly bool     // ask nobody: a question without RD
+	Budget    *Budget  // that the look-up draws from; nil: one of its own
+	Proof     bool     // for validation: no local answers, no alias followed, and what a referral says of DS is enough
 	Doubted   []Source // whose answers to these questions were found wrong
 }
 

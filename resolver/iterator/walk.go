@@ -293,7 +293,9 @@ func (t *task) finding(zone *cache.Delegation, r *reply) *finding {
 		ttl := t.expire(zone, r.negTTL, seconds(t.it.Limits.MaxNegativeTTL)) - now
 		f.ttl = min(f.ttl, ttl)
 		for _, set := range r.authority {
-			set.TTL = ttl
+			if r.authority[0].Type == dns.TypeSOA { // else it is a proof alone, which says for itself how long it holds
+				set.TTL = ttl
+			}
 			f.authority = append(f.authority, set)
 		}
 	}

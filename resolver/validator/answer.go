@@ -180,7 +180,7 @@ func (l *look) negative(name dns.Name, t dns.Type, msg *dns.Message) error {
 	case dnssec.Exhausted:
 		return fmt.Errorf("%w: more than %d rounds of NSEC3", ErrLimit, l.limits.Rounds)
 	}
-	return l.unproved(name, t, z, found)
+	return l.unproved(name, t, z, d, found)
 }
 
 func denied(zone, name dns.Name, t dns.Type, rcode dns.RCode) string {
@@ -206,18 +206,34 @@ func (l *look) denier(name dns.Name, t dns.Type, msg *dns.Message) (*place, erro
 	return l.walk(at)
 }
 
+// leavesOut looks in the proofs at hand for a delegation on the way to name that is
+// not signed: a server of both zones shows it without being asked.
+func (l *look) leavesOut(name dns.Name, z *place, d *dnssec.Denial) (child dns.Name, ok bool) {
+	for depth := z.name.NumLabels() + 1; depth < name.NumLabels() && l.work.Rounds > 0; depth++ {
+		child = name.Ancestor(name.NumLabels() - depth)
+		if state, proof := d.Delegation(child); state == dnssec.UnsignedDelegation && proof == dnssec.Proved {
+			return child, true
+		}
+	}
+	return dns.Name{}, false
+}
+
 // unproved: maybe the name is in a zone further down that is not signed, or
 // broken; otherwise the proof is.
-func (l *look) unproved(name dns.Name, t dns.Type, z *place, f found) error {
+func (l *look) unproved(name dns.Name, t dns.Type, z *place, d *dnssec.Denial, f found) error {
+	if child, ok := l.leavesOut(name, z, d); ok {
+		l.fail(Insecure, dns.EDEOther, "%s proves that %s has no DS", z.name, child)
+		return nil
+	}
 	lower, err := l.walk(ownerZone(name, t))
-	if err != nil {
+	if errors.Is(err, ErrLimit) || err != nil && l.ctx.Err() != nil {
 		return err
 	}
-	if lower.link.Status != Secure {
+	if err == nil && lower.link.Status != Secure {
 		l.blame(lower)
 		return nil
 	}
-	code, why := f.blame()
+	code, why := f.blame() // also where nobody says what is further down: there is nothing that holds
 	l.fail(Bogus, code, "%s says that %s has no %s and does not prove it: %v", z.name, name, t, why)
 	return nil
 }

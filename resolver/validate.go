@@ -1,0 +1,222 @@
+package resolver
+
+import (
+	"context"
+	"errors"
+	"slices"
+	"time"
+
+	"onoma/dns"
+	"onoma/resolver/cache"
+	"onoma/resolver/iterator"
+	"onoma/resolver/validator"
+)
+
+const (
+	// maxDoubts is how often an answer that does not pass validation is asked for
+	// again of other servers; one that is stale or broken must not decide alone.
+	maxDoubts = 5
+	// bogusTTL is how long it is remembered that none passed.
+	bogusTTL = time.Minute
+)
+
+// inquiry is a client's question while its answer is looked up and validated.
+type inquiry struct {
+	r       *Resolver
+	q       dns.Question
+	tracer  Tracer
+	budget  *iterator.Budget // pays for all of it
+	doubted []iterator.Source
+	fetched []fetched // for the chain of trust, in this attempt
+}
+
+// fetched is a DS or DNSKEY set, or that there is none.
+type fetched struct {
+	q dns.Question
+	a *iterator.Answer
+}
+
+type inquiryKey struct{}
+
+// lookUp finds the answer to q and, where there are anchors, validates it; with
+// CD the client does that (RFC 4035 §3.2.2).
+func (r *Resolver) lookUp(ctx context.Context, q dns.Question, checkingDisabled bool, tracer Tracer) (outcome, error) {
+	if r.validator == nil || checkingDisabled || !validator.CanJudge(q.Type) {
+		a, err := r.iterator.Resolve(ctx, q, iterator.Options{Tracer: tracer})
+		if err != nil {
+			return outcome{}, err
+		}
+		return found(a), nil
+	}
+	if ede, ok := r.knownBogus(q, checkingDisabled); ok {
+		return outcome{rcode: dns.RCodeServFail, ede: ede}, nil
+	}
+	in := &inquiry{r: r, q: q, tracer: tracer, budget: r.iterator.NewBudget()}
+	return in.run(context.WithValue(ctx, inquiryKey{}, in))
+}
+
+// knownBogus says why the answer to q was found bogus a moment ago, if it was.
+func (r *Resolver) knownBogus(q dns.Question, checkingDisabled bool) ([]dns.EDE, bool) {
+	if checkingDisabled {
+		return nil, false
+	}
+	ede, _, ok := r.iterator.Cache.Bogus(q.Name, q.Type, r.now())
+	return []dns.EDE{{Code: dns.EDECachedError}, ede}, ok
+}
+
+func (r *Resolver) now() uint32 { return uint32(r.cfg.Env.Now().Unix()) }
+
+// run asks until an answer passes, as often as it may.
+func (in *inquiry) run(ctx context.Context) (outcome, error) {
+	var bogus validator.Result
+	for attempt := range maxDoubts + 1 {
+		in.fetched = nil
+		a, err := in.resolve(ctx, in.q, false)
+		if err == nil && in.q.Name.Equal(a.Local) {
+			return found(a), nil
+		}
+		var judged validator.Result
+		if err == nil {
+			judged, err = in.r.validator.Judge(ctx, in.q, messageOf(a), a.Local, &in.budget.Proof)
+		}
+		switch {
+		case err != nil && (attempt == 0 || ctx.Err() != nil):
+			return outcome{}, err
+		case err != nil:
+			return in.giveUp(bogus), nil
+		case judged.Status != validator.Bogus:
+			a.Cost = in.budget.Cost()
+			return accept(a, judged), nil
+		}
+		bogus = judged
+		in.doubt(a, judged)
+		if in.budget.Proof.Signatures <= 0 {
+			break
+		}
+	}
+	return in.giveUp(bogus), nil
+}
+
+func (in *inquiry) resolve(ctx context.Context, q dns.Question, isProof bool) (*iterator.Answer, error) {
+	return in.r.iterator.Resolve(ctx, q, iterator.Options{Tracer: in.tracer, Budget: in.budget, Doubted: in.doubted, Proof: isProof})
+}
+
+// fetch gets what the chain of trust of an inquiry needs.
+func (r *Resolver) fetch(ctx context.Context, q dns.Question) (*dns.Message, error) {
+	in := ctx.Value(inquiryKey{}).(*inquiry)
+	a, err := in.resolve(ctx, q, true)
+	if err != nil {
+		return nil, keyless(q, err)
+	}
+	in.fetched = append(in.fetched, fetched{q, a})
+	return messageOf(a), nil
+}
+
+// keyless adds to a failure that it was keys that could not be had.
+func keyless(q dns.Question, err error) error {
+	var f *iterator.Failure
+	if q.Type != dns.TypeDNSKEY || !errors.As(err, &f) || f.Budget {
+		return err
+	}
+	with := *f
+	with.EDE = append([]dns.EDE{{Code: dns.EDEDNSKEYMissing, Text: "the keys of " + q.Name.String() + " cannot be had"}}, f.EDE...)
+	return &with
+}
+
+// doubt forgets what is at fault, the chain or the answer, and notes who said it.
+func (in *inquiry) doubt(a *iterator.Answer, judged validator.Result) {
+	broken := slices.IndexFunc(judged.Chain, func(l validator.Link) bool { return l.Status == validator.Bogus })
+	if broken < 0 {
+		in.r.iterator.Forget(in.q, a)
+		in.doubted = append(in.doubted, a.Sources...)
+		return
+	}
+	for _, f := range in.fetched {
+		if !f.q.Name.Equal(judged.Chain[broken].Zone) {
+			continue
+		}
+		in.r.iterator.Forget(f.q, f.a)
+		in.doubted = append(in.doubted, f.a.Sources...)
+	}
+}
+
+// giveUp remembers that the answer is bogus.
+func (in *inquiry) giveUp(bogus validator.Result) outcome {
+	now := in.r.now()
+	in.r.iterator.Cache.PutBogus(in.q.Name, in.q.Type, bogus.EDE, now, now+uint32(bogusTTL/time.Second))
+	return outcome{rcode: dns.RCodeServFail, ede: []dns.EDE{bogus.EDE}}
+}
+
+// messageOf returns an answer in the form that is judged: all sets with their signatures.
+func messageOf(a *iterator.Answer) *dns.Message {
+	m := &dns.Message{RCode: a.RCode}
+	m.Answer, m.Authority = sections(a, true)
+	return m
+}
+
+// accept makes an outcome of what passed. Of an answer that is secure there is
+// nothing left that was not found good, and nothing outlives its signatures (RFC
+// 4035 §3.2.3, §5.3.3).
+func accept(a *iterator.Answer, judged validator.Result) outcome {
+	out := found(a)
+	if judged.EDE != (dns.EDE{}) {
+		out.ede = append(out.ede, judged.EDE)
+	}
+	if judged.Status != validator.Secure {
+		return out
+	}
+	out.isSecure = a.Local.IsZero() // what is local is true, but nobody signed it
+	v := verified{a, judged.Sets}
+	a.Chain = v.aliases(a.Chain)
+	if out.isSecure {
+		a.Authority = v.only(a.Authority)
+	}
+	return out
+}
+
+// verified trims an answer by what was found of its sets.
+type verified struct {
+	a    *iterator.Answer
+	sets []validator.Set
+}
+
+// ttl returns how long a set may be kept, if it is secure.
+func (v verified) ttl(set *cache.RRset) (uint32, bool) {
+	for i := range v.sets {
+		if s := &v.sets[i]; s.Type == set.Type && s.Status == validator.Secure && s.Owner.Equal(set.Name) {
+			return s.TTL, true
+		}
+	}
+	return 0, false
+}
+
+// only returns the sets that are secure.
+func (v verified) only(sets []cache.RRset) (kept []cache.RRset) {
+	for _, set := range sets {
+		if ttl, ok := v.ttl(&set); ok {
+			set.TTL = min(set.TTL, ttl)
+			v.a.TTL = min(v.a.TTL, set.TTL)
+			kept = append(kept, set)
+		}
+	}
+	return kept
+}
+
+// aliases bounds the TTLs of the answer itself; a CNAME behind a DNAME has the
+// DNAME's.
+func (v verified) aliases(sets []cache.RRset) []cache.RRset {
+	kept := slices.Clone(sets)
+	for i := range kept {
+		set := &kept[i]
+		ttl, ok := v.ttl(set)
+		if !ok && i > 0 && kept[i-1].Type == dns.TypeDNAME {
+			ttl, ok = kept[i-1].TTL, true
+		}
+		if ok {
+			set.TTL = min(set.TTL, ttl)
+			v.a.TTL = min(v.a.TTL, set.TTL)
+		}
+		set.Proof = v.only(set.Proof)
+	}
+	return kept
+}
