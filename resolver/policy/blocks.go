@@ -194,7 +194,7 @@ func (b *Blocks) Ask(name []byte, t dns.Type) Action {
 func (b *Blocks) best(name []byte, t dns.Type) (best int) {
 	labels := dns.CountLabels(name)
 	for depth := labels; ; depth-- {
-		exact, below := b.names.at(name, depth)
+		exact, below, _ := b.names.at(name, depth)
 		if depth < labels {
 			exact = below
 		}

@@ -16,10 +16,10 @@
 // large tables have no pointers within, and a look-up that finds nothing does not
 // allocate. Policy comes after validation: bogus data stays SERVFAIL.
 //
-// What several rules say about one name: in RPZ the rule for the name itself, then
-// the one with an asterisk nearest to it, whatever other names exist (so a rule
-// for a.example does not hide one for *.example from b.a.example; RFC 4592 §2.2.1
-// would have it so). In block lists all rules for the name and the names above it.
+// What several rules say about one name: in RPZ an asterisk works as in any zone
+// (RFC 4592, and as BIND and Unbound have it), so that a rule for a.example hides
+// one for *.example from b.a.example. In block lists all rules for the name and
+// for the names above it count, the one of the highest rank wins.
 //
 // RFCs: 6052, 6147, 7050, 8880 (DNS64), 9460 (hints); draft-vixie-dnsop-dns-rpz,
 // called "RPZ draft" here.

@@ -192,7 +192,7 @@ func (l *Local) withData(m *LocalMatch, kind LocalKind, name []byte, t dns.Type)
 	if kind == Redirect {
 		name, labels = dropLabels(name, int(m.zone)), int(m.zone)
 	}
-	owned, _ := l.owned.at(name, labels)
+	owned, _, _ := l.owned.at(name, labels)
 	switch {
 	case owned >= firstSet && l.has(owned-firstSet, t):
 		m.Action, m.set = Data, owned
@@ -253,7 +253,7 @@ func (l *Local) soa(name dns.Name, labels int) []dns.Record {
 	for name.NumLabels() > labels {
 		name = name.Parent()
 	}
-	owned, _ := l.owned.at([]byte(name.Fold().Wire()), labels)
+	owned, _, _ := l.owned.at([]byte(name.Fold().Wire()), labels)
 	if owned < firstSet {
 		return nil
 	}

@@ -110,32 +110,73 @@ func (t *names) compile() {
 	t.arena = slices.Clone(t.arena)
 }
 
+// addEmpty adds the names without values that exist because names below them do, and that hide an asterisk above them (RFC 4592 §2.2.2).
+// Those that have no asterisk to hide are left out: nearest finds the same without them.
+func (t *names) addEmpty() error {
+	for at, end := 0, len(t.arena); at < end; {
+		n, err := dns.WireNameLen(t.arena[at:])
+		if err != nil {
+			panic("policy: a name that add took does not read back")
+		}
+		if err := t.addEmptyAbove(t.arena[at : at+n]); err != nil {
+			return err
+		}
+		at += n + valuesLen
+	}
+	return nil
+}
+
+// addEmptyAbove adds the names between a name and the next one above it that is in the set.
+func (t *names) addEmptyAbove(name []byte) error {
+	labels := dns.CountLabels(name)
+	between := 0
+	for up := name; labels > 0; between++ {
+		up, labels = up[1+int(up[0]):], labels-1
+		_, below, found := t.at(up, labels)
+		if !found {
+			continue
+		}
+		if below == 0 {
+			return nil
+		}
+		for ; between > 0; between-- {
+			name = name[1+int(name[0]):] // still good when the arena moves: it is the old memory, which nobody changes
+			if _, err := t.add(name); err != nil {
+				return err
+			}
+		}
+		return nil
+	}
+	return nil
+}
+
 // at returns the values of a folded name with so many labels.
-func (t *names) at(name []byte, labels int) (exact, below uint32) {
+func (t *names) at(name []byte, labels int) (exact, below uint32, found bool) {
 	if t.count == 0 || t.depth[labels/64]>>(labels%64)&1 == 0 {
-		return 0, 0
+		return 0, 0, false
 	}
 	slot, found := t.slot(name)
 	if !found {
-		return 0, 0
+		return 0, 0, false
 	}
 	v := t.arena[int(t.slots[slot])+len(name):]
-	return binary.LittleEndian.Uint32(v), binary.LittleEndian.Uint32(v[4:])
+	return binary.LittleEndian.Uint32(v), binary.LittleEndian.Uint32(v[4:]), true
 }
 
-// nearest returns the value for a folded name: its own, else that of the nearest ancestor which has one for the names below it.
-// labels counts those of the name in the set, without the asterisk.
+// nearest returns the value for a folded name: its own where the name is in the set, else that for the names below its closest
+// encloser (RFC 4592 §3.3.1), which is the next name above it that is in the set; 0 for none. labels counts those of the name in
+// the set, without the asterisk.
 func (t *names) nearest(name []byte) (value uint32, labels int, wildcard bool) {
 	if t.count == 0 {
 		return 0, 0, false
 	}
 	labels = dns.CountLabels(name)
-	if exact, _ := t.at(name, labels); exact != 0 {
+	if exact, _, found := t.at(name, labels); found {
 		return exact, labels, false
 	}
 	for labels > 0 {
 		name, labels = name[1+int(name[0]):], labels-1
-		if _, below := t.at(name, labels); below != 0 {
+		if _, below, found := t.at(name, labels); found {
 			return below, labels, true
 		}
 	}

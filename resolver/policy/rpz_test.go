@@ -76,6 +76,8 @@ apart         AAAA   2001:db8::3
 good.com      CNAME  rpz-passthru.
 *.tree.com    CNAME  *.
 MiXeD.Case    CNAME  .
+a.b.c.org     CNAME  .
+*.org         CNAME  *.
 `
 
 func TestActionsOfNames(t *testing.T) {
@@ -102,9 +104,13 @@ func TestActionsOfNames(t *testing.T) {
 		{"com.", "A", "none none"},
 		{"x.com.", "A", "nxdomain qname"},
 		{"good.com.", "A", "passthru qname"},
-		{"x.good.com.", "A", "nxdomain qname"},
+		{"x.good.com.", "A", "none none"}, // good.com hides *.com
+		{"tree.com.", "A", "none none"},   // so does tree.com, which exists by *.tree.com (RFC 4592 §2.2.2)
+		{"a.b.com.", "A", "nxdomain qname"},
 		{"x.y.tree.com.", "A", "nodata qname"},
-		{"tree.com.", "A", "nxdomain qname"},
+		{"x.c.org.", "A", "none none"}, // c.org and b.c.org exist by a.b.c.org
+		{"b.c.org.", "A", "none none"},
+		{"x.org.", "A", "nodata qname"},
 		{"mixed.CASE.", "A", "nxdomain qname"},
 		{".", "A", "none none"},
 	} {

@@ -218,8 +218,12 @@ func (b *ZoneBuilder) Compile() (*Zone, error) {
 	for i := range z.byAddr {
 		z.byAddr[i].compile(b.join)
 	}
-	z.byName.compile()
-	z.byServer.compile()
+	for _, set := range []*names{&z.byName, &z.byServer} {
+		if err := set.addEmpty(); err != nil {
+			return nil, err
+		}
+		set.compile()
+	}
 	z.data = b.in.sets
 	b.zone, b.in = nil, interner{}
 	return z, nil
