@@ -45,7 +45,7 @@ func (k *checker) signing(c *config.Config) {
 		}
 	}
 	k.hints(c.Lookups.RootHints)
-	where := make(map[dns.Name]config.Pos)
+	where := make(map[dns.Name]*config.Zone)
 	look := func(zones []config.Zone) {
 		for i := range zones {
 			z := &zones[i]
@@ -53,10 +53,10 @@ func (k *checker) signing(c *config.Config) {
 			if !isSigned(z) {
 				continue
 			}
-			if other, ok := where[z.Name.Fold()]; ok {
-				k.warn(z.At, "zone %s is signed here and in another view (%s), by keys of its own each: its parent can have the DS of both only by hand (ds: by-hand), and without it resolvers refuse one of them", z.Name, other)
+			if other := where[z.Name.Fold()]; other != nil && (len(z.Signers) == 0 || len(other.Signers) == 0) {
+				k.warn(z.At, "zone %s is signed here and in another view (%s), by keys of its own each: resolvers that meet both refuse one of them, unless each names the other in signers, and the parent has the DS of both", z.Name, other.At)
 			}
-			where[z.Name.Fold()] = z.At
+			where[z.Name.Fold()] = z
 		}
 	}
 	look(c.Zones)

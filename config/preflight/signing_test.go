@@ -111,12 +111,14 @@ zones:
 func TestSignedInViews(t *testing.T) {
 	const text = `
 templates: {default: {update: ["grant 127.0.0.0/8 zonesub ANY"]}}
-zones: {both.example: {}, off.example: {}, copy.example: {dnssec: off}}
+keys: {k.: {algorithm: hmac-sha256, secret: "AAECAwQFBgcICQoLDA0ODw=="}}
+servers: {in: {address: 127.0.0.1, key: k.}, out: {address: 127.0.0.1, key: k.}}
+zones: {both.example: {}, pair.example: {signers: [in]}, off.example: {}, copy.example: {dnssec: off}}
 views:
-  inside: {match: [10.0.0.0/8], zones: {both.example: {}, off.example: {dnssec: off}, copy.example: {}}}
+  inside: {match: [10.0.0.0/8], zones: {both.example: {}, pair.example: {signers: [out]}, off.example: {dnssec: off}, copy.example: {}}}
 `
 	got := strings.Join(check(t, t.TempDir(), text), "\n")
-	if !strings.Contains(got, "warning: zone both.example. is signed here and in another view (onoma.yaml:3:9)") || strings.Count(got, "another view") != 1 {
+	if !strings.Contains(got, "warning: zone both.example. is signed here and in another view (onoma.yaml:5:9)") || strings.Count(got, "another view") != 1 {
 		t.Errorf("it is told\n%s", got)
 	}
 }
