@@ -147,7 +147,7 @@ func TestAwayKSK(t *testing.T) {
 	if now := r.zsks(); len(now) != 1 || now[0].ID == first.ID || len(r.view().Alarms) > 0 {
 		t.Fatalf("the old ZSK should be gone:\n%s", r.explain())
 	}
-	r.start(r.s.settings)
+	r.start(*r.s.settings)
 	v.respond(r, 10*day, second)
 	r.pass(18 * day)
 	if !r.alarmed("responses end") {

@@ -21,6 +21,7 @@ type Keeper struct {
 	mu    sync.Mutex
 	zones map[zone.ID]*Zone
 	times times
+	same  map[string]*Settings // by policy: what a zone was given last
 	wake  chan struct{}
 	// Who tends a zone has a place, or is one of those that wait for something.
 	places, hanging chan struct{}
@@ -43,7 +44,7 @@ func New(o Options) *Keeper {
 		o.Log = slog.New(slog.DiscardHandler)
 	}
 	return &Keeper{
-		o: o, zones: make(map[zone.ID]*Zone), wake: make(chan struct{}, 1),
+		o: o, zones: make(map[zone.ID]*Zone), same: make(map[string]*Settings), wake: make(chan struct{}, 1),
 		places: make(chan struct{}, o.Workers), hanging: make(chan struct{}, mostHanging),
 	}
 }
@@ -59,7 +60,7 @@ func (k *Keeper) Add(ctx context.Context, id zone.ID, s Settings) (*Zone, error)
 	k.mu.Unlock()
 	if z != nil {
 		z.mu.Lock()
-		z.settings = s
+		z.settings = k.share(s)
 		z.isPassive = z.isPassive && s.Auto
 		z.mu.Unlock()
 		k.Wake(id)
@@ -74,15 +75,12 @@ func (k *Keeper) Add(ctx context.Context, id zone.ID, s Settings) (*Zone, error)
 
 // AddLoaded is Add of a zone that is not there yet, given what Options.Load would return.
 func (k *Keeper) AddLoaded(ctx context.Context, id zone.ID, s Settings, data []byte) (*Zone, error) {
-	z := &Zone{k: k, id: id, settings: s, slot: -1}
+	z := &Zone{k: k, id: id, settings: k.share(s), slot: -1}
 	if data != nil {
 		if err := z.st.decode(data); err != nil {
 			return nil, fmt.Errorf("signing %s: %w", id, err)
 		}
-		var err error
-		if z.saved, err = keptOf(data, &z.st); err != nil {
-			return nil, err
-		}
+		z.saved = keptOf(data, &z.st)
 	}
 	if z.st.Ring == nil {
 		z.st.Ring = keys.New(id.Name)
@@ -113,6 +111,18 @@ func (k *Keeper) AddLoaded(ctx context.Context, id zone.ID, s Settings, data []b
 		k.schedule(z, now.Add(time.Duration(others)*apart))
 	}
 	return z, nil
+}
+
+// share returns settings as the one value that all zones have that have the same.
+func (k *Keeper) share(s Settings) *Settings {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	had := k.same[s.Policy.Name]
+	if had == nil || !had.equal(&s) {
+		had = &s
+		k.same[s.Policy.Name] = had
+	}
+	return had
 }
 
 // isAtParent reports whether the parent had the DS that it is to have, and nothing was to change there.

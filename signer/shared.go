@@ -45,13 +45,9 @@ func (z *Zone) reread(ctx context.Context, head *zone.Version) error {
 		if err := st.decode(data); err != nil {
 			return err
 		}
-		saved, err := keptOf(data, &st)
-		if err != nil {
-			return err
-		}
 		z.mu.Lock()
 		had := z.st
-		z.st, z.saved = st, saved
+		z.st, z.saved = st, keptOf(data, &st)
 		z.isPassive = z.settings.Auto && head != nil && isSigned(head) && !z.isOurs(head)
 		z.mu.Unlock()
 		z.dropMade(ctx, &had)

@@ -3,8 +3,10 @@ package signer
 import (
 	"context"
 	"crypto/sha256"
+	"encoding/binary"
 	"encoding/json"
 	"fmt"
+	"strconv"
 	"time"
 
 	"onoma/signer/keys"
@@ -86,39 +88,43 @@ const dateEvery = time.Hour
 // kept is the state of a zone as it is on the disk.
 type kept struct {
 	all     *imprint  // nil: there is none
-	undated *imprint  // without the times that each step moves; nil: not known
+	undated imprint   // without the times that each step moves
 	last    time.Time // the last step of the ring
 }
 
 // keptOf is of data, from which st was decoded.
-func keptOf(data []byte, st *state) (k kept, err error) {
-	k.all, k.last = imprintOf(data), st.Ring.Last()
-	k.undated, err = st.undated()
-	return k, err
+func keptOf(data []byte, st *state) kept {
+	return kept{all: imprintOf(data), undated: st.undated(), last: st.Ring.Last()}
 }
 
 // undated is the imprint of the state without the times that each step of the ring moves.
-func (s *state) undated() (*imprint, error) {
-	still := *s
-	still.Ring = s.Ring.Undated()
-	data, err := still.encode()
-	return imprintOf(data), err
+func (s *state) undated() imprint {
+	var room [1024]byte
+	b := s.Ring.AppendUndated(room[:0])
+	for _, n := range []uint64{s.Served.Generation, s.Whole.Generation, uint64(s.Served.Serial), uint64(s.Whole.Serial), uint64(s.WasTTL)} {
+		b = binary.BigEndian.AppendUint64(b, n)
+	}
+	for _, t := range []time.Time{s.Served.Since, s.Whole.Since, s.First, s.Next} {
+		b = binary.BigEndian.AppendUint64(b, uint64(t.Unix()))
+		b = binary.BigEndian.AppendUint32(b, uint32(t.Nanosecond()))
+	}
+	b = strconv.AppendBool(b, s.Fresh)
+	return sha256.Sum256(append(b, s.Salt...))
 }
 
 // hasAll reports whether nothing would be lost without another write.
-func (k *kept) hasAll(undated *imprint, last time.Time) bool {
+func (k *kept) hasAll(undated imprint, last time.Time) bool {
 	isLate := !last.Before(k.last) && last.Sub(k.last) < dateEvery
-	return k.undated != nil && *k.undated == *undated && isLate
+	return k.all != nil && k.undated == undated && isLate
 }
 
 // save has the state on the disk, if it is not as it was. The caller holds z.making.
 func (z *Zone) save(ctx context.Context) error {
 	z.mu.Lock()
-	undated, err := z.st.undated()
-	last := z.st.Ring.Last()
-	if err != nil || !z.k.o.IsShared && z.saved.hasAll(undated, last) {
+	undated, last := z.st.undated(), z.st.Ring.Last()
+	if !z.k.o.IsShared && z.saved.hasAll(undated, last) {
 		z.mu.Unlock()
-		return err
+		return nil
 	}
 	data, err := z.st.encode()
 	same := z.saved.all.isOf(data)

@@ -24,7 +24,7 @@ type Zone struct {
 	making sync.Mutex // held by who goes on with the ring; never by one who waits for the pipeline
 
 	mu          sync.Mutex
-	settings    Settings
+	settings    *Settings // shared, and not changed
 	st          state
 	saved       kept          // of st
 	isPassive   bool          // its authors sign what is served

@@ -2,6 +2,7 @@ package keys
 
 import (
 	"bytes"
+	"encoding/binary"
 	"encoding/json"
 	"fmt"
 	"io"
@@ -47,6 +48,7 @@ func (r *Ring) UnmarshalJSON(data []byte) error {
 	if err != nil {
 		return fmt.Errorf("reading a key ring: %w", err)
 	}
+	e.share()
 	*r = Ring{zone: zone, unsigned: e.Unsigned, keys: e.Keys, versions: e.Versions, last: e.Last, parent: e.Parent}
 	return nil
 }
@@ -70,6 +72,28 @@ func (e *encoded) check() (dns.Name, error) {
 		}
 	}
 	return zone, e.checkVersions(ids)
+}
+
+// share has all mentions of a key's id be the one string, in lists that are no longer than they must be: many rings are in memory.
+func (e *encoded) share() {
+	ids := make([]string, len(e.Keys))
+	for i, k := range e.Keys {
+		ids[i] = k.ID
+	}
+	one := func(set []string) []string {
+		if len(set) == 0 {
+			return nil
+		}
+		out := make([]string, len(set))
+		for i, id := range set {
+			out[i] = ids[slices.Index(ids, id)] // checkVersions has seen to it that it is there
+		}
+		return out
+	}
+	for _, v := range e.Versions {
+		v.Keys, v.KeySigners, v.Signers, v.DS = one(v.Keys), one(v.KeySigners), one(v.Signers), one(v.DS)
+	}
+	e.Keys, e.Versions, e.Parent.DS = slices.Clip(slices.Clone(e.Keys)), slices.Clip(slices.Clone(e.Versions)), slices.Clip(slices.Clone(e.Parent.DS))
 }
 
 func (k *Key) check() error {
@@ -107,13 +131,88 @@ func (e *encoded) checkVersions(ids map[string]bool) error {
 	return nil
 }
 
-// Undated returns r without the times that each Step moves although nothing happens: that of the Step itself, and that of the last
-// look at the parent. Two rings whose undated forms are encoded the same have the same to do. It shares all else with r, and is
-// only to be encoded.
-func (r *Ring) Undated() *Ring {
-	c := *r
-	c.last, c.parent.At = time.Time{}, time.Time{}
-	return &c
+// AppendUndated appends all that MarshalJSON encodes, without the times that each Step moves although nothing happens: that of the
+// Step itself, and that of the last look at the parent. Two rings of which that is the same have the same to do. It is for comparing
+// them often, and nothing reads it.
+func (r *Ring) AppendUndated(dst []byte) []byte {
+	u := undated(dst)
+	u.texts(r.zone.Wire())
+	u.numbers(bit(r.unsigned), int64(len(r.keys)))
+	for _, k := range r.keys {
+		u.key(k)
+	}
+	u.numbers(int64(len(r.versions)))
+	for _, v := range r.versions {
+		u.version(v)
+	}
+	p := &r.parent
+	u.numbers(bit(p.Watched), int64(p.Asked), int64(p.Answered), int64(p.TTL), int64(p.NegativeTTL), int64(p.Delay), int64(len(p.DS)))
+	for _, d := range p.DS {
+		u.data(d.DS.RData())
+		u.numbers(int64(d.Servers))
+	}
+	return u
+}
+
+// undated is what AppendUndated appends to. Each part says how long it is.
+type undated []byte
+
+func (u *undated) data(data []byte) {
+	*u = append(binary.AppendUvarint(*u, uint64(len(data))), data...)
+}
+
+func (u *undated) texts(texts ...string) {
+	for _, t := range texts {
+		*u = append(binary.AppendUvarint(*u, uint64(len(t))), t...)
+	}
+}
+
+func (u *undated) numbers(numbers ...int64) {
+	for _, n := range numbers {
+		*u = binary.AppendVarint(*u, n)
+	}
+}
+
+func (u *undated) times(times ...time.Time) {
+	for _, t := range times {
+		u.numbers(t.Unix(), int64(t.Nanosecond()))
+	}
+}
+
+func bit(is bool) int64 {
+	if is {
+		return 1
+	}
+	return 0
+}
+
+func (u *undated) key(k *Key) {
+	u.texts(k.ID, k.Foreign)
+	u.data(k.RData)
+	u.numbers(int64(k.Algorithm), int64(k.Tag), int64(k.Bits), int64(k.Role), int64(k.Goal), bit(k.Standby), bit(k.Lost), bit(k.Urgent), bit(k.NoDS), int64(k.TTL))
+	u.times(k.Created, k.Active, k.Retired, k.Removed, k.Elsewhere, k.Until)
+	for _, rec := range k.Records {
+		u.numbers(int64(rec.State))
+		u.times(rec.Since)
+	}
+	at := &k.Parent
+	u.numbers(bit(at.Wanted), bit(at.IsDenied), int64(at.TTL), int64(at.Servers))
+	u.times(at.Changed, at.Everyone, at.Nobody)
+	u.numbers(int64(len(k.At)))
+	for _, provider := range slices.Sorted(maps.Keys(k.At)) {
+		u.texts(provider)
+		u.times(k.At[provider].Since)
+		u.numbers(int64(k.At[provider].TTL))
+	}
+}
+
+func (u *undated) version(v *version) {
+	for _, set := range [][]string{v.Keys, v.KeySigners, v.Signers, v.DS} {
+		u.numbers(int64(len(set)))
+		u.texts(set...)
+	}
+	u.numbers(int64(v.Generation), bit(v.Fresh), int64(v.KeyTTL), int64(v.ZoneTTL), int64(v.KeyMargin), int64(v.ZoneMargin))
+	u.times(v.Made, v.KeysOut, v.SignersOut)
 }
 
 // Clone returns a ring that is independent of r.
