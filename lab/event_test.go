@@ -42,6 +42,9 @@ func TestEventsTellTheWalk(t *testing.T) {
 			t.Errorf("event %+v after number %d", e, last)
 		}
 		last = e.Seq
+		if e.Type == "DNSKEY" || e.Type == "DS" {
+			continue // validation's
+		}
 		got = append(got, fmt.Sprintf("%s to %s: %s %s", e.From.Role, e.To.Role, e.Type, e.Outcome))
 	}
 	// Root servers may be asked for their own names first (RFC 8109); the walk is at the end.

@@ -19,7 +19,7 @@ type Resolver struct {
 	cfg       Config
 	messages  *cache.Messages
 	iterator  *iterator.Iterator
-	validator *validator.Validator // nil: nothing is validated
+	validator atomic.Pointer[validator.Validator] // nil: nothing is validated
 	special   *local.Special
 	hosts     atomic.Pointer[local.Hosts]
 	jobs      jobs
@@ -47,9 +47,7 @@ func New(cfg Config) (*Resolver, error) {
 		AllowLoopbackServers: cfg.AllowLoopbackServers, RandomCase: cfg.RandomCase, NoMinimise: cfg.NoMinimise,
 		UDPSize: cfg.UDPSize, Local: r.local, Tracer: cfg.Tracer,
 	})
-	if len(cfg.Anchors) > 0 {
-		r.validator = validator.New(validator.Options{Anchors: cfg.Anchors, Fetch: r.fetch, Clock: cfg.Env.Now})
-	}
+	r.Trust(cfg.Anchors)
 	r.jobs.init()
 	r.ctx, r.cancel = context.WithCancelCause(context.Background())
 	if err := r.watchHosts(); err != nil {
@@ -57,6 +55,18 @@ func New(cfg Config) (*Resolver, error) {
 		return nil, err
 	}
 	return r, nil
+}
+
+// Trust replaces the anchors: what is answered from now on is validated by these,
+// or not at all where there are none. All whole answers are forgotten.
+func (r *Resolver) Trust(anchors []dns.Record) {
+	var v *validator.Validator
+	if len(anchors) > 0 {
+		v = validator.New(validator.Options{Anchors: anchors, Fetch: r.fetch, Clock: r.cfg.Env.Now})
+	}
+	r.validator.Store(v)
+	r.iterator.Cache.ForgetBogus()
+	r.messages.FlushAll()
 }
 
 // NewWorker returns a Worker for one loop of the transport.

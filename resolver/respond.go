@@ -41,7 +41,7 @@ func (r *Resolver) cacheOnly(q dns.Question, checkingDisabled bool, tracer Trace
 		return outcome{rcode: dns.RCodeServFail, ede: ede}
 	}
 	a, err := r.iterator.Resolve(context.Background(), q, iterator.Options{CacheOnly: true, Tracer: tracer})
-	if err == nil && r.validator != nil && !checkingDisabled && !q.Name.Equal(a.Local) {
+	if err == nil && r.validator.Load() != nil && !checkingDisabled && !q.Name.Equal(a.Local) {
 		err = iterator.ErrNotCached
 	}
 	if err != nil {

@@ -22,12 +22,13 @@ const (
 
 // inquiry is a client's question while its answer is looked up and validated.
 type inquiry struct {
-	r       *Resolver
-	q       dns.Question
-	tracer  Tracer
-	budget  *iterator.Budget // pays for all of it
-	doubted []iterator.Source
-	fetched []fetched // for the chain of trust, in this attempt
+	r         *Resolver
+	validator *validator.Validator
+	q         dns.Question
+	tracer    Tracer
+	budget    *iterator.Budget // pays for all of it
+	doubted   []iterator.Source
+	fetched   []fetched // for the chain of trust, in this attempt
 }
 
 // fetched is a DS or DNSKEY set, or that there is none.
@@ -41,7 +42,8 @@ type inquiryKey struct{}
 // lookUp finds the answer to q and, where there are anchors, validates it; with
 // CD the client does that (RFC 4035 §3.2.2).
 func (r *Resolver) lookUp(ctx context.Context, q dns.Question, checkingDisabled bool, tracer Tracer) (outcome, error) {
-	if r.validator == nil || checkingDisabled || !validator.CanJudge(q.Type) {
+	v := r.validator.Load()
+	if v == nil || checkingDisabled || !validator.CanJudge(q.Type) {
 		a, err := r.iterator.Resolve(ctx, q, iterator.Options{Tracer: tracer})
 		if err != nil {
 			return outcome{}, err
@@ -51,7 +53,7 @@ func (r *Resolver) lookUp(ctx context.Context, q dns.Question, checkingDisabled 
 	if ede, ok := r.knownBogus(q, checkingDisabled); ok {
 		return outcome{rcode: dns.RCodeServFail, ede: ede}, nil
 	}
-	in := &inquiry{r: r, q: q, tracer: tracer, budget: r.iterator.NewBudget()}
+	in := &inquiry{r: r, validator: v, q: q, tracer: tracer, budget: r.iterator.NewBudget()}
 	return in.run(context.WithValue(ctx, inquiryKey{}, in))
 }
 
@@ -77,7 +79,7 @@ func (in *inquiry) run(ctx context.Context) (outcome, error) {
 		}
 		var judged validator.Result
 		if err == nil {
-			judged, err = in.r.validator.Judge(ctx, in.q, messageOf(a), a.Local, &in.budget.Proof)
+			judged, err = in.validator.Judge(ctx, in.q, messageOf(a), a.Local, &in.budget.Proof)
 		}
 		switch {
 		case err != nil && (attempt == 0 || ctx.Err() != nil):

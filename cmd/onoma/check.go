@@ -114,7 +114,7 @@ func readAnchors(file string) (anchors []dns.Record, err error) {
 		rec, err := r.Next()
 		switch {
 		case err == io.EOF && len(anchors) == 0:
-			return nil, hint(fmt.Errorf("%s has no trust anchor: expected DS or DNSKEY records", file), "--trust-anchor off checks without a chain of trust")
+			return nil, hint(fmt.Errorf("%s has no trust anchor: expected DS or DNSKEY records", file), "--trust-anchor off works without a chain of trust")
 		case err == io.EOF:
 			return anchors, nil
 		case err != nil:

@@ -5,14 +5,16 @@ import (
 	"net/netip"
 	"os"
 
+	"onoma/dns"
 	"onoma/resolver"
 	"onoma/resolver/iterator"
+	"onoma/resolver/validator"
 )
 
 type resolverCmd struct {
 	listening
 	RootHints    string         `placeholder:"FILE" help:"Root servers to begin with, in a file like IANA's named.root; without it those of the Internet."`
-	TrustAnchor  string         `default:"off" placeholder:"off" help:"Only \"off\": answers are not validated (DNSSEC). Their signatures reach clients that ask for them."`
+	TrustAnchor  string         `placeholder:"FILE" help:"DS or DNSKEY records that are trusted, in the form of a zone file, or \"off\": answers are not validated (DNSSEC). Without it the Internet's root keys."`
 	UpstreamPort uint16         `default:"53" placeholder:"PORT" help:"Port that servers are asked on (${default})."`
 	Allow        []netip.Prefix `placeholder:"PREFIX" help:"Who may ask, as in 192.0.2.0/24; the flag again for more. Without it loopback and private networks."`
 	Hosts        string         `placeholder:"FILE" help:"Answer from this hosts file first; without the flag from /etc/hosts if there is one, \"off\" for none."`
@@ -25,15 +27,15 @@ func (resolverCmd) Help() string {
 With --root-hints of a lab it walks the lab: servers on loopback addresses are asked only where the hints name such.
 
     onoma resolver --listen 127.0.0.1:5353
-    onoma resolver --listen 127.0.0.1:5353 --root-hints .lab/root.hints --upstream-port 5300`
+    onoma resolver --listen 127.0.0.1:5353 --root-hints .lab/root.hints --upstream-port 5300 --trust-anchor .lab/trust-anchor.key
+
+Answers are validated (DNSSEC) from the root's keys, which are built in. Where the root hints are one's own, so is the
+trust anchor: without --trust-anchor nothing is validated then.`
 }
 
 // Run resolves until it is told to end.
 func (c *resolverCmd) Run(a *app) error {
 	defer a.logAside()()
-	if c.TrustAnchor != "off" {
-		return hint(fmt.Errorf("--trust-anchor %s: this resolver does not validate, expected off", c.TrustAnchor), "leave the flag out")
-	}
 	cfg := resolver.Config{UpstreamPort: c.UpstreamPort, Allow: c.Allow, Log: a.log}
 	cfg.HostsFile = c.hostsFile()
 	if c.RootHints != "" {
@@ -43,12 +45,30 @@ func (c *resolverCmd) Run(a *app) error {
 		}
 		cfg.Hints, cfg.AllowLoopbackServers = hints, anyLoopback(hints)
 	}
+	anchors, err := c.anchors()
+	if err != nil {
+		return err
+	}
+	if cfg.Anchors = anchors; len(anchors) == 0 {
+		a.log.Info("answers are not validated", "hint", "--trust-anchor FILE")
+	}
 	r, err := resolver.New(cfg)
 	if err != nil {
 		return err
 	}
 	defer r.Close()
 	return c.serve(a, r, operations{role: "resolver"})
+}
+
+// anchors are what answers are validated from; none: they are not.
+func (c *resolverCmd) anchors() ([]dns.Record, error) {
+	switch {
+	case c.TrustAnchor == "off", c.TrustAnchor == "" && c.RootHints != "":
+		return nil, nil
+	case c.TrustAnchor == "":
+		return validator.RootAnchors(), nil
+	}
+	return readAnchors(c.TrustAnchor)
 }
 
 const systemHosts = "/etc/hosts"

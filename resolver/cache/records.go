@@ -277,6 +277,11 @@ func (r *Records) Bogus(name dns.Name, t dns.Type, now uint32) (ede dns.EDE, exp
 	return ede, expire, !rd.bad
 }
 
+// ForgetBogus forgets what did not pass validation: another one may judge otherwise.
+func (r *Records) ForgetBogus() {
+	r.s.dropFunc(func(key []byte) bool { return len(key) > 0 && key[len(key)-1] == byte(kindBogus) })
+}
+
 // Drop forgets what is known of the data of name and type t: the RRset or alias
 // there, or that there is none.
 func (r *Records) Drop(name dns.Name, t dns.Type) {

@@ -203,10 +203,11 @@ func (t *task) address(q dns.Question) (cache.RRset, error) {
 // failed remembers that q cannot be resolved (RFC 9520 §3), and for how long
 // depends on how often that came about in succession. That a budget ran out is
 // remembered for the client's own question only: another one, with what is left
-// of it elsewhere, may well find what this one was on the way to.
+// of it elsewhere, may well find what this one was on the way to. Nor is it
+// remembered that nobody else is left to ask: who asks with CD is content.
 func (t *task) failed(q dns.Question, err error) error {
 	var f *Failure
-	if !errors.As(err, &f) || f.Cached || f.Budget && q != t.question {
+	if !errors.As(err, &f) || f.Cached || f.Budget && q != t.question || len(t.opts.Doubted) > 0 {
 		return err
 	}
 	now := t.it.now()
