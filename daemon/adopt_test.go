@@ -3,6 +3,8 @@ package daemon
 import (
 	"crypto/rand"
 	"fmt"
+	"os"
+	"os/exec"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -49,6 +51,63 @@ func TestKeysFromKnot(t *testing.T) {
 	slices.Sort(want)
 	if !slices.Equal(got, want) {
 		t.Errorf("the zone has %d keys, which are not the two of Knot's", len(got))
+	}
+}
+
+// TestKnotsZoneGoesOn: a zone as Knot has left it, with its signatures in the file, goes on with Knot's keys and content.
+func TestKnotsZoneGoesOn(t *testing.T) {
+	knot := func(program string, args ...string) []byte {
+		t.Helper()
+		path, err := exec.LookPath(program)
+		if err != nil {
+			path = filepath.Join("/usr/sbin", program)
+		}
+		if _, err := os.Stat(path); err != nil {
+			t.Skipf("%s is not installed", program)
+		}
+		out, err := exec.Command(path, args...).Output()
+		if err != nil {
+			t.Fatalf("%s: %v\n%s", program, err, out)
+		}
+		return out
+	}
+	dir := t.TempDir()
+	conf := filepath.Join(dir, "knot.conf")
+	for path, text := range map[string]string{
+		conf: "database:\n  storage: " + dir + "\npolicy:\n  - id: p\n    nsec3: on\nzone:\n  - domain: a.example\n    storage: " + dir +
+			"\n    file: zone\n    dnssec-signing: on\n    dnssec-policy: p\n",
+		filepath.Join(dir, "zone"): "$ORIGIN a.example.\n$TTL 60\n@ SOA ns hostmaster 1 3600 600 86400 60\n@ NS ns\nns A 192.0.2.53\nwww A 192.0.2.77\n",
+	} {
+		if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	knot("kzonesign", "-c", conf, "-o", dir, "a.example")
+	list := knot("keymgr", "-c", conf, "-j", "a.example", "list")
+	keys := filepath.Join(dir, "keys", "keys")
+	if err := os.WriteFile(filepath.Join(keys, "a.example.json"), list, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if text, err := os.ReadFile(filepath.Join(dir, "zone")); err != nil || !strings.Contains(string(text), "NSEC3PARAM") {
+		t.Fatalf("kzonesign has not signed: %v\n%s", err, text)
+	}
+	r := newRig(t, fmt.Sprintf("policies: {knot: {keys: split, denial: nsec3, ds: by-hand}}\nzones:\n  a.example: {file: %s/zone, dnssec: knot, keys-from: %s}\n", dir, keys))
+	id := zone.IDOf("", dns.MustName("a.example."))
+	r.is(id, "nsec3")
+	r.expect("www.a.example.", "192.0.2.77")
+	listed, err := keyfile.ParseKnotList("list", list)
+	if err != nil {
+		t.Fatal(err)
+	}
+	set, _ := r.pipe.Zone(id).Current().Apex().RRset(dns.TypeDNSKEY)
+	for data := range set.RData() {
+		k, err := dns.ParseDNSKEY(data)
+		if err != nil || !slices.ContainsFunc(listed, func(l keyfile.KnotKey) bool { return l.Tag == k.KeyTag() }) {
+			t.Errorf("key %d is none of Knot's: %v", k.KeyTag(), err)
+		}
+	}
+	if set.Count() != len(listed) {
+		t.Errorf("%d keys, and Knot has %d", set.Count(), len(listed))
 	}
 }
 

@@ -40,6 +40,12 @@ type host struct{ *Daemon }
 
 // AddMany is that of [catalog.Host].
 func (d host) AddMany(ctx context.Context, add []catalog.Placement) error {
+	err := d.addMany(ctx, add)
+	d.files.ReadNew(ctx) // what is wrong with one is logged, and in the state of its zone
+	return err
+}
+
+func (d host) addMany(ctx context.Context, add []catalog.Placement) error {
 	d.reloading.Lock()
 	defer d.reloading.Unlock()
 	for _, p := range add {

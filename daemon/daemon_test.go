@@ -355,7 +355,6 @@ zones:
 	id := zone.IDOf("", dns.MustName("m.example."))
 	r.files.Reload(t.Context())
 	r.until("the member", func() error {
-		r.files.Reload(t.Context())
 		if z := r.pipe.Zone(id); z == nil || z.Current() == nil {
 			return fmt.Errorf("it is not served")
 		}
