@@ -132,7 +132,7 @@ func pdnsListen(s, port string) (string, bool) {
 func (p *powerDNS) launch(a attribute) {
 	for _, backend := range pdnsWords(a.value()) {
 		if name, _, _ := strings.Cut(backend, ":"); name != "bind" {
-			p.d.note(a.at, "the zones of backend %s are not carried over: \"pdnsutil list-zone NAME\" writes each as a zone file", backend)
+			p.d.note(a.at, "the zones of backend %s are not carried over: \"pdnsutil list-zone NAME\" writes each as a zone file. Those with keys (\"pdnsutil list-keys\") are bogus without them: write these by \"pdnsutil export-zone-key\" into a directory that keys-from names", backend)
 		}
 	}
 }

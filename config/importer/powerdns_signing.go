@@ -165,11 +165,15 @@ func (p *powerDNS) signedBy(at config.Pos, z *named, s *pdnsZone, dir, conf stri
 			continue
 		}
 		isSplit = isSplit || k.flags&dns.DNSKEYSEP == 0
-		policy.set("algorithm", strings.ToLower(dnssec.AlgorithmName(private.Algorithm)))
+		if a := private.Algorithm; a == dnssec.RSASHA1 || a == dnssec.RSASHA1NSEC3SHA1 {
+			p.d.note(at, "zone %s: algorithm %s does not sign here: ecdsap256sha256 takes its place, by a rollover", z.name, dnssec.AlgorithmName(a))
+		} else {
+			policy.set("algorithm", strings.ToLower(dnssec.AlgorithmName(a)))
+		}
 		file := strings.ReplaceAll(fmt.Sprintf("K%s+%03d+%05d.private", name.Fold(), private.Algorithm, whole.Tag()), "/", "%2F")
 		commands = append(commands, fmt.Sprintf("pdnsutil --config-dir=%s export-zone-key %s %d > %s", shell(conf), shell(z.name), k.id, shell(filepath.Join(dir, file))))
 	}
-	policy.name += "-" + policy.get("algorithm")
+	policy.name += "-" + orElse(policy.get("algorithm"), "ecdsap256sha256")
 	if isSplit {
 		policy.name += "-split"
 		policy.set("keys", "split")
