@@ -2,6 +2,7 @@ package policy
 
 import (
 	"net/netip"
+	"strings"
 
 	"onoma/dns"
 )
@@ -16,6 +17,12 @@ type Match struct {
 	Zone    int  // its place in the list
 	IsFinal bool // nothing that the answer could hold changes it: there is no need to resolve the question first
 	value   uint32
+
+	// What the rule's owner is made of (RPZ.Rule).
+	labels   uint8
+	wildcard bool
+	prefix   netip.Prefix
+	server   dns.Name
 }
 
 // Facts are what a question's answer brought to light.
@@ -48,13 +55,16 @@ func (r RPZ) Question(client netip.Addr, name []byte) Match {
 func (z *Zone) question(client netip.Addr, name []byte) Match {
 	if client.IsValid() {
 		if p := z.byAddr[ByClient].find(client); p != nil {
-			return z.match(ByClient, p.value)
+			return z.matchPrefix(ByClient, p, client)
 		}
 	}
-	if value, _, _ := z.byName.nearest(name); value != 0 {
-		return z.match(ByName, value)
+	value, labels, wildcard := z.byName.nearest(name)
+	if value == 0 {
+		return Match{}
 	}
-	return Match{}
+	m := z.match(ByName, value)
+	m.labels, m.wildcard = uint8(labels), wildcard
+	return m
 }
 
 // match is a rule after the zone's override.
@@ -64,6 +74,12 @@ func (z *Zone) match(t Trigger, value uint32) Match {
 		action = z.override
 	}
 	return Match{Action: action, Trigger: t, value: value}
+}
+
+func (z *Zone) matchPrefix(t Trigger, p *prefix, in netip.Addr) Match {
+	m := z.match(t, p.value)
+	m.prefix = netip.PrefixFrom(in, int(p.bits)).Masked()
+	return m
 }
 
 func (z *Zone) needsAnswer() bool {
@@ -100,26 +116,24 @@ func (r RPZ) Answer(m Match, f Facts) Match {
 }
 
 func (z *Zone) answer(f Facts) Match {
-	if value := longest(&z.byAddr[ByAddress], f.Addresses); value != 0 {
-		return z.match(ByAddress, value)
+	if p, in := longest(&z.byAddr[ByAddress], f.Addresses); p != nil {
+		return z.matchPrefix(ByAddress, p, in)
 	}
-	if value := z.server(f.Servers); value != 0 {
-		return z.match(ByServer, value)
+	if m := z.server(f.Servers); m.Action != None {
+		return m
 	}
-	if value := longest(&z.byAddr[ByServerAddress], f.ServerAddresses); value != 0 {
-		return z.match(ByServerAddress, value)
+	if p, in := longest(&z.byAddr[ByServerAddress], f.ServerAddresses); p != nil {
+		return z.matchPrefix(ByServerAddress, p, in)
 	}
 	return Match{}
 }
 
-// longest returns the value of the longest prefix that one of the addresses lies in, and of several that long the one with the
+// longest returns the longest prefix that one of the addresses lies in, and that address; of several that long the one with the
 // smallest address (RPZ draft §5.6, §5.7). IPv4 counts as if it were mapped into IPv6, 96 bits longer.
-func longest(t *prefixes, addresses []netip.Addr) uint32 {
+func longest(t *prefixes, addresses []netip.Addr) (best *prefix, in netip.Addr) {
 	if t.len() == 0 {
-		return 0
+		return nil, in
 	}
-	var best *prefix
-	var bestAddr netip.Addr
 	bestBits := -1
 	for _, a := range addresses {
 		a = a.Unmap().WithZone("")
@@ -135,24 +149,20 @@ func longest(t *prefixes, addresses []netip.Addr) uint32 {
 			length += 96
 		}
 		// Different prefixes of one length have no address in common, so they stand in the order of the addresses within.
-		if in := netip.AddrFrom16(a.As16()); length > bestBits || length == bestBits && in.Less(bestAddr) {
-			best, bestBits, bestAddr = p, length, in
+		if length > bestBits || length == bestBits && netip.AddrFrom16(a.As16()).Less(netip.AddrFrom16(in.As16())) {
+			best, bestBits, in = p, length, a
 		}
 	}
-	if best == nil {
-		return 0
-	}
-	return best.value
+	return best, in
 }
 
-// server returns the value of the rule about one of the servers' names: one for a name itself goes before one with an asterisk
+// server returns the rule about one of the servers' names: one for a name itself goes before one with an asterisk
 // (RPZ draft §5.3), the longer before the shorter (§5.5), then the first in canonical order.
-func (z *Zone) server(servers []dns.Name) (best uint32) {
+func (z *Zone) server(servers []dns.Name) (best Match) {
 	if z.byServer.count == 0 {
-		return 0
+		return best
 	}
 	var buf [256]byte
-	var bestName dns.Name
 	bestRank := -1
 	for _, s := range servers {
 		folded := append(buf[:0], s.Wire()...)
@@ -166,8 +176,9 @@ func (z *Zone) server(servers []dns.Name) (best uint32) {
 			rank += 2 * dns.MaxLabels
 		}
 		rule := s.Ancestor(s.NumLabels() - labels)
-		if rank > bestRank || rank == bestRank && rule.Compare(bestName) < 0 {
-			best, bestRank, bestName = value, rank, rule
+		if rank > bestRank || rank == bestRank && rule.Compare(best.server) < 0 {
+			best, bestRank = z.match(ByServer, value), rank
+			best.server, best.wildcard = rule, wildcard
 		}
 	}
 	return best
@@ -212,6 +223,29 @@ func (z *Zone) local(reply *Reply, value uint32, name dns.Name, t dns.Type) {
 	for i := range reply.Answer {
 		reply.Answer[i].TTL = z.limit(reply.Answer[i].TTL)
 	}
+}
+
+// Rule returns the owner of the rule that a match is by, for logs; name is that of the question. It is "" where there is no match.
+func (r RPZ) Rule(m Match, name dns.Name) string {
+	var rule dns.Name
+	switch m.Trigger {
+	case NoTrigger:
+		return ""
+	case ByName:
+		rule = name.Ancestor(max(0, name.NumLabels()-int(m.labels)))
+	case ByServer:
+		rule = m.server
+	default:
+		return ownerOf(m.prefix) + "." + markers[m.Trigger] + "." + r[m.Zone].origin.String()
+	}
+	text := strings.TrimPrefix(rule.Fold().String(), ".")
+	if m.wildcard {
+		text = "*." + text
+	}
+	if m.Trigger == ByServer {
+		text += markers[ByServer] + "."
+	}
+	return text + r[m.Zone].origin.String()
 }
 
 const defaultTTL = 60 // seconds, of what has no TTL of its own

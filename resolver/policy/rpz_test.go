@@ -175,6 +175,7 @@ second     CNAME *.
 		{"server's longer wildcard", "", "x.", policy.Facts{Servers: names("a.example.", "a.deep.example.")}, "0 data nsdname x. 300 A 198.51.100.3"},
 		{"server's smallest name", "", "x.", policy.Facts{Servers: names("b.ns.test.", "A.ns.test.")}, "0 data nsdname x. 300 A 198.51.100.4"},
 		{"server's address", "", "x.", policy.Facts{ServerAddresses: addrs("203.0.113.1", "198.51.1.1")}, "0 data nsip x. 300 A 198.51.100.6"},
+		{"first rule of two names", "", "x.", policy.Facts{Servers: names("a.ns.test.", "b.ns.test.")}, "0 data nsdname x. 300 A 198.51.100.4"},
 		{"nothing", "203.0.113.1", "x.", policy.Facts{Addresses: addrs("203.0.113.1"), Servers: names("example.")}, "0 none none"},
 	} {
 		var client netip.Addr
@@ -293,5 +294,37 @@ func TestNoAllocationsOfRPZ(t *testing.T) {
 	facts := policy.Facts{Addresses: addrs("198.51.100.1"), Servers: names("ns1.example.org.", "ns2.example.org.")}
 	if n := testing.AllocsPerRun(100, func() { rpz.Answer(rpz.Question(client, name), facts) }); n != 0 {
 		t.Errorf("%v allocations where no rule matches, want none", n)
+	}
+}
+
+func TestRuleOfAMatch(t *testing.T) {
+	text := `
+24.0.2.0.192.rpz-client-ip      CNAME .
+exact.example                   CNAME .
+*.wild.example                  CNAME .
+*                               CNAME rpz-passthru.`
+	first := zoneOf(t, "rpz.test.", text)
+	second := zoneOf(t, "late.test.", "48.0.0.0.0.0.1.db8.2001.rpz-ip CNAME .\n*.bad.test.rpz-nsdname CNAME .\n32.1.2.0.192.rpz-nsip CNAME .")
+	for _, c := range []struct {
+		rpz          policy.RPZ
+		client, name string
+		facts        policy.Facts
+		want         string
+	}{
+		{policy.RPZ{first}, "192.0.2.77", "x.", policy.Facts{}, "24.0.2.0.192.rpz-client-ip.rpz.test."},
+		{policy.RPZ{first}, "10.0.0.1", "Exact.Example.", policy.Facts{}, "exact.example.rpz.test."},
+		{policy.RPZ{first}, "10.0.0.1", "a.b.wild.example.", policy.Facts{}, "*.wild.example.rpz.test."},
+		{policy.RPZ{first}, "10.0.0.1", "other.", policy.Facts{}, "*.rpz.test."},
+		{policy.RPZ{second}, "10.0.0.1", "x.", policy.Facts{Addresses: addrs("2001:db8:1::7")}, "48.0.0.0.0.0.1.db8.2001.rpz-ip.late.test."},
+		{policy.RPZ{second}, "10.0.0.1", "x.", policy.Facts{Servers: names("ns.bad.test.")}, "*.bad.test.rpz-nsdname.late.test."},
+		{policy.RPZ{second}, "10.0.0.1", "x.", policy.Facts{ServerAddresses: addrs("192.0.2.1")}, "32.1.2.0.192.rpz-nsip.late.test."},
+		{policy.RPZ{second}, "10.0.0.1", "x.", policy.Facts{}, ""},
+	} {
+		view := &policy.View{RPZ: c.rpz}
+		name := dns.MustName(c.name)
+		d := view.Answer(view.Question(netip.MustParseAddr(c.client), []byte(name.Wire()), dns.TypeA), c.facts)
+		if got := view.Rule(d, name); got != c.want {
+			t.Errorf("%s from %s: got %q, want %q", c.name, c.client, got, c.want)
+		}
 	}
 }

@@ -75,19 +75,34 @@ func parseTrigger(buf, rel []byte) (trigger, error) {
 	return trigger{kind: kind, prefix: prefix}, err
 }
 
+// markers are the last labels of the owners of rules that are not about the question's name.
+var markers = [...]string{ByClient: "rpz-client-ip", ByAddress: "rpz-ip", ByServer: "rpz-nsdname", ByServerAddress: "rpz-nsip"}
+
 // kindOf reads the last label of an owner.
 func kindOf(label string) Trigger {
-	switch label {
-	case "rpz-client-ip":
-		return ByClient
-	case "rpz-ip":
-		return ByAddress
-	case "rpz-nsdname":
-		return ByServer
-	case "rpz-nsip":
-		return ByServerAddress
+	for kind, marker := range markers {
+		if label == marker && marker != "" {
+			return Trigger(kind)
+		}
 	}
 	return ByName
+}
+
+// ownerOf writes a prefix as parsePrefix reads it, without leaving zeros out.
+func ownerOf(p netip.Prefix) string {
+	text := strconv.Itoa(p.Bits())
+	octets := p.Addr().AsSlice()
+	for len(octets) > 0 {
+		n := len(octets)
+		if p.Addr().Is4() {
+			text += "." + strconv.Itoa(int(octets[n-1]))
+			octets = octets[:n-1]
+			continue
+		}
+		text += "." + strconv.FormatUint(uint64(octets[n-2])<<8|uint64(octets[n-1]), 16)
+		octets = octets[:n-2]
+	}
+	return text
 }
 
 func nameTrigger(kind Trigger, name []byte) trigger {

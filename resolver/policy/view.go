@@ -83,3 +83,22 @@ func (v *View) Reply(d Verdict, name dns.Name, t dns.Type) Reply {
 	}
 	return Reply{}
 }
+
+// EDE returns the extended error that goes with a verdict's answer; ok is false where none does.
+func (d Verdict) EDE() (code dns.EDECode, ok bool) {
+	switch d.Action {
+	case NXDomain, NoData, Refuse:
+		return dns.EDEBlocked, d.Source != FromLocal // RFC 8914 §4.16; what is local is nobody's censorship
+	case Data:
+		return dns.EDEForgedAnswer, d.Source != FromLocal // RFC 8914 §4.5
+	}
+	return 0, false
+}
+
+// Rule says which rule a verdict is by, as far as that is known, for logs; name is that of the question.
+func (v *View) Rule(d Verdict, name dns.Name) string {
+	if d.Source == FromRPZ {
+		return v.RPZ.Rule(d.Match, name)
+	}
+	return ""
+}

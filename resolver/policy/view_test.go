@@ -35,6 +35,11 @@ func TestView(t *testing.T) {
 			t.Errorf("%s: got %q (final: %v), want %q", c.name, got, d.IsFinal, c.want)
 		}
 	}
+	for name, want := range map[string]dns.EDECode{"a.blocked.": dns.EDEBlocked, "both.": 0} {
+		if code, ok := view.Question(netip.Addr{}, []byte(dns.MustName(name).Wire()), dns.TypeA).EDE(); ok != (want != 0) || ok && code != want {
+			t.Errorf("%s: extended error %v, %v; want %v", name, code, ok, want)
+		}
+	}
 	name := []byte(dns.MustName("www.example.org.").Wire())
 	if n := testing.AllocsPerRun(100, func() { view.Answer(view.Question(netip.Addr{}, name, dns.TypeA), policy.Facts{}) }); n != 0 {
 		t.Errorf("%v allocations where nothing matches, want none", n)
