@@ -1,10 +1,12 @@
 package signer
 
 import (
+	"reflect"
 	"strings"
 	"testing"
 	"time"
 
+	"onoma/dns"
 	"onoma/signer/keys"
 )
 
@@ -100,5 +102,49 @@ func TestBackAfterRest(t *testing.T) {
 			t.Errorf("%v back: %v", c.back, err)
 		}
 		r.check()
+	}
+}
+
+// TestUndated: whatever differs in what is kept of a zone beside its ring is written at once.
+func TestUndated(t *testing.T) {
+	whole := func() *state { return &state{Ring: keys.New(dns.MustName("example.com."))} }
+	before := whole().undated()
+	n := 0
+	var each func(of func(*state) reflect.Value, path string)
+	each = func(of func(*state) reflect.Value, path string) {
+		s := whole()
+		v := of(s)
+		switch x := v.Addr().Interface().(type) {
+		case *time.Time:
+			*x = x.Add(time.Nanosecond)
+		case *served:
+			for i := range v.NumField() {
+				each(func(s *state) reflect.Value { return of(s).Field(i) }, path+"."+v.Type().Field(i).Name)
+			}
+			return
+		case *[]byte:
+			*x = []byte{0}
+		case *bool:
+			*x = true
+		case *uint32:
+			*x = 1
+		case *uint64:
+			*x = 1
+		case *time.Duration:
+			*x = 1
+		default:
+			t.Fatalf("%s: this test does not know how to change %v", path, v.Type())
+		}
+		if n++; s.undated() == before {
+			t.Errorf("%s is different, and nothing would be written", path)
+		}
+	}
+	for i := range reflect.TypeFor[state]().NumField() {
+		if name := reflect.TypeFor[state]().Field(i).Name; name != "Ring" && name != "Format" {
+			each(func(s *state) reflect.Value { return reflect.ValueOf(s).Elem().Field(i) }, name)
+		}
+	}
+	if n < 11 {
+		t.Errorf("%d values were changed, expected 11", n)
 	}
 }
