@@ -72,9 +72,14 @@ bench: build ## Measure onoma beside other servers, write docs/performance.md (N
 	$(GO) run ./bench -out docs/performance.md -json docs/performance.json $(if $(NEWEST),-newest $(NEWEST)) $(BENCHFLAGS)
 
 .PHONY: differential
-differential: ## Ask onoma and other resolvers 20,000 names of a generated internet of 5,000 zones, as root
+differential: ## Ask onoma and other resolvers 20,000 names of a generated internet, as root; write docs/differential.md
 	scripts/test-deps
-	ONOMA_INTERNET_ZONES=5000 ONOMA_INTERNET_NAMES=20000 $(GO) test -count=1 -v -timeout 60m -run TestDifferential ./test/internet
+	ONOMA_INTERNET_ZONES=5000 ONOMA_INTERNET_NAMES=20000 ONOMA_INTERNET_REPORT=$(CURDIR)/docs/differential.md $(GO) test -count=1 -v -timeout 60m -run TestDifferential ./test/internet
+
+.PHONY: cold
+cold: ## Measure resolvers on 20,000 names that they have never met, servers 20 ms away, as root
+	scripts/test-deps
+	ONOMA_INTERNET_COLD=20000 $(GO) test -count=1 -v -timeout 60m -run TestCold ./test/internet
 
 .PHONY: flood
 flood: ## Flood the server in network namespaces, as root; write the table of docs/floods.md

@@ -38,41 +38,45 @@ func TestDifferential(t *testing.T) {
 	t.Cleanup(n.Close)
 	questions := n.Questions(names)
 	t.Logf("an internet of %d zones and %d questions, made in %v", len(n.Zones), len(questions), time.Since(start).Round(time.Millisecond))
-	at := map[string]netip.AddrPort{}
+	var answers, verdicts map[int]int
+	t.Run("answers", func(t *testing.T) { answers = differ(t, n, questions, false) })
+	t.Run("verdicts", func(t *testing.T) { verdicts = differ(t, n, questions, true) })
+	if path := os.Getenv("ONOMA_INTERNET_REPORT"); path != "" {
+		report(t, path, len(n.Zones), len(questions), answers, verdicts)
+	}
+}
+
+// differ starts resolvers that know nothing yet, asks them and compares. It returns how often each explanation was needed.
+func differ(t *testing.T, n *internet.Internet, questions []internet.Asked, checking bool) map[int]int {
+	found := map[string][]verdict{}
+	var mu sync.Mutex
+	var wg sync.WaitGroup
 	for _, c := range contestants {
-		t.Run("start="+c.name, func(sub *testing.T) {
+		if checking && !c.validates {
+			continue
+		}
+		if !t.Run("start="+c.name, func(sub *testing.T) {
 			if c.binary != "" {
 				peers.Need(sub, c.binary)
 			}
-			at[c.name] = c.start(t, n, t.TempDir())
-		})
+			c.start(t, n, t.TempDir(), true)
+			found[c.name] = nil
+		}) {
+			return nil
+		}
 	}
-	found := map[string][]verdict{}
-	for _, checking := range []bool{false, true} {
-		var wg sync.WaitGroup
-		var mu sync.Mutex
-		for _, c := range contestants {
-			if checking && !c.validates || !at[c.name].IsValid() {
-				continue
-			}
+	for _, c := range contestants {
+		if _, ok := found[c.name]; ok {
 			wg.Go(func() {
-				start := time.Now()
-				var slow sync.Map
-				list := askAll(at[c.name], questions, checking, &slow)
+				list := askAll(t, c, questions, checking)
 				mu.Lock()
 				defer mu.Unlock()
 				found[c.name] = list
-				t.Logf("%s, checking %t: %v", c.name, checking, time.Since(start).Round(time.Millisecond))
-				slow.Range(func(fault, took any) bool {
-					t.Logf("%s takes %v for fault %q", c.name, took, fault)
-					return true
-				})
 			})
 		}
-		wg.Wait()
-		compare(t, questions, found, checking)
-		clear(found)
 	}
+	wg.Wait()
+	return compare(t, questions, found, checking)
 }
 
 func number(variable string) int {
@@ -101,19 +105,21 @@ func (v verdict) String() string {
 	return s
 }
 
-// askAll asks a resolver everything, 40 questions at a time.
-func askAll(at netip.AddrPort, questions []internet.Asked, checking bool, slow *sync.Map) []verdict {
-	list := make([]verdict, len(questions))
+// askAll asks a resolver everything, 40 questions at a time, and logs for which faults it takes long.
+func askAll(t *testing.T, c contestant, questions []internet.Asked, checking bool) []verdict {
+	list, at := make([]verdict, len(questions)), peers.At(t, c.at)
 	next := make(chan int)
 	var wg sync.WaitGroup
+	var mu sync.Mutex
+	slow, start := map[string]time.Duration{}, time.Now()
 	for range 40 {
 		wg.Go(func() {
 			for i := range next {
 				start := time.Now()
 				list[i] = ask(at, questions[i], checking)
-				if took := time.Since(start); took > 3*time.Second {
-					slow.LoadOrStore(questions[i].Zone.Fault, took)
-				}
+				mu.Lock()
+				slow[questions[i].Zone.Fault] = max(slow[questions[i].Zone.Fault], time.Since(start))
+				mu.Unlock()
 			}
 		})
 	}
@@ -122,6 +128,12 @@ func askAll(at netip.AddrPort, questions []internet.Asked, checking bool, slow *
 	}
 	close(next)
 	wg.Wait()
+	t.Logf("%s took %v", c.name, time.Since(start).Round(time.Millisecond))
+	for _, fault := range slices.Sorted(maps.Keys(slow)) {
+		if took := slow[fault]; took > 3*time.Second {
+			t.Logf("%s: up to %v for fault %q", c.name, took.Round(time.Second), fault)
+		}
+	}
 	return list
 }
 
@@ -167,12 +179,15 @@ type class struct {
 	fault, name, got, most string
 }
 
-// compare looks for resolvers that do not say what most say. Each such disagreement is to be explained.
-func compare(t *testing.T, questions []internet.Asked, found map[string][]verdict, checking bool) {
+// compare looks for resolvers that do not say what most say. Each such disagreement is to be explained, and nobody may believe a lie.
+func compare(t *testing.T, questions []internet.Asked, found map[string][]verdict, checking bool) map[int]int {
 	unexplained, examples, explained := map[class]int{}, map[class]string{}, map[int]int{}
 	for i, q := range questions {
 		most := majority(found, i)
 		for _, c := range contestants {
+			if found[c.name] != nil && strings.Contains(found[c.name][i].data, internet.Forged) {
+				t.Errorf("%s believes a lie about %s %s: %s", c.name, q.Name, q.Type, short(found[c.name][i]))
+			}
 			if found[c.name] == nil || found[c.name][i] == most {
 				continue
 			}
@@ -186,13 +201,11 @@ func compare(t *testing.T, questions []internet.Asked, found map[string][]verdic
 			examples[k] = fmt.Sprintf("%s %s: %s, not %s", q.Name, q.Type, short(got), short(most))
 		}
 	}
-	for _, e := range slices.Sorted(maps.Keys(explained)) {
-		t.Logf("%d times: %s", explained[e], explanations[e])
-	}
 	for k, n := range unexplained {
 		t.Errorf("fault %q: %s says %s where most say %s, %d times, as %s", k.fault, k.name, k.got, k.most, n, examples[k])
 	}
 	t.Logf("checking %t: %d questions, %d classes of disagreement without an explanation", checking, len(questions), len(unexplained))
+	return explained
 }
 
 // outline is a verdict without its data.

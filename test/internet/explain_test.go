@@ -1,7 +1,7 @@
 package internet_test
 
 import (
-	"fmt"
+	"slices"
 	"strings"
 
 	"onoma/test/internet"
@@ -17,29 +17,28 @@ type explanation struct {
 	why   string
 }
 
-func (e explanation) String() string {
-	parts := []string{e.fault, e.who, e.got, e.most}
-	for i, p := range parts {
-		if p == "" {
-			parts[i] = "any"
-		}
-	}
-	return fmt.Sprintf("fault %s: %s says %s, most say %s: %s", parts[0], parts[1], parts[2], parts[3], e.why)
-}
-
 // explanations are of Debian 12's Unbound 1.17, BIND 9.18, Knot Resolver 5.6 and PowerDNS Recursor 4.8.
 var explanations = []explanation{
 	{who: "powerdns bind", got: "SERVFAIL AD", most: "SERVFAIL with",
 		why: "RFC 4035 §3.2.3 ties AD to the sets of the answer and authority sections; an error has none, so both are right"},
-	{who: "powerdns", got: "", most: "", when: func(q internet.Asked, got, most verdict) bool {
+	{who: "powerdns bind", when: func(q internet.Asked, got, most verdict) bool {
 		return q.Zone.HasOptOut() && got.ad && !most.ad && got.rcode == most.rcode && got.data == most.data
-	}, why: "RFC 5155 §9.2: no AD where the next closer name is in a span of opt-out; PowerDNS sets it for answers of wildcards"},
+	}, why: "RFC 5155 §9.2: no AD where the next closer name is in a span of opt-out; PowerDNS sets it for answers of wildcards, BIND for some DS sets that are absent"},
 	{who: "powerdns", when: func(_ internet.Asked, got, most verdict) bool {
 		return strings.Contains(got.data, " cname ") && got.data == most.data && got.rcode == most.rcode && got.ad && !most.ad
-	}, why: "RFC 4035 §3.2.3: AD only where all sets are authentic; PowerDNS forgets an alias in an unsigned zone that a question with CD has brought into its cache"},
+	}, why: "RFC 4035 §3.2.3: AD only where all sets are authentic; PowerDNS forgets an alias in an unsigned zone"},
+
+	{who: "powerdns", when: func(q internet.Asked, got, most verdict) bool {
+		return q.Zone.IsIsland() && got.ad && !most.ad && got.rcode == most.rcode && got.data == most.data
+	}, why: "RFC 4035 §4.3: below a zone that is not signed nothing is secure, also where it has DS records; PowerDNS goes by them in negative answers"},
+	{who: "unbound knot bind powerdns", when: func(q internet.Asked, got, most verdict) bool {
+		return isSlow(q.Zone.Fault) && (got.rcode == "silence" && most.rcode == "SERVFAIL" || got.rcode == "SERVFAIL" && most.rcode == "silence")
+	}, why: "no RFC says when a resolver gives up (RFC 9520 §2.2 counts time-outs as failures): clients here leave after 16 seconds, and some go on"},
 
 	{fault: "edns-notimp", who: "onoma unbound", most: "SERVFAIL",
 		why: "RFC 6891 §7 asks for FORMERR, RFC 2671 §5.3 had NOTIMP too: whoever asks again without EDNS gets the answer"},
+	{fault: "edns-notimp", who: "bind knot powerdns", got: "SERVFAIL",
+		why: "RFC 6891 §7 asks for FORMERR, and these do not ask again without EDNS for anything else"},
 	{fault: "upper-case", who: "knot", got: "SERVFAIL",
 		why: "RFC 4343 §4.1: the case of the question is to be kept, and Knot Resolver insists on it; others go to TCP or do not look"},
 	{fault: "dname-long", who: "powerdns", got: "SERVFAIL", most: "YXDOMAIN",
@@ -65,6 +64,10 @@ var explanations = []explanation{
 		why: "RFC 5011 §2.1: a revoked key validates nothing but its revocation; Unbound looks at that for trust anchors alone"},
 	{fault: "iterations-150", who: "knot", most: "",
 		why: "RFC 9276 §3.2 leaves to the validator from how many iterations on denials are insecure: for Knot Resolver it is fewer than 150"},
+}
+
+func isSlow(fault string) bool {
+	return slices.ContainsFunc(internet.Faults, func(f internet.Fault) bool { return f.Name == fault && f.Slow })
 }
 
 // explain finds the explanation of a disagreement; -1: there is none.

@@ -8,9 +8,9 @@ import (
 
 // delegationFaults are in who is said to serve a zone.
 var delegationFaults = []Fault{
-	{Name: "glueless", Text: "servers below a zone whose servers are below another one", apply: func(n *Internet, z *Zone) {
+	{Name: "glueless", Text: "servers below a zone whose servers are below another one", Slow: true, apply: func(n *Internet, z *Zone) {
 		far := n.under(n.tlds[0], z.Name.FirstLabel()+"-far")
-		far.operators, far.servers = z.operators, z.servers
+		far.Fault, far.operators, far.servers = z.Fault, z.operators, z.servers
 		for i, s := range z.servers {
 			t, data := dns.NewAddr(s.addr)
 			far.add(fmt.Sprintf("dns%d", i), 300, t, data.Text(t))
@@ -22,7 +22,7 @@ var delegationFaults = []Fault{
 	}},
 	{Name: "cyclic", Text: "two zones whose servers are below each other", Slow: true, apply: func(n *Internet, z *Zone) {
 		twin := n.under(n.tlds[0], z.Name.FirstLabel()+"-twin")
-		twin.operators = z.operators
+		twin.Fault, twin.operators = z.Fault, z.operators
 		twin.servers = []nameServer{{name: z.at("ns")}}
 		z.servers = []nameServer{{name: twin.at("ns")}}
 	}},
@@ -35,7 +35,7 @@ var delegationFaults = []Fault{
 	{Name: "ns-alias", Text: "the only server's name is an alias (against RFC 2181 §10.3)", Slow: true, apply: func(n *Internet, z *Zone) {
 		good := z.servers[0]
 		far := n.under(n.tlds[0], z.Name.FirstLabel()+"-far")
-		far.operators, far.servers = z.operators, z.servers
+		far.Fault, far.operators, far.servers = z.Fault, z.operators, z.servers
 		far.add("dns", 300, dns.TypeCNAME, good.name.String())
 		z.servers = []nameServer{{name: far.at("dns")}}
 	}},

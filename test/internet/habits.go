@@ -181,14 +181,14 @@ func selfish(zone func() dns.Name) habit {
 	}
 }
 
-// forged is where liars want clients to go; no zone has it.
-const forged = "203.0.113.66"
+// Forged is where liars want clients to go; no zone has it.
+const Forged = "203.0.113.66"
 
 // poisoning adds what nobody has asked for, about names of others (RFC 2181 §5.4.1, RFC 5452 §6).
 func poisoning(victim func() dns.Name) habit {
 	return changed(func(a *dns.Message) {
 		v := victim()
-		t, err := dns.ParseRDataString(dns.TypeA, forged, dns.Root)
+		t, err := dns.ParseRDataString(dns.TypeA, Forged, dns.Root)
 		if err != nil {
 			return
 		}
@@ -205,7 +205,7 @@ func overeager(a *dns.Message) {
 	for _, r := range a.Answer {
 		if r.Type == dns.TypeCNAME && a.Question().Type == dns.TypeA {
 			target := r.Data.Target(r.Type)
-			a.Answer = append(a.Answer, dns.MustRecord(target.String()+" 300 IN A "+forged))
+			a.Answer = append(a.Answer, dns.MustRecord(target.String()+" 300 IN A "+Forged))
 			a.RCode = dns.RCodeNoError
 			a.Authority = nil
 			return

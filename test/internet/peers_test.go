@@ -8,6 +8,7 @@ import (
 	"strings"
 	"testing"
 
+	"onoma/dns"
 	"onoma/resolver"
 	"onoma/test/internet"
 	"onoma/test/peers"
@@ -19,21 +20,27 @@ type contestant struct {
 	name      string
 	binary    string // "": in this process
 	validates bool
-	start     func(t *testing.T, n *internet.Internet, dir string) netip.AddrPort
+	at        string
+	start     func(t *testing.T, n *internet.Internet, dir string, validate bool) *peers.Server // nil: in this process
 }
 
 // contestants are all that are known; those that are not installed are skipped by name.
 var contestants = []contestant{
-	{name: "onoma", start: startOnoma},
-	{name: "unbound", binary: "unbound", validates: true, start: startUnbound},
-	{name: "bind", binary: "named", validates: true, start: startBIND},
-	{name: "knot", binary: "kresd", validates: true, start: startKnot},
-	{name: "powerdns", binary: "pdns_recursor", validates: true, start: startPowerDNS},
+	{name: "onoma", at: "127.0.0.1:5301", validates: true, start: startOnoma},
+	{name: "unbound", at: "127.0.0.1:5302", binary: "unbound", validates: true, start: startUnbound},
+	{name: "bind", at: "127.0.0.1:5303", binary: "named", validates: true, start: startBIND},
+	{name: "knot", at: "127.0.0.1:5304", binary: "kresd", validates: true, start: startKnot},
+	{name: "powerdns", at: "127.0.0.1:5305", binary: "pdns_recursor", validates: true, start: startPowerDNS},
 }
 
-func startOnoma(t *testing.T, n *internet.Internet, _ string) netip.AddrPort {
+func startOnoma(t *testing.T, n *internet.Internet, _ string, validate bool) *peers.Server {
 	at := peers.At(t, "127.0.0.1:5301")
 	cfg := resolver.Config{AllowLoopbackServers: true, NoIPv6: true}
+	for line := range strings.Lines(n.Anchor()) {
+		if validate {
+			cfg.Anchors = append(cfg.Anchors, dns.MustRecord(strings.TrimSpace(line)))
+		}
+	}
 	for name, addr := range n.RootServers() {
 		cfg.Hints = append(cfg.Hints, resolver.Hint{Name: name, Addrs: []netip.Addr{addr}})
 	}
@@ -50,10 +57,10 @@ func startOnoma(t *testing.T, n *internet.Internet, _ string) netip.AddrPort {
 		s.Close()
 		r.Close()
 	})
-	return at
+	return nil
 }
 
-func startUnbound(t *testing.T, n *internet.Internet, dir string) netip.AddrPort {
+func startUnbound(t *testing.T, n *internet.Internet, dir string, validate bool) *peers.Server {
 	at := peers.At(t, "127.0.0.1:5302")
 	conf := write(t, dir, "unbound.conf", fmt.Sprintf(`server:
   interface: 127.0.0.1@5302
@@ -65,7 +72,7 @@ func startUnbound(t *testing.T, n *internet.Internet, dir string) netip.AddrPort
   pidfile: ""
   directory: %q
   num-threads: 1
-  module-config: "validator iterator"
+  module-config: %q
   trust-anchor-file: %q
   access-control: 127.0.0.0/8 allow
   do-not-query-localhost: no
@@ -74,12 +81,11 @@ func startUnbound(t *testing.T, n *internet.Internet, dir string) netip.AddrPort
   num-queries-per-thread: 2048
 remote-control:
   control-enable: no
-`, dir, write(t, dir, "anchor", n.Anchor()), write(t, dir, "hints", n.Hints())))
-	peers.Run(t, "unbound", dir, at, "unbound", "-d", "-c", conf)
-	return at
+`, dir, choose(validate, "validator iterator", "iterator"), write(t, dir, "anchor", n.Anchor()), write(t, dir, "hints", n.Hints())))
+	return peers.Run(t, "unbound", dir, at, "unbound", "-d", "-c", conf)
 }
 
-func startBIND(t *testing.T, n *internet.Internet, dir string) netip.AddrPort {
+func startBIND(t *testing.T, n *internet.Internet, dir string, validate bool) *peers.Server {
 	at := peers.At(t, "127.0.0.1:5303")
 	var anchors strings.Builder
 	for line := range strings.Lines(n.Anchor()) {
@@ -91,7 +97,7 @@ func startBIND(t *testing.T, n *internet.Internet, dir string) netip.AddrPort {
   listen-on port 5303 { 127.0.0.1; };
   listen-on-v6 { none; };
   recursion yes; allow-query { any; }; allow-recursion { any; };
-  dnssec-validation yes; empty-zones-enable no;
+  dnssec-validation %s; empty-zones-enable no;
   recursive-clients 10000;
   pid-file none; session-keyfile none;
 };
@@ -99,13 +105,13 @@ controls { };
 trust-anchors {
 %s};
 zone "." { type hint; file %q; };
-`, dir, anchors.String(), write(t, dir, "hints", n.Hints())))
-	peers.Run(t, "bind", dir, at, "named", "-g", "-4", "-n", "1", "-c", conf)
-	return at
+`, dir, choose(validate, "yes", "no"), anchors.String(), write(t, dir, "hints", n.Hints())))
+	return peers.Run(t, "bind", dir, at, "named", "-g", "-4", "-n", "1", "-c", conf)
 }
 
-func startKnot(t *testing.T, n *internet.Internet, dir string) netip.AddrPort {
+func startKnot(t *testing.T, n *internet.Internet, dir string, validate bool) *peers.Server {
 	at := peers.At(t, "127.0.0.1:5304")
+	anchor := write(t, dir, "anchor", n.Anchor())
 	conf := write(t, dir, "kresd.conf", fmt.Sprintf(`net.listen('127.0.0.1', 5304)
 net.ipv6 = false
 option('ALLOW_LOCAL', true)
@@ -114,15 +120,14 @@ modules.unload('ta_signal_query')
 modules.unload('ta_sentinel')
 modules.unload('priming')
 trust_anchors.remove('.')
-trust_anchors.add_file(%q, true)
+%s
 hints.root_file(%q)
 cache.open(100 * MB, %q)
-`, write(t, dir, "anchor", n.Anchor()), write(t, dir, "hints", n.Hints()), "lmdb://"+dir+"/cache"))
-	peers.Run(t, "knot", dir, at, "kresd", "-n", "-c", conf, dir)
-	return at
+`, choose(validate, fmt.Sprintf("trust_anchors.add_file(%q, true)", anchor), ""), write(t, dir, "hints", n.Hints()), "lmdb://"+dir+"/cache"))
+	return peers.Run(t, "knot", dir, at, "kresd", "-n", "-c", conf, dir)
 }
 
-func startPowerDNS(t *testing.T, n *internet.Internet, dir string) netip.AddrPort {
+func startPowerDNS(t *testing.T, n *internet.Internet, dir string, validate bool) *peers.Server {
 	at := peers.At(t, "127.0.0.1:5305")
 	var anchors strings.Builder
 	for line := range strings.Lines(n.Anchor()) {
@@ -133,7 +138,7 @@ func startPowerDNS(t *testing.T, n *internet.Internet, dir string) netip.AddrPor
 local-port=5305
 socket-dir=%s
 dont-query=
-dnssec=process
+dnssec=%s
 hint-file=%s
 lua-config-file=%s
 threads=1
@@ -143,9 +148,15 @@ daemon=no
 write-pid=no
 disable-syslog=yes
 loglevel=3
-`, dir, write(t, dir, "hints", n.Hints()), write(t, dir, "anchors.lua", "clearTA('.')\n"+anchors.String())))
-	peers.Run(t, "powerdns", dir, at, "pdns_recursor", "--config-dir="+dir)
-	return at
+`, dir, choose(validate, "process", "off"), write(t, dir, "hints", n.Hints()), write(t, dir, "anchors.lua", "clearTA('.')\n"+anchors.String())))
+	return peers.Run(t, "powerdns", dir, at, "pdns_recursor", "--config-dir="+dir)
+}
+
+func choose(yes bool, a, b string) string {
+	if yes {
+		return a
+	}
+	return b
 }
 
 func write(t *testing.T, dir, name, text string) string {

@@ -42,6 +42,16 @@ func (z *Zone) HasOptOut() bool {
 	return z.denial.OptOut || z.parent != nil && z.parent.denial.OptOut
 }
 
+// IsIsland says whether the zone is signed and one above it is not, so that nothing vouches for it.
+func (z *Zone) IsIsland() bool {
+	for above := z.parent; above != nil; above = above.parent {
+		if above.algorithm == 0 {
+			return z.algorithm != 0
+		}
+	}
+	return false
+}
+
 // key is what signs: few keys serve all zones, since making one takes longer than signing a zone.
 type key struct {
 	algorithm uint8
