@@ -28,6 +28,10 @@ type Config struct {
 
 	Anchors []dns.Record // DS and DNSKEY records that are trusted, as validator.RootAnchors; none: nothing is validated
 
+	// Insecure are negative trust anchors (RFC 7646), each with its end; the zero
+	// time is none.
+	Insecure map[dns.Name]time.Time
+
 	Hints                []Hint // nil: the root servers of the Internet
 	UpstreamPort         uint16 // 0: 53
 	Source4, Source6     netip.Addr

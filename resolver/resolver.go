@@ -16,13 +16,14 @@ import (
 
 // Resolver answers questions. Make it with New, end it with Close.
 type Resolver struct {
-	cfg       Config
-	messages  *cache.Messages
-	iterator  *iterator.Iterator
-	validator atomic.Pointer[validator.Validator] // nil: nothing is validated
-	special   *local.Special
-	hosts     atomic.Pointer[local.Hosts]
-	jobs      jobs
+	cfg        Config
+	messages   *cache.Messages
+	iterator   *iterator.Iterator
+	validator  atomic.Pointer[validator.Validator] // nil: nothing is validated
+	special    *local.Special
+	hosts      atomic.Pointer[local.Hosts]
+	exceptions exceptions
+	jobs       jobs
 
 	ctx    context.Context // of all look-ups for clients
 	cancel context.CancelCauseFunc
@@ -47,7 +48,11 @@ func New(cfg Config) (*Resolver, error) {
 		AllowLoopbackServers: cfg.AllowLoopbackServers, RandomCase: cfg.RandomCase, NoMinimise: cfg.NoMinimise,
 		UDPSize: cfg.UDPSize, Local: r.local, Tracer: cfg.Tracer,
 	})
+	r.exceptions.now = cfg.Env.Now
 	r.Trust(cfg.Anchors)
+	for name, until := range cfg.Insecure {
+		r.Except(name, until)
+	}
 	r.jobs.init()
 	r.ctx, r.cancel = context.WithCancelCause(context.Background())
 	if err := r.watchHosts(); err != nil {
@@ -57,12 +62,15 @@ func New(cfg Config) (*Resolver, error) {
 	return r, nil
 }
 
+// rememberedZones bounds what validation remembers: some kilobytes for each zone.
+const rememberedZones = 16384
+
 // Trust replaces the anchors: what is answered from now on is validated by these,
 // or not at all where there are none. All whole answers are forgotten.
 func (r *Resolver) Trust(anchors []dns.Record) {
 	var v *validator.Validator
 	if len(anchors) > 0 {
-		v = validator.New(validator.Options{Anchors: anchors, Fetch: r.fetch, Clock: r.cfg.Env.Now})
+		v = validator.New(validator.Options{Anchors: anchors, Fetch: r.fetch, Clock: r.cfg.Env.Now, Except: r.exceptions.has, Limits: validator.Limits{Zones: rememberedZones}})
 	}
 	r.validator.Store(v)
 	r.iterator.Cache.ForgetBogus()

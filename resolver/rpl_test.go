@@ -76,7 +76,7 @@ var without = map[string]bool{
 	"stub-zone": true, "stub-zone.name": true, "stub-zone.stub-addr": true, "stub-zone.stub-prime": true,
 	"harden-unverified-glue": true, "harden-below-nxdomain": true, "num-queries-per-thread": true, "cache-max-ttl": true, "cache-max-negative-ttl": true,
 	"identity": true, "version": true, "hide-identity": true, "hide-version": true, "do-not-query-localhost": true,
-	"trust-anchor": true, "harden-unknown-additional": true, "harden-algo-downgrade": true, "harden-dnssec-stripped": true,
+	"trust-anchor": true, "domain-insecure": true, "harden-unknown-additional": true, "harden-algo-downgrade": true, "harden-dnssec-stripped": true,
 }
 
 // beyond names what the script needs that is not here; "" if it can be run.
@@ -161,6 +161,10 @@ func playScenario(t *testing.T, s *scenario) (ok bool) {
 		cfg := Config{
 			Env: env, Anchors: anchors, Hints: hints, NoMinimise: s.option("qname-minimisation", "yes") == "no", NoIPv6: s.option("do-ip6", "yes") == "no",
 			MessageCacheSize: 1 << 20, RecordCacheSize: 1 << 20, Log: slog.New(slog.NewTextHandler(io.Discard, nil)),
+		}
+		cfg.Insecure = map[dns.Name]time.Time{}
+		for _, name := range s.options["domain-insecure"] {
+			cfg.Insecure[dns.MustName(name)] = time.Time{}
 		}
 		if s.option("hide-identity", "no") == "no" {
 			cfg.ID = s.option("identity", "")

@@ -88,6 +88,9 @@ func (in *inquiry) run(ctx context.Context) (outcome, error) {
 			return in.giveUp(bogus), nil
 		case judged.Status != validator.Bogus:
 			a.Cost = in.budget.Cost()
+			if judged.EDE.Code == dns.EDENegativeTrustAnchor {
+				a.TTL = min(a.TTL, in.r.exceptions.left())
+			}
 			return accept(a, judged), nil
 		}
 		bogus = judged

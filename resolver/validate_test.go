@@ -268,3 +268,44 @@ func TestUnvalidatedIsNotShown(t *testing.T) {
 		expect(t, "without RD, local", w.verdict("localhost.", dns.TypeA, func(m *dns.Message) { m.Flags &^= dns.FlagRD }), "NOERROR A")
 	})
 }
+
+// TestExceptions: a negative trust anchor makes a broken zone answer until its
+// end, and says so (RFC 7646).
+func TestExceptions(t *testing.T) {
+	name := dns.MustName("Example.")
+	inSignedWorld(t, Config{}, [2]change{forge, forge}, func(t *testing.T, w *world) {
+		expect(t, "before", w.verdict("www.example.", dns.TypeA, withAD), "SERVFAIL DNSSEC Bogus")
+		w.r.Except(name, time.Now().Add(100*time.Second))
+		expect(t, "while it stands", w.verdict("www.example.", dns.TypeA, withAD), "NOERROR A Negative Trust Anchor")
+		expect(t, "no such name", w.verdict("no.example.", dns.TypeA, withAD), "NXDOMAIN Negative Trust Anchor")
+		expect(t, "DS is the parent's", w.verdict("example.", dns.TypeDS, withAD), "NOERROR AD DS")
+		if got := w.r.Exceptions(); len(got) != 1 || got[name.Fold()].IsZero() {
+			t.Errorf("exceptions: %v", got)
+		}
+		time.Sleep(99 * time.Second)
+		expect(t, "shortly before its end", w.verdict("www.example.", dns.TypeA, withAD), "NOERROR A Negative Trust Anchor")
+		time.Sleep(2 * time.Second)
+		expect(t, "after its end", w.verdict("www.example.", dns.TypeA, withAD), "SERVFAIL DNSSEC Bogus")
+		if got := w.r.Exceptions(); len(got) != 0 {
+			t.Errorf("exceptions: %v", got)
+		}
+		w.r.Except(name, time.Time{})
+		expect(t, "without an end", w.verdict("www.example.", dns.TypeA, withAD), "NOERROR A Negative Trust Anchor")
+		w.r.Except(name, time.Now())
+		expect(t, "taken away", w.verdict("www.example.", dns.TypeA, withAD), "SERVFAIL DNSSEC Bogus")
+	})
+}
+
+// An anchor below a negative one counts.
+func TestAnchorsBelowExceptions(t *testing.T) {
+	cfg := Config{Insecure: map[dns.Name]time.Time{dns.Root: {}}}
+	inSignedWorld(t, cfg, [2]change{}, func(t *testing.T, w *world) {
+		expect(t, "below the exception", w.verdict("www.example.", dns.TypeA, withAD), "NOERROR A Negative Trust Anchor")
+		res, err := w.r.Resolve(context.Background(), dns.Question{Name: dns.MustName("example."), Type: dns.TypeDNSKEY, Class: dns.ClassIN}, Options{})
+		if err != nil || len(res.Answer) == 0 {
+			t.Fatalf("%+v %v", res, err)
+		}
+		w.r.Trust(res.Answer)
+		expect(t, "below an anchor below it", w.verdict("www.example.", dns.TypeA, withAD), "NOERROR AD A")
+	})
+}

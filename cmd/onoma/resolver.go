@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"net/netip"
 	"os"
+	"strings"
+	"time"
 
 	"onoma/dns"
 	"onoma/resolver"
@@ -15,6 +17,7 @@ type resolverCmd struct {
 	listening
 	RootHints    string         `placeholder:"FILE" help:"Root servers to begin with, in a file like IANA's named.root; without it those of the Internet."`
 	TrustAnchor  string         `placeholder:"FILE" help:"DS or DNSKEY records that are trusted, in the form of a zone file, or \"off\": answers are not validated (DNSSEC). Without it the Internet's root keys."`
+	Insecure     []exception    `placeholder:"NAME[=TIME]" help:"Do not validate there and below: a negative trust anchor (RFC 7646) for a zone that is broken, for so long, as in example.com=12h; without TIME until the end."`
 	UpstreamPort uint16         `default:"53" placeholder:"PORT" help:"Port that servers are asked on (${default})."`
 	Allow        []netip.Prefix `placeholder:"PREFIX" help:"Who may ask, as in 192.0.2.0/24; the flag again for more. Without it loopback and private networks."`
 	Hosts        string         `placeholder:"FILE" help:"Answer from this hosts file first; without the flag from /etc/hosts if there is one, \"off\" for none."`
@@ -52,12 +55,44 @@ func (c *resolverCmd) Run(a *app) error {
 	if cfg.Anchors = anchors; len(anchors) == 0 {
 		a.log.Info("answers are not validated", "hint", "--trust-anchor FILE")
 	}
+	cfg.Insecure = map[dns.Name]time.Time{}
+	for _, x := range c.Insecure {
+		cfg.Insecure[x.name] = x.end(time.Now())
+	}
 	r, err := resolver.New(cfg)
 	if err != nil {
 		return err
 	}
 	defer r.Close()
 	return c.serve(a, r, operations{role: "resolver"})
+}
+
+// exception is a negative trust anchor, and for how long; 0 is no end.
+type exception struct {
+	name dns.Name
+	life time.Duration
+}
+
+// UnmarshalText reads NAME or NAME=TIME.
+func (x *exception) UnmarshalText(text []byte) (err error) {
+	name, life, isTimed := strings.Cut(string(text), "=")
+	if x.name, err = dns.ParseName(name); err != nil {
+		return fmt.Errorf("%q: %w", name, err)
+	}
+	if !isTimed {
+		return nil
+	}
+	if x.life, err = time.ParseDuration(life); err != nil || x.life <= 0 {
+		return fmt.Errorf("%q: expected NAME=TIME, as in example.com=12h", text)
+	}
+	return nil
+}
+
+func (x exception) end(now time.Time) time.Time {
+	if x.life == 0 {
+		return time.Time{}
+	}
+	return now.Add(x.life)
 }
 
 // anchors are what answers are validated from; none: they are not.

@@ -12,11 +12,32 @@ import (
 // zoneOf finds the zone that a set is in: by its signatures, or, where it has
 // none, by the whole way down.
 func (l *look) zoneOf(s signedSet) (*place, error) {
+	if z := l.excepted(ownerZone(s.Owner, s.Type)); z != nil {
+		return z, nil
+	}
 	at := s.signer()
 	if at.IsZero() {
 		at = ownerZone(s.Owner, s.Type)
 	}
 	return l.walk(at)
+}
+
+// excepted returns what a negative trust anchor makes of name: the one that is
+// nearest, unless an anchor is nearer.
+func (l *look) excepted(name dns.Name) *place {
+	if l.except == nil {
+		return nil
+	}
+	for at := name; !at.IsZero(); at = at.Parent() {
+		if l.except(at) {
+			why := "a negative trust anchor stands at " + at.String()
+			return &place{name: at, link: Link{Zone: at, Status: Insecure, Why: why, EDE: dns.EDE{Code: dns.EDENegativeTrustAnchor, Text: why}}}
+		}
+		if len(l.anchors[at.Fold()]) > 0 {
+			break
+		}
+	}
+	return nil
 }
 
 // ownerZone is the lowest name that can be the zone with a type of records: DS are
@@ -192,6 +213,9 @@ func denied(zone, name dns.Name, t dns.Type, rcode dns.RCode) string {
 
 // denier finds the zone that denies: the one that signed the proofs.
 func (l *look) denier(name dns.Name, t dns.Type, msg *dns.Message) (*place, error) {
+	if z := l.excepted(ownerZone(name, t)); z != nil {
+		return z, nil
+	}
 	var at dns.Name
 	for _, s := range collect(msg.Authority) {
 		signer := s.signer()

@@ -6,7 +6,8 @@
 //
 // A Validator remembers the keys of the zones that it saw, for as long as their
 // TTL and signatures allow, within a bound. Any goroutine may call Look; each call
-// is its own, and a mutex guards what is remembered.
+// is its own, and a mutex guards what is remembered. Signatures are checked by as
+// many at once as there are processors but one.
 //
 // Work for one Look is bounded, whatever a zone holds: signature checks, rounds of
 // NSEC3 hashing, questions and aliases (Limits). What is beyond is not secure.

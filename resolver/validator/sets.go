@@ -160,11 +160,18 @@ func (l *look) try(s signedSet, sig *dns.RRSIG, z *place, left *int) error {
 		if l.work.Signatures--; l.work.Signatures < 0 {
 			return fmt.Errorf("%w: more than %d checks of signatures", ErrLimit, l.limits.Signatures)
 		}
-		if err = dnssec.VerifyRRset(s.RRset, sig, k.DNSKEY, l.now); err == nil {
+		if err = l.verify(s.RRset, sig, k.DNSKEY, l.now); err == nil {
 			return nil
 		}
 	}
 	return err
+}
+
+// verify checks a signature when it is its turn.
+func (v *Validator) verify(s dnssec.RRset, sig *dns.RRSIG, k dns.DNSKEY, now time.Time) error {
+	v.crypto <- struct{}{}
+	defer func() { <-v.crypto }()
+	return dnssec.VerifyRRset(s, sig, k, now)
 }
 
 func appendFew[T any](list []T, x T) []T {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"runtime"
 	"slices"
 	"sync"
 	"time"
@@ -61,6 +62,10 @@ type Options struct {
 	// Clock is time.Now where it is nil.
 	Clock  func() time.Time
 	Limits Limits
+	// Except reports whether a negative trust anchor stands at a name (RFC 7646):
+	// what is there and below counts as not signed, down to the next anchor. It is
+	// called often. Nil: there are none.
+	Except func(dns.Name) bool
 }
 
 // Validator follows chains of trust.
@@ -69,6 +74,8 @@ type Validator struct {
 	clock   func() time.Time
 	limits  Limits
 	anchors map[dns.Name][]dns.DS // by name in lower case
+	except  func(dns.Name) bool   // or nil
+	crypto  chan struct{}         // holds one for each signature that is being checked
 
 	mu    sync.Mutex
 	known map[dns.Name]*place // by name in lower case; at most limits.Zones
@@ -77,7 +84,8 @@ type Validator struct {
 // New makes a Validator. Anchors that cannot be read are left out: New does not
 // check a configuration.
 func New(o Options) *Validator {
-	v := &Validator{fetch: o.Fetch, clock: o.Clock, limits: o.Limits.withDefaults(), anchors: map[dns.Name][]dns.DS{}, known: map[dns.Name]*place{}}
+	v := &Validator{fetch: o.Fetch, clock: o.Clock, except: o.Except, limits: o.Limits.withDefaults(), anchors: map[dns.Name][]dns.DS{}, known: map[dns.Name]*place{}}
+	v.crypto = make(chan struct{}, max(1, runtime.GOMAXPROCS(0)-1)) // whatever is to be validated, a processor is left for the rest
 	if v.clock == nil {
 		v.clock = time.Now
 	}
