@@ -69,19 +69,28 @@ func (in *interner) intern(set []byte) (uint32, error) {
 // join interns what two sets of one owner have together.
 func (in *interner) join(a, b uint32) (uint32, error) {
 	both := append([]byte(nil), in.sets.set(a)...)
+	eachRecord(in.sets.set(b), func(t dns.Type, ttl uint32, data []byte) bool {
+		if !hasRecord(both, t, data) {
+			both = appendRecord(both, t, ttl, data)
+		}
+		return true
+	})
 	count := 0
-	for _, i := range []uint32{a, b} {
-		eachRecord(in.sets.set(i), func(t dns.Type, ttl uint32, data []byte) bool {
-			if count++; i == b {
-				both = appendRecord(both, t, ttl, data)
-			}
-			return true
-		})
-	}
+	eachRecord(both, func(dns.Type, uint32, []byte) bool { count++; return true })
 	if count > maxSetRecords {
 		return 0, fmt.Errorf("%w: %d, expected at most %d", errManyRecords, count, maxSetRecords)
 	}
 	return in.intern(both)
+}
+
+// hasRecord says whether an encoded set has a record with these data.
+func hasRecord(set []byte, t dns.Type, data []byte) bool {
+	found := false
+	eachRecord(set, func(rt dns.Type, _ uint32, rdata []byte) bool {
+		found = rt == t && dns.EqualRData(t, rdata, data)
+		return !found
+	})
+	return found
 }
 
 func (d *dataSets) set(i uint32) []byte {

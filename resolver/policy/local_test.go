@@ -43,7 +43,7 @@ func TestLocal(t *testing.T) {
 		data = append(data, parse(t, z.Name.String(), "@ A 192.0.2.1\nhost.ent A 192.0.2.2\nhost.ent A 192.0.2.3\nhost.ent TXT \"x\"")...)
 	}
 	data = append(data, parse(t, "static.", "@ SOA ns.static. host.static. 1 3600 600 86400 30\nalias CNAME host.ent.static.")...)
-	data = append(data, dns.MustRecord("free.example. 60 IN A 192.0.2.9"))
+	data = append(data, records("free.example. 60 IN A 192.0.2.9", "free.example. 60 IN A 192.0.2.9")...)
 	local, err := policy.NewLocal(zones, data)
 	if err != nil {
 		t.Fatal(err)

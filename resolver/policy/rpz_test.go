@@ -58,6 +58,7 @@ const everyAction = `
 @             SOA    ns. host. 1 3600 600 86400 30
 @             NS     localhost.
 gone          CNAME  .
+gone          CNAME  .
 *.gone        CNAME  .
 empty         CNAME  *.
 ok            CNAME  rpz-passthru.
@@ -72,6 +73,7 @@ cname         CNAME  garden.example.
 apart         A      192.0.2.3
 between       CNAME  .
 apart         AAAA   2001:db8::3
+apart         A      192.0.2.3
 *.com         CNAME  .
 good.com      CNAME  rpz-passthru.
 *.tree.com    CNAME  *.

@@ -77,6 +77,9 @@ func (b *ZoneBuilder) Add(r dns.Record) error {
 		}
 		b.owner = r.Name
 	}
+	if hasRecord(b.pending, r.Type, r.Data) {
+		return nil
+	}
 	if b.count++; b.count > maxSetRecords {
 		b.note(r.Name, "%v, expected at most %d", errManyRecords, maxSetRecords)
 		return nil

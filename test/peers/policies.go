@@ -24,10 +24,23 @@ func PolicyResolver(t testing.TB, r *Resolver, upstream netip.AddrPort, zones []
 		}
 	}
 	addr := r.Addr(t)
-	conf, args := unboundPolicies(addr, upstream, dir, zones), []string{"-d", "-c"}
 	if r == BINDResolver {
-		conf, args = bindPolicies(addr, upstream, dir, zones), []string{"-g", "-4", "-n", "1", "-c"}
+		return startPolicies(t, r, dir, addr, bindPolicies(addr, upstream, dir, zones), "-g", "-4", "-n", "1", "-c")
 	}
+	return startPolicies(t, r, dir, addr, unboundPolicies(addr, upstream, dir, zones, nil), "-d", "-c")
+}
+
+// LocalZoneResolver runs Unbound with lines for its section `server`, such as local zones, forwarding to upstream.
+func LocalZoneResolver(t testing.TB, upstream netip.AddrPort, lines []string) *Server {
+	t.Helper()
+	Need(t, Unbound.Binary)
+	dir, addr := tempDir(t, "unbound-local"), Unbound.Addr(t)
+	return startPolicies(t, Unbound, dir, addr, unboundPolicies(addr, upstream, dir, nil, lines), "-d", "-c")
+}
+
+// startPolicies starts a peer with a configuration, whose path is put behind args.
+func startPolicies(t testing.TB, r *Resolver, dir string, addr netip.AddrPort, conf []string, args ...string) *Server {
+	t.Helper()
 	path, err := writeFile(dir, "conf", conf...)
 	if err != nil {
 		t.Fatal(err)
@@ -63,7 +76,7 @@ func bindPolicies(addr, upstream netip.AddrPort, dir string, zones []PolicyZone)
 	}
 }
 
-func unboundPolicies(addr, upstream netip.AddrPort, dir string, zones []PolicyZone) []string {
+func unboundPolicies(addr, upstream netip.AddrPort, dir string, zones []PolicyZone, server []string) []string {
 	lines := []string{
 		"server:",
 		fmt.Sprintf("  interface: %s@%d", addr.Addr(), addr.Port()),
@@ -75,10 +88,15 @@ func unboundPolicies(addr, upstream netip.AddrPort, dir string, zones []PolicyZo
 		"  do-not-query-localhost: no",
 		"  minimal-responses: yes",
 		`  local-zone: "test." nodefault`,
+	}
+	for _, line := range server {
+		lines = append(lines, "  "+line)
+	}
+	lines = append(lines,
 		"remote-control:", "  control-enable: no",
 		"forward-zone:", `  name: "."`,
 		fmt.Sprintf("  forward-addr: %s@%d", upstream.Addr(), upstream.Port()),
-	}
+	)
 	for i, z := range zones {
 		lines = append(lines, "rpz:", fmt.Sprintf("  name: %q", z.Name), fmt.Sprintf("  zonefile: \"zone%d\"", i))
 	}
