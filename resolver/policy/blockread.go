@@ -24,6 +24,10 @@ func (e lineError) Error() string { return e.what }
 // Read takes a list; what names it in problems, mostly a file or a URL. Each line stands for itself, so that one list may have
 // hosts lines, names and AdBlock rules. Lines that make no sense are left out and noted; the error is about reading.
 func (b *BlockBuilder) Read(r io.Reader, what string) error {
+	if len(b.blocks.lists) == maxLists {
+		return fmt.Errorf("reading block list %s: this is one too many, expected at most %d", what, maxLists)
+	}
+	b.blocks.lists = append(b.blocks.lists, what)
 	lines := bufio.NewReaderSize(r, maxLine)
 	for n := 1; ; n++ {
 		text, err := lines.ReadSlice('\n')

@@ -12,6 +12,7 @@ import (
 // Blocks are block lists ready for use.
 type Blocks struct {
 	names    names // the values are places in rules, from 1
+	lists    []string
 	rules    [][]blockRule
 	how      Blocking
 	count    int
@@ -25,6 +26,7 @@ type blockRule struct {
 	important bool
 	others    bool // it is for all types but these
 	types     []dns.Type
+	list      uint16 // the first list that has it
 }
 
 // rank orders rules: an important one before all others, among equals the one that allows.
@@ -43,12 +45,14 @@ func (r *blockRule) isFor(t dns.Type) bool {
 	return len(r.types) == 0 || slices.Contains(r.types, t) != r.others
 }
 
+// equal says whether two rules say the same, whichever list they are from.
 func (r *blockRule) equal(o *blockRule) bool {
 	return r.allow == o.allow && r.important == o.important && r.others == o.others && slices.Equal(r.types, o.types)
 }
 
-// appendKey appends octets that are the same for equal rules only.
+// appendKey appends octets that are the same for equal rules of one list only.
 func (r *blockRule) appendKey(dst []byte) []byte {
+	dst = binary.BigEndian.AppendUint16(dst, r.list)
 	dst = append(dst, byte(r.rank()), byte(len(r.types)))
 	if r.others {
 		dst[len(dst)-1] |= 0x80
@@ -94,11 +98,13 @@ func NewBlocks(o BlockOptions) *BlockBuilder {
 
 const (
 	maxRulesPerName = 16
-	maxRuleLists    = 1 << 16 // different combinations of rules, of which lists have a dozen
+	maxRuleLists    = 1 << 16 // different combinations of rules, of which each list has a dozen
+	maxLists        = 1 << 12
 )
 
 // put adds a rule for a name, for the names below it, or for both.
 func (b *BlockBuilder) put(name dns.Name, exact, below bool, r blockRule) error {
+	r.list = uint16(len(b.blocks.lists) - 1)
 	folded := append(b.buf[:0], name.Wire()...)
 	dns.FoldName(folded)
 	values, err := b.blocks.names.add(folded)
@@ -181,27 +187,27 @@ func (b *Blocks) Ask(name []byte, t dns.Type) Action {
 	folded := dns.AppendFolded(buf[:0], name)
 	best := b.best(folded, t)
 	switch {
-	case best == 0:
+	case best == nil:
 		return None
-	case best%2 == 0:
+	case best.allow:
 		return Passthru
 	}
 	return [...]Action{BlockNXDomain: NXDomain, BlockNull: Data, BlockNoData: NoData, BlockRefuse: Refuse}[b.how]
 }
 
-// best returns the highest rank of all rules for a name; unlike in a policy zone a rule for the name itself does not hide
+// best returns the rule of the highest rank for a name; unlike in a policy zone a rule for the name itself does not hide
 // an exception or an important rule for a name above it.
-func (b *Blocks) best(name []byte, t dns.Type) (best int) {
+func (b *Blocks) best(name []byte, t dns.Type) (best *blockRule) {
 	labels := dns.CountLabels(name)
 	for depth := labels; ; depth-- {
-		exact, below, _ := b.names.at(name, depth)
+		value, below, _ := b.names.at(name, depth)
 		if depth < labels {
-			exact = below
+			value = below
 		}
-		if exact > 0 {
-			for i := range b.rules[exact-1] {
-				if r := &b.rules[exact-1][i]; r.isFor(t) {
-					best = max(best, r.rank())
+		if value > 0 {
+			for i := range b.rules[value-1] {
+				if r := &b.rules[value-1][i]; r.isFor(t) && (best == nil || r.rank() > best.rank()) {
+					best = r
 				}
 			}
 		}
@@ -210,6 +216,17 @@ func (b *Blocks) best(name []byte, t dns.Type) (best int) {
 		}
 		name = name[1+int(name[0]):]
 	}
+}
+
+// List returns the list that says what [Blocks.Ask] says, the first one where there are several; "" where none does.
+func (b *Blocks) List(name dns.Name, t dns.Type) string {
+	if b == nil || b.names.count == 0 {
+		return ""
+	}
+	if best := b.best([]byte(name.Fold().Wire()), t); best != nil {
+		return b.lists[best.list]
+	}
+	return ""
 }
 
 // Reply returns the answer to a blocked question.

@@ -2,6 +2,7 @@ package policy_test
 
 import (
 	"fmt"
+	"net/netip"
 	"strings"
 	"testing"
 
@@ -180,4 +181,24 @@ func BenchmarkBlocks(b *testing.B) {
 	}
 	b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(b.N)/lines, "ns/rule")
 	b.ReportMetric(float64(list.Size())/lines, "octets/rule")
+}
+
+// People ask which list blocks a name.
+func TestListOfABlock(t *testing.T) {
+	b := policy.NewBlocks(policy.BlockOptions{})
+	for list, text := range []string{"a\nboth", "both\n||b^", "@@||x.b^\nlocalhost.b"} {
+		if err := b.Read(strings.NewReader(text), fmt.Sprint("list", list)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	view := &policy.View{Blocks: b.Compile()}
+	for name, want := range map[string]string{"a.": "list0", "both.": "list0", "B.": "list1", "y.b.": "list1", "c.": ""} {
+		d := view.Question(netip.Addr{}, []byte(dns.MustName(name).Wire()), dns.TypeA)
+		if got := view.Rule(d, dns.MustName(name), dns.TypeA); got != want {
+			t.Errorf("%s: got %q, want %q", name, got, want)
+		}
+	}
+	if got := view.Blocks.List(dns.MustName("x.b."), dns.TypeA); got != "list2" {
+		t.Errorf("an exception is of %q, want list2", got)
+	}
 }

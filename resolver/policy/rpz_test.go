@@ -325,7 +325,7 @@ exact.example                   CNAME .
 		view := &policy.View{RPZ: c.rpz}
 		name := dns.MustName(c.name)
 		d := view.Answer(view.Question(netip.MustParseAddr(c.client), []byte(name.Wire()), dns.TypeA), c.facts)
-		if got := view.Rule(d, name); got != c.want {
+		if got := view.Rule(d, name, dns.TypeA); got != c.want {
 			t.Errorf("%s from %s: got %q, want %q", c.name, c.client, got, c.want)
 		}
 	}

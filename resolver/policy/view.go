@@ -95,9 +95,12 @@ func (d Verdict) EDE() (code dns.EDECode, ok bool) {
 	return 0, false
 }
 
-// Rule says which rule a verdict is by, as far as that is known, for logs; name is that of the question.
-func (v *View) Rule(d Verdict, name dns.Name) string {
-	if d.Source == FromRPZ {
+// Rule says which rule a verdict is by, for logs: the owner in a policy zone, the block list. name and t are those of the question.
+func (v *View) Rule(d Verdict, name dns.Name, t dns.Type) string {
+	switch d.Source {
+	case FromBlocks:
+		return v.Blocks.List(name, t)
+	case FromRPZ:
 		return v.RPZ.Rule(d.Match, name)
 	}
 	return ""
