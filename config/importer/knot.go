@@ -4,6 +4,8 @@ import (
 	"net/netip"
 	"slices"
 	"strings"
+
+	"onoma/dns"
 )
 
 // knot is the import of a knot.conf.
@@ -423,6 +425,25 @@ func (k *knot) remoteClients(id string) (out []client) {
 	return out
 }
 
+// types returns the types that an acl is about. One that is not known here goes; where it was denied, all are.
+func (k *knot) types(a *section) (types []string) {
+	all := a.all("update-type")
+	if len(all) == 0 {
+		return []string{"ANY"}
+	}
+	for _, word := range all {
+		if t, ok := dns.ParseType(strings.ToUpper(word)); ok && (t == dns.TypeANY || !t.IsMeta()) {
+			types = append(types, word)
+			continue
+		}
+		k.d.note(a.at, "acl %s: update-type %s is not known here: no update of it is granted", a.get("id"), word)
+		if a.isOn("deny") {
+			return []string{"ANY"}
+		}
+	}
+	return types
+}
+
 // rules carries over who may change what.
 func (k *knot) rules(a *section, clients []client) (rules []string) {
 	items := make([]string, len(clients))
@@ -436,9 +457,9 @@ func (k *knot) rules(a *section, clients []client) (rules []string) {
 	if a.isOn("deny") {
 		verb = "deny "
 	}
-	types := a.all("update-type")
+	types := k.types(a)
 	if len(types) == 0 {
-		types = []string{"ANY"}
+		return nil
 	}
 	matches := []string{"zonesub"}
 	how := map[string]string{"": "subdomain ", "sub-or-equal": "subdomain ", "equal": "name ", "pattern": "wildcard "}

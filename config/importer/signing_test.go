@@ -152,3 +152,22 @@ func TestPowerDNSKeys(t *testing.T) {
 		t.Errorf("%d keys, %v: expected a KSK and a ZSK, by policy %+v", len(b), err, p)
 	}
 }
+
+// TestKnotTypes: a type that is not known here is granted to nobody, and does not lift what is denied.
+func TestKnotTypes(t *testing.T) {
+	for acl, want := range map[string]string{
+		"update-type: [A, NONSENSE]\n":               `update: ["grant any zonesub A"]`,
+		"update-type: [NONSENSE]\n":                  "",
+		"update-type: [A, NONSENSE]\n    deny: on\n": `update: ["deny any zonesub ANY"]`,
+	} {
+		text := "acl:\n  - id: x\n    action: update\n    " + acl + "zone:\n  - domain: a.example\n    acl: x\n"
+		r, err := Import("knot", "f", inMemory(map[string]string{"f": text}))
+		if err != nil {
+			t.Fatal(err)
+		}
+		mustParse(t, r.YAML)
+		if got := string(r.YAML); !strings.Contains(got, want) || want == "" && strings.Contains(got, "update:") {
+			t.Errorf("%s\nwant %s in\n%s", acl, want, got)
+		}
+	}
+}
