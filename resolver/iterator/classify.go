@@ -60,6 +60,9 @@ func (it *Iterator) classify(zone dns.Name, q dns.Question, m *dns.Message) *rep
 	switch {
 	case r.outcome == OutcomeLame || r.outcome == OutcomeError:
 	case done:
+		if r.rcode == dns.RCodeNXDomain {
+			r.rcode = dns.RCodeNoError // what is there exists; the response code is not signed
+		}
 		r.addWildcardProof(authority)
 	case len(r.chain) == 0 && m.RCode == dns.RCodeNoError && it.referralIn(r, zone, q, authority):
 		r.outcome = OutcomeReferral

@@ -8,6 +8,7 @@ import (
 
 	"onoma/dns"
 	"onoma/resolver/internal/fakenet"
+	"onoma/transport"
 )
 
 // TestNegativeTTL: the smaller of the SOA's TTL and its MINIMUM, and one hour at
@@ -104,4 +105,21 @@ func TestHintsErrors(t *testing.T) {
 			t.Errorf("%q: got %v, expected %s", text, err, want)
 		}
 	}
+}
+
+// TestNXDomainWithAnswer: what is there exists, whatever the response code says;
+// the next client hears the same from the cache.
+func TestNXDomainWithAnswer(t *testing.T) {
+	inWorld(t, Config{}, func(t *testing.T, w *world) {
+		w.twoZones("www 60 A 198.51.100.1", "")
+		w.Serve("192.0.2.3", fakenet.ParseZone("example.com.", "@ NS ns\nns A 192.0.2.3\nwww 60 A 198.51.100.1")).Hook = func(q, a *dns.Message, _ transport.Proto) *dns.Message {
+			if q.Question().Type == dns.TypeA {
+				a.RCode = dns.RCodeNXDomain
+			}
+			return a
+		}
+		for range 2 {
+			expect(t, "the answer", w.resolve("www.example.com.", dns.TypeA), "NOERROR www.example.com./60/A=198.51.100.1")
+		}
+	})
 }
