@@ -2,10 +2,13 @@ package policy_test
 
 import (
 	"fmt"
+	"io"
 	"net/netip"
+	"strings"
 	"testing"
 
 	"onoma/dns"
+	"onoma/dns/zonefile"
 	"onoma/resolver/policy"
 )
 
@@ -70,5 +73,39 @@ func benchmarkRPZ(b *testing.B, pairs bool) {
 				rpz.Question(client, wire)
 			}
 		})
+	}
+}
+
+// 2,000,000 rules from a master file to the compiled zone.
+func BenchmarkRPZFile(b *testing.B) {
+	const rules = 2_000_000
+	var text strings.Builder
+	text.WriteString("$TTL 60\n")
+	for i := range rules {
+		fmt.Fprintf(&text, "s%x.domain%d.net CNAME .\n", i*7919, i%100_000)
+	}
+	origin := dns.MustName("rpz.test.")
+	for b.Loop() {
+		builder, err := policy.NewZone(policy.ZoneOptions{Origin: origin})
+		if err != nil {
+			b.Fatal(err)
+		}
+		r := zonefile.NewReader(strings.NewReader(text.String()), zonefile.Options{Origin: origin})
+		for {
+			record, err := r.Next()
+			if err == io.EOF {
+				break
+			}
+			if err != nil {
+				b.Fatal(err)
+			}
+			if err := builder.Add(record); err != nil {
+				b.Fatal(err)
+			}
+		}
+		z, err := builder.Compile()
+		if err != nil || z.Len() != rules {
+			b.Fatal(z.Len(), err)
+		}
 	}
 }
