@@ -62,7 +62,8 @@ func New(cfg Config) (*Resolver, error) {
 	return r, nil
 }
 
-// rememberedZones bounds what validation remembers: some kilobytes for each zone.
+// rememberedZones bounds what validation remembers of zones: their keys, or that
+// they are not signed.
 const rememberedZones = 16384
 
 // Trust replaces the anchors: what is answered from now on is validated by these,
@@ -70,7 +71,7 @@ const rememberedZones = 16384
 func (r *Resolver) Trust(anchors []dns.Record) {
 	var v *validator.Validator
 	if len(anchors) > 0 {
-		v = validator.New(validator.Options{Anchors: anchors, Fetch: r.fetch, Clock: r.cfg.Env.Now, Except: r.exceptions.has, Limits: validator.Limits{Zones: rememberedZones}})
+		v = validator.New(validator.Options{Anchors: anchors, Fetch: r.fetch, Clock: r.cfg.Env.Now, Except: r.exceptions.has, Brief: true, Limits: validator.Limits{Zones: rememberedZones}})
 	}
 	r.validator.Store(v)
 	r.iterator.Cache.ForgetBogus()

@@ -54,6 +54,10 @@ func (l *look) remember(p *place, ttl uint32) *place {
 	if p.kind == isZone && p.link.Status <= Bogus {
 		return p
 	}
+	if l.brief {
+		k := p.link
+		p.link = Link{Zone: k.Zone, Status: k.Status, Why: k.Why, EDE: k.EDE, IsAnchor: k.IsAnchor, DSTTL: k.DSTTL, KeysTTL: k.KeysTTL, Until: k.Until}
+	}
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	for name := range l.known {

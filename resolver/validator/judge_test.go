@@ -117,3 +117,18 @@ func TestJudgeEndsWhereItIsTold(t *testing.T) {
 		t.Errorf("%v, %s, %v", r.Status, r.Why, err)
 	}
 }
+
+// A brief validator says the same, and keeps no pictures of zones that it knows.
+func TestBrief(t *testing.T) {
+	w := usual(t, kinds["NSEC"])
+	anchor := dns.Record{Name: dns.Root, Type: dns.TypeDNSKEY, Class: dns.ClassIN, Data: w.zones[dns.Root].keys[0].RData()}
+	v := validator.New(validator.Options{Anchors: []dns.Record{anchor}, Fetch: w.fetch, Clock: w.clock, Brief: true})
+	for range 2 {
+		for text, want := range map[string]validator.Status{"www.leaf.test. A": validator.Secure, "www.unsigned.test. A": validator.Insecure, "no.leaf.test. A": validator.Secure} {
+			r := w.look(v, text)
+			if r.Status != want || len(r.Chain) < 2 || r.Chain[0].Keys != nil || r.Chain[1].Denial != nil || r.Chain[1].Zone.IsZero() {
+				t.Errorf("%s: %v, %+v", text, r.Status, r.Chain)
+			}
+		}
+	}
+}

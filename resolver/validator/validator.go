@@ -62,6 +62,9 @@ type Options struct {
 	// Clock is time.Now where it is nil.
 	Clock  func() time.Time
 	Limits Limits
+	// Brief has no more of a zone remembered than judging needs: Links are without
+	// records and signatures.
+	Brief bool
 	// Except reports whether a negative trust anchor stands at a name (RFC 7646):
 	// what is there and below counts as not signed, down to the next anchor. It is
 	// called often. Nil: there are none.
@@ -75,7 +78,8 @@ type Validator struct {
 	limits  Limits
 	anchors map[dns.Name][]dns.DS // by name in lower case
 	except  func(dns.Name) bool   // or nil
-	crypto  chan struct{}         // holds one for each signature that is being checked
+	brief   bool
+	crypto  chan struct{} // holds one for each signature that is being checked
 
 	mu    sync.Mutex
 	known map[dns.Name]*place // by name in lower case; at most limits.Zones
@@ -84,7 +88,7 @@ type Validator struct {
 // New makes a Validator. Anchors that cannot be read are left out: New does not
 // check a configuration.
 func New(o Options) *Validator {
-	v := &Validator{fetch: o.Fetch, clock: o.Clock, except: o.Except, limits: o.Limits.withDefaults(), anchors: map[dns.Name][]dns.DS{}, known: map[dns.Name]*place{}}
+	v := &Validator{fetch: o.Fetch, clock: o.Clock, except: o.Except, brief: o.Brief, limits: o.Limits.withDefaults(), anchors: map[dns.Name][]dns.DS{}, known: map[dns.Name]*place{}}
 	v.crypto = make(chan struct{}, max(1, runtime.GOMAXPROCS(0)-1)) // whatever is to be validated, a processor is left for the rest
 	if v.clock == nil {
 		v.clock = time.Now
