@@ -35,6 +35,8 @@ var explanations = []explanation{
 		return isSlow(q.Zone.Fault) && (got.rcode == "silence" && most.rcode == "SERVFAIL" || got.rcode == "SERVFAIL" && most.rcode == "silence")
 	}, why: "no RFC says when a resolver gives up (RFC 9520 §2.2 counts time-outs as failures): clients here leave after 16 seconds, and some go on"},
 
+	{fault: "https-silent", who: "unbound knot bind powerdns", got: "SERVFAIL",
+		why: "RFC 9520 §3.1, §3.2: who has got no answer from a server leaves it alone for a while; for these that holds for other types, too"},
 	{fault: "edns-notimp", who: "onoma unbound", most: "SERVFAIL",
 		why: "RFC 6891 §7 asks for FORMERR, RFC 2671 §5.3 had NOTIMP too: whoever asks again without EDNS gets the answer"},
 	{fault: "edns-notimp", who: "bind knot powerdns", got: "SERVFAIL",

@@ -91,6 +91,15 @@ func (n *Internet) Close() {
 	}
 }
 
+// Queries is how many have been answered so far, those to servers without TCP left out.
+func (n *Internet) Queries() (count uint64) {
+	for _, s := range n.servers {
+		st := s.Stats()
+		count += st.UDP.Queries + st.TCP.Queries
+	}
+	return count
+}
+
 // Hints is the file that resolvers begin with.
 func (n *Internet) Hints() string {
 	var b strings.Builder
