@@ -53,10 +53,16 @@ func work(d door, stop <-chan struct{}) error {
 func left(i int) string  { return fmt.Sprintf("left%d", i) }
 func right(i int) string { return fmt.Sprintf("right%d", i) }
 
+// still is how many names of a zone never change, so that a difference, signatures and all, is always smaller than the zone.
+const still = 300
+
 // zoneText is a zone with some pairs.
 func zoneText(serial int, pairs []int) string {
 	var w strings.Builder
 	fmt.Fprintf(&w, "$TTL 60\n@ SOA ns hostmaster %d 3600 600 86400 60\n@ NS ns\nns A 127.0.0.1\n", serial)
+	for i := range still {
+		fmt.Fprintf(&w, "still%d A 192.0.2.2\n", i)
+	}
 	for _, i := range pairs {
 		fmt.Fprintf(&w, "%s A 192.0.2.1\n%s TXT \"%d\"\n", left(i), right(i), i)
 	}
