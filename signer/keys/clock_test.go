@@ -182,3 +182,37 @@ func TestHalfOfTheParentIsNotAll(t *testing.T) {
 		t.Errorf("explained by %q", w)
 	}
 }
+
+// TestWholeSeconds: a resolver that counts in whole seconds has a set for up to a second longer than its TTL. That second is waited for
+// whatever the margins are, and in an emergency; for the DS as well as for the keys.
+func TestWholeSeconds(t *testing.T) {
+	for _, how := range []string{"roll", "emergency"} {
+		s := newSim(t)
+		s.fresh = true
+		s.p.PublishSafety, s.p.RetireSafety = 0, 0
+		s.run(24 * time.Hour)
+		s.do([]string{how, "CSK"})
+		s.step()
+		for _, next := range []struct {
+			record Record
+			after  time.Duration // of the TTL, from when all servers have what is new
+		}{{DNSKEY, time.Hour}, {DS, 2 * time.Hour}} {
+			from := s.synced
+			if next.record == DS {
+				s.now = s.dsAt
+				s.step() // the parent has it from here on
+				from = s.now
+			}
+			s.now = from.Add(next.after)
+			s.step()
+			if k, _ := s.r.Key("CSK2"); k.Records[next.record].State != Rumoured {
+				t.Errorf("%s: when the TTL is over, the %v is %v, expected rumoured", how, next.record, k.Records[next.record].State)
+			}
+			s.now = s.now.Add(time.Second)
+			s.step()
+			if k, _ := s.r.Key("CSK2"); k.Records[next.record].State != Omnipresent {
+				t.Errorf("%s: a second later the %v is %v, expected omnipresent", how, next.record, k.Records[next.record].State)
+			}
+		}
+	}
+}
