@@ -2,7 +2,6 @@ package daemon
 
 import (
 	"context"
-	"fmt"
 	"net"
 	"strconv"
 	"time"
@@ -12,7 +11,6 @@ import (
 	"onoma/delegation"
 	"onoma/dns"
 	"onoma/resolver/validator"
-	"onoma/store"
 	"onoma/zone"
 )
 
@@ -22,7 +20,7 @@ const childState = "delegations"
 // openDelegations makes what keeps delegations as children publish them.
 func (d *Daemon) openDelegations(conf *config.Config) {
 	o := delegation.Options{
-		Submit: d.pipe.Submit, Resolve: d.lookups.fetch, Validate: d.lookups.prove, Load: d.loadChildren, Save: d.saveChildren,
+		Submit: d.pipe.Submit, Resolve: d.lookups.fetch, Validate: d.lookups.prove, Load: d.kept(childState).load, Save: d.kept(childState).save,
 		Zone: func(id zone.ID) *zone.Version {
 			if z := d.pipe.Zone(id); z != nil {
 				return z.Current()
@@ -45,22 +43,6 @@ func (d *Daemon) openDelegations(conf *config.Config) {
 	}
 	d.desk = delegation.New(o)
 	d.announcer = newAnnouncer(d)
-}
-
-func (d *Daemon) loadChildren(ctx context.Context, id zone.ID) ([]byte, error) {
-	row, ok := d.pipe.Row(id)
-	if !ok {
-		return nil, fmt.Errorf("zone %s: %w", id, zone.ErrUnknown)
-	}
-	return d.store.State(ctx, row, childState)
-}
-
-func (d *Daemon) saveChildren(ctx context.Context, id zone.ID, data []byte) error {
-	row, ok := d.pipe.Row(id)
-	if !ok {
-		return fmt.Errorf("zone %s: %w", id, zone.ErrUnknown)
-	}
-	return d.store.SetState(ctx, []store.ZoneState{{Zone: row, What: childState, Data: data}})
 }
 
 // prove asks for a signal of RFC 9615, of which nothing that was seen before counts: it may have come this moment.

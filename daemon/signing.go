@@ -14,7 +14,6 @@ import (
 	"onoma/signer/keys"
 	"onoma/signer/keystore"
 	"onoma/signer/keystore/token"
-	"onoma/store"
 	"onoma/zone"
 )
 
@@ -28,11 +27,11 @@ func (d *Daemon) openSigning(conf *config.Config) (err error) {
 	}
 	d.clock = signer.NewSteady(d.o.wall, d.o.ran)
 	so := signer.Options{
-		Submit: d.pipe.Submit, Zone: d.pipe.Zone, Load: d.loadKeys, Save: d.saveKeys, Store: d.privates,
+		Submit: d.pipe.Submit, Zone: d.pipe.Zone, Load: d.kept(keyState).load, Save: d.kept(keyState).save, Store: d.privates,
 		InSync: d.inSync, Parents: d.openParents(conf), Clock: d.clock, Log: d.log,
 	}
 	if d.store.IsShared() {
-		so.IsShared, so.Lease, so.Swap = true, d.leaseOf(signerLease), d.swapKeys
+		so.IsShared, so.Lease, so.Swap = true, d.leaseOf(signerLease), d.kept(keyState).swap
 	}
 	d.signer = signer.New(so)
 	return nil
@@ -76,30 +75,6 @@ func (d *Daemon) rowOf(name dns.Name) (int64, bool) {
 		}
 	}
 	return 0, false
-}
-
-func (d *Daemon) loadKeys(ctx context.Context, id zone.ID) ([]byte, error) {
-	row, ok := d.pipe.Row(id)
-	if !ok {
-		return nil, fmt.Errorf("zone %s: %w", id, zone.ErrUnknown)
-	}
-	return d.store.State(ctx, row, keyState)
-}
-
-func (d *Daemon) saveKeys(ctx context.Context, id zone.ID, data []byte) error {
-	row, ok := d.pipe.Row(id)
-	if !ok {
-		return fmt.Errorf("zone %s: %w", id, zone.ErrUnknown)
-	}
-	return d.store.SetState(ctx, []store.ZoneState{{Zone: row, What: keyState, Data: data}})
-}
-
-func (d *Daemon) swapKeys(ctx context.Context, id zone.ID, had, data []byte) (bool, error) {
-	row, ok := d.pipe.Row(id)
-	if !ok {
-		return false, fmt.Errorf("zone %s: %w", id, zone.ErrUnknown)
-	}
-	return d.store.SwapState(ctx, store.ZoneState{Zone: row, What: keyState, Data: data}, had)
 }
 
 // inSync says which serial number all servers of a zone have: that of this server where it has no secondaries.

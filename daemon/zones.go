@@ -145,7 +145,7 @@ func (d *Daemon) add(ctx context.Context, entries []*entry) error {
 	d.zones.put(entries...)
 	var left left
 	for _, e := range entries {
-		keys, err := d.loadKeys(ctx, e.id)
+		keys, err := d.kept(keyState).load(ctx, e.id)
 		if err != nil {
 			return err
 		}
