@@ -29,13 +29,7 @@ func (p *Peer) StartCosigning(t testing.TB, zone Zone, addr netip.AddrPort, key 
 	if err != nil {
 		t.Fatalf("configuring %s: %v", p.Name, err)
 	}
-	binary, err := find(p.Binary)
-	if err != nil {
-		t.Fatal(err)
-	}
-	s := start(t, p.Name, dir, addr, binary, args)
-	s.awaitZones(t, Zones{zone})
-	return s
+	return p.run(t, dir, addr, args, Zones{zone})
 }
 
 func cosigningKnot(dir string, zone Zone, addr netip.AddrPort, key Key) ([]string, error) {

@@ -84,6 +84,12 @@ func (p *Peer) Start(t testing.TB, zones Zones, addr netip.AddrPort) *Server {
 	if err != nil {
 		t.Fatalf("configuring %s: %v", p.Name, err)
 	}
+	return p.run(t, dir, addr, args, zones)
+}
+
+// run runs the peer with its configuration in dir until the test ends, and returns when it serves the zones.
+func (p *Peer) run(t testing.TB, dir string, addr netip.AddrPort, args []string, zones Zones) *Server {
+	t.Helper()
 	binary, err := find(p.Binary)
 	if err != nil {
 		t.Fatal(err)

@@ -47,13 +47,7 @@ func signingKnot(t testing.TB, zones Zones, addr, parent netip.AddrPort, push *K
 	if err != nil {
 		t.Fatal(err)
 	}
-	binary, err := find(Knot.Binary)
-	if err != nil {
-		t.Fatal(err)
-	}
-	s := start(t, Knot.Name, dir, addr, binary, []string{"-c", conf})
-	s.awaitZones(t, zones)
-	return s
+	return Knot.run(t, dir, addr, []string{"-c", conf}, zones)
 }
 
 // RollKSK has a SigningKnot begin a rollover of a zone's KSK.
@@ -109,13 +103,7 @@ func SigningBIND(t testing.TB, zones Zones, addr netip.AddrPort) *Server {
 	if err != nil {
 		t.Fatal(err)
 	}
-	binary, err := find(BIND.Binary)
-	if err != nil {
-		t.Fatal(err)
-	}
-	s := start(t, BIND.Name, dir, addr, binary, []string{"-g", "-n", "1", "-c", conf})
-	s.awaitZones(t, zones)
-	return s
+	return BIND.run(t, dir, addr, []string{"-g", "-n", "1", "-c", conf}, zones)
 }
 
 // controlKey lets rndc speak to a BIND of this machine.

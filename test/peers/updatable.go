@@ -38,13 +38,7 @@ func StartUpdatableBIND(t testing.TB, zones Zones, addr netip.AddrPort, policies
 	if err != nil {
 		t.Fatal(err)
 	}
-	binary, err := find(BIND.Binary)
-	if err != nil {
-		t.Fatal(err)
-	}
-	s := start(t, BIND.Name, dir, addr, binary, []string{"-g", "-n", "1", "-c", conf})
-	s.awaitZones(t, zones)
-	return s
+	return BIND.run(t, dir, addr, []string{"-g", "-n", "1", "-c", conf}, zones)
 }
 
 // StartUpdatableKnot runs Knot as the primary of zones that a key may update, at addr (see [Peer.Addr]), until the test ends. It
@@ -64,11 +58,5 @@ func StartUpdatableKnot(t testing.TB, zones Zones, addr netip.AddrPort, key Key)
 	if err != nil {
 		t.Fatal(err)
 	}
-	binary, err := find(Knot.Binary)
-	if err != nil {
-		t.Fatal(err)
-	}
-	s := start(t, Knot.Name, dir, addr, binary, []string{"-c", conf})
-	s.awaitZones(t, zones)
-	return s
+	return Knot.run(t, dir, addr, []string{"-c", conf}, zones)
 }
