@@ -17,6 +17,9 @@ import (
 // Security is how far a zone is on its way to be validated.
 type Security = console.Security
 
+// securityPatience is how long the validator has for one verdict: who asks asks again.
+const securityPatience = 3 * time.Second
+
 // Security tells how a zone stands: whether it is signed, whether its parent says
 // so, and what a validator makes of it that trusts the lab's root and has seen
 // nothing before.
@@ -29,6 +32,8 @@ func (l *Lab) Security(ctx context.Context, name string) (Security, error) {
 	l.signedBy(n, &s)
 	s.DS = l.parentDS(n)
 	l.signing.lookups.resolver.Flush(n, true)
+	ctx, cancel := context.WithTimeout(ctx, securityPatience)
+	defer cancel()
 	s.Status, s.Why = l.validate(ctx, l.signing.lookups.validator(), n, dns.TypeSOA)
 	return s, nil
 }

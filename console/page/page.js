@@ -108,12 +108,12 @@ byId("register").addEventListener("submit", (e) => {
 async function followSecurity(zone, out, done) {
   const begun = performance.now();
   let shown = done;
-  while (performance.now() - begun < 15000 && out.textContent.startsWith(done)) {
+  while (performance.now() - begun < 30000 && out.textContent.startsWith(done)) {
     let s;
     try {
-      s = await (await fetch("api/security?zone=" + encodeURIComponent(zone))).json();
+      s = await (await fetch("api/security?zone=" + encodeURIComponent(zone), { signal: AbortSignal.timeout(4000) })).json();
     } catch {
-      await new Promise((r) => setTimeout(r, 500)); // the lab does not answer: it may again
+      await new Promise((r) => setTimeout(r, 500)); // the lab does not answer, or not in time: it may again
       continue;
     }
     if (s.error) return;
