@@ -6,7 +6,6 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
-	"runtime"
 	"strings"
 	"sync"
 	"testing"
@@ -32,10 +31,19 @@ func StartOnoma(t testing.TB, addr netip.AddrPort, args ...string) *Server {
 	return s
 }
 
-// ModuleRoot is the directory of go.mod.
+// ModuleRoot is the directory of go.mod: that of the test, or above it.
 func ModuleRoot() string {
-	_, file, _, _ := runtime.Caller(0)
-	return filepath.Join(filepath.Dir(file), "..", "..")
+	dir, err := os.Getwd()
+	for err == nil {
+		if _, err := os.Stat(filepath.Join(dir, "go.mod")); err == nil {
+			return dir
+		}
+		if dir == filepath.Dir(dir) {
+			break
+		}
+		dir = filepath.Dir(dir)
+	}
+	return "."
 }
 
 // Shared finds a file of the data that lies beside the checkout (or where ONOMA_SHARED says);
