@@ -117,7 +117,7 @@ func (c *checker) askBy(ctx context.Context, proto transport.Proto, w *witness, 
 	if err != nil {
 		return nil, err
 	}
-	out, err := c.Env.Exchange(ctx, w.addr, proto, query)
+	out, err := c.Env.Exchange(ctx, transport.Target{Addr: w.addr, Proto: proto}, query)
 	if err != nil {
 		return nil, reasonOf(err)
 	}

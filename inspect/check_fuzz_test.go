@@ -2,7 +2,6 @@ package inspect
 
 import (
 	"context"
-	"net/netip"
 	"sync"
 	"testing"
 
@@ -19,8 +18,8 @@ type mangler struct {
 	n     int
 }
 
-func (m *mangler) Exchange(ctx context.Context, to netip.AddrPort, proto transport.Proto, query []byte) ([]byte, error) {
-	out, err := m.world.Exchange(ctx, to, proto, query)
+func (m *mangler) Exchange(ctx context.Context, to transport.Target, query []byte) ([]byte, error) {
+	out, err := m.world.Exchange(ctx, to, query)
 	q, parseErr := dns.ParseMessage(query)
 	if err != nil || parseErr != nil || !q.Question().Name.IsSubdomainOf(m.under) {
 		return out, err

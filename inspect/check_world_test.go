@@ -290,7 +290,8 @@ func (w *world) Uint64() uint64 {
 	return w.random.Uint64()
 }
 
-func (w *world) Exchange(_ context.Context, to netip.AddrPort, proto transport.Proto, query []byte) ([]byte, error) {
+func (w *world) Exchange(_ context.Context, target transport.Target, query []byte) ([]byte, error) {
+	to, proto := target.Addr, target.Proto
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	w.asked++

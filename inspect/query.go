@@ -115,7 +115,7 @@ func (q *Query) exchange(ctx context.Context, server netip.AddrPort, proto trans
 	ctx, cancel := context.WithTimeout(ctx, q.Timeout)
 	defer cancel()
 	start := q.Env.Now()
-	reply, err := q.Env.Exchange(ctx, server, proto, msg)
+	reply, err := q.Env.Exchange(ctx, transport.Target{Addr: server, Proto: proto}, msg)
 	elapsed := q.Env.Now().Sub(start)
 	switch {
 	case errors.Is(err, context.DeadlineExceeded):

@@ -32,7 +32,8 @@ func (n *Network) Uint64() uint64 {
 }
 
 // Exchange sends one question over one socket of its own.
-func (n *Network) Exchange(ctx context.Context, to netip.AddrPort, proto transport.Proto, query []byte) ([]byte, error) {
+func (n *Network) Exchange(ctx context.Context, target transport.Target, query []byte) ([]byte, error) {
+	to, proto := target.Addr, target.Proto
 	if !n.Allows(to.Addr()) {
 		return nil, &transport.ExchangeError{Kind: transport.Unreachable, Server: to, Proto: proto, Err: ErrOutside}
 	}

@@ -27,7 +27,8 @@ type network struct {
 func (n *network) Now() time.Time { return n.now }
 func (n *network) Uint64() uint64 { return 0x1234 }
 
-func (n *network) Exchange(_ context.Context, to netip.AddrPort, proto transport.Proto, query []byte) ([]byte, error) {
+func (n *network) Exchange(_ context.Context, target transport.Target, query []byte) ([]byte, error) {
+	to, proto := target.Addr, target.Proto
 	n.asked = append(n.asked, to.String()+" "+proto.String())
 	q, err := dns.ParseMessage(query)
 	if err != nil {
@@ -314,7 +315,7 @@ func TestNetworkOnly(t *testing.T) {
 	n := &Network{Only: []netip.Prefix{netip.MustParsePrefix("127.0.0.0/8")}}
 	for _, p := range []transport.Proto{transport.UDP, transport.TCP} {
 		for _, to := range []string{"192.0.2.1:53", "[2001:db8::1]:53", "[::ffff:127.0.0.1]:53"} {
-			_, err := n.Exchange(t.Context(), netip.MustParseAddrPort(to), p, make([]byte, 12))
+			_, err := n.Exchange(t.Context(), transport.Target{Addr: netip.MustParseAddrPort(to), Proto: p}, make([]byte, 12))
 			if !errors.Is(err, ErrOutside) {
 				t.Errorf("%s over %s: %v, expected %v", to, p, err, ErrOutside)
 			}

@@ -12,6 +12,7 @@ import (
 // The parts of the iterator that a user of this package meets.
 type (
 	Env     = iterator.Env
+	Target  = iterator.Target
 	Hint    = iterator.Hint
 	Limits  = iterator.Limits
 	Tracer  = iterator.Tracer

@@ -129,15 +129,15 @@ type scripted struct {
 
 func (e *scripted) Now() time.Time { return e.Net.Now().Add(e.ahead) }
 
-func (e *scripted) Exchange(ctx context.Context, to netip.AddrPort, proto transport.Proto, query []byte) ([]byte, error) {
+func (e *scripted) Exchange(ctx context.Context, to Target, query []byte) ([]byte, error) {
 	q, err := dns.ParseMessage(query)
 	if err != nil {
 		return nil, err
 	}
-	m := e.s.answer(int(e.step.Load()), to.Addr(), proto == transport.TCP, q)
+	m := e.s.answer(int(e.step.Load()), to.Addr.Addr(), to.Proto == transport.TCP, q)
 	if m == nil {
 		<-ctx.Done()
-		return nil, fmt.Errorf("exchange with %v: %w", to, ctx.Err())
+		return nil, fmt.Errorf("exchange with %v: %w", to.Addr, ctx.Err())
 	}
 	time.Sleep(time.Millisecond)
 	return m.Append(nil)

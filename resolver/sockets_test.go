@@ -26,7 +26,7 @@ func TestOverSockets(t *testing.T) {
 		zones.Serve(addr, zone).RTT = 0
 	}
 	answer := transport.WorkerFunc(func(dst []byte, q *transport.Query) []byte {
-		out, err := zones.Exchange(t.Context(), q.Local, q.Proto, q.Msg)
+		out, err := zones.Exchange(t.Context(), Target{Addr: q.Local, Proto: q.Proto}, q.Msg)
 		if err != nil {
 			return dst
 		}

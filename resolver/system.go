@@ -33,11 +33,11 @@ func (*system) Uint64() uint64 {
 	return binary.NativeEndian.Uint64(b[:])
 }
 
-func (s *system) Exchange(ctx context.Context, to netip.AddrPort, proto transport.Proto, query []byte) ([]byte, error) {
+func (s *system) Exchange(ctx context.Context, to Target, query []byte) ([]byte, error) {
 	c := &s.ipv4
-	if to.Addr().Is6() {
+	if to.Addr.Addr().Is6() {
 		c = &s.ipv6
 	}
-	r, err := c.Exchange(ctx, proto, to, query, nil)
+	r, err := c.Exchange(ctx, to.Proto, to.Addr, query, nil)
 	return r.Msg, err
 }

@@ -7,7 +7,6 @@ import (
 	"errors"
 	"fmt"
 	"net"
-	"net/netip"
 	"os"
 	"strconv"
 	"strings"
@@ -97,7 +96,8 @@ func (f *trustFlags) network(t target) (*secure, error) {
 }
 
 // Exchange sends one question.
-func (n *secure) Exchange(ctx context.Context, to netip.AddrPort, proto transport.Proto, query []byte) (reply []byte, err error) {
+func (n *secure) Exchange(ctx context.Context, target transport.Target, query []byte) (reply []byte, err error) {
+	to, proto := target.Addr, target.Proto
 	switch proto {
 	case transport.TLS:
 		c := transport.Client{TLS: n.tls}
@@ -112,7 +112,7 @@ func (n *secure) Exchange(ctx context.Context, to netip.AddrPort, proto transpor
 		defer c.Close()
 		reply, err = c.Exchange(ctx, query)
 	default:
-		return n.Network.Exchange(ctx, to, proto, query)
+		return n.Network.Exchange(ctx, target, query)
 	}
 	return reply, distrusted(err)
 }

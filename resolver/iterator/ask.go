@@ -198,7 +198,7 @@ func (t *task) send(x *exchange) (*reply, error) {
 	to := netip.AddrPortFrom(x.server, t.it.UpstreamPort)
 	t.traceAsk(x, to, sent)
 	start := t.it.Env.Now()
-	raw, err := t.it.Env.Exchange(ctx, to, x.proto, t.it.query(sent, x.edns))
+	raw, err := t.it.Env.Exchange(ctx, Target{Addr: to, Proto: x.proto}, t.it.query(sent, x.edns))
 	now := t.it.Env.Now()
 	if err != nil {
 		t.traceReply(x, to, sent, now.Sub(start), 0, nil, err)

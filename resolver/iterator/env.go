@@ -2,7 +2,6 @@ package iterator
 
 import (
 	"context"
-	"net/netip"
 	"time"
 
 	"onoma/transport"
@@ -20,5 +19,8 @@ type Env interface {
 	// question, ignoring all other packets (RFC 5452 §9.1). It honours ctx's
 	// deadline. An error is a *transport.ExchangeError, or at least wraps
 	// context.DeadlineExceeded where that is the reason.
-	Exchange(ctx context.Context, server netip.AddrPort, proto transport.Proto, query []byte) ([]byte, error)
+	Exchange(ctx context.Context, to Target, query []byte) ([]byte, error)
 }
+
+// Target is whom a query is sent to, and how.
+type Target = transport.Target

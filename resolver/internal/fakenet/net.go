@@ -92,7 +92,8 @@ func (n *Net) Uint64() uint64 {
 }
 
 // Exchange sends query to a server and waits for the answer as long as ctx lets it.
-func (n *Net) Exchange(ctx context.Context, to netip.AddrPort, proto transport.Proto, query []byte) ([]byte, error) {
+func (n *Net) Exchange(ctx context.Context, target transport.Target, query []byte) ([]byte, error) {
+	to, proto := target.Addr, target.Proto
 	q, err := dns.ParseMessage(query)
 	if err != nil {
 		return nil, fmt.Errorf("query to %v: %w", to, err)
