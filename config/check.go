@@ -46,6 +46,8 @@ func (d *decoder) check(m *mapping, v reflect.Value) {
 		}
 	case *View:
 		d.checkView(m, p)
+	case *Resolver:
+		d.checkResolver(m, p)
 	case *Consume:
 		if p.Template == "" && len(p.Groups) == 0 {
 			d.fail(m.node, "a template, or groups with templates", "consume does not say what members are like")
@@ -248,9 +250,15 @@ func (d *decoder) checkListen() {
 		scheme string
 		addr   netip.AddrPort
 	}
+	if len(d.top["listen"]) == 0 && len(c.Resolver.Listen) > 0 && len(zonesOf(c)) == 0 {
+		c.Listen = nil
+	}
 	seen := make(map[socket]bool)
-	for i, e := range c.Listen {
+	for i, e := range slices.Concat(c.Listen, c.Resolver.Listen) {
 		at := d.setting("listen", i)
+		if i >= len(c.Listen) {
+			at = d.setting("resolver", 0)
+		}
 		s := socket{e.Scheme, e.Addr}
 		if seen[s] && e.Scheme != "xdp" && e.Addr.Port() != 0 {
 			d.failAt(at, "it once", "listen: %s is given twice", e.Text)

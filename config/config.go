@@ -17,7 +17,7 @@ type Config struct {
 	Control string `yaml:"control" default:"/run/onoma/control" path:"file" off:"true" restart:"true"`
 	// ZoneDir is the directory that zone files are looked for in; without it that of the configuration file that names them.
 	ZoneDir string `yaml:"zone-dir" path:"file"`
-	// Listen is what to serve on: ADDR:PORT for UDP and TCP, tls://ADDR, quic://ADDR, https://ADDR/PATH or xdp://INTERFACE. A port may be left out.
+	// Listen is what to serve the zones on: ADDR:PORT for UDP and TCP, tls://ADDR, quic://ADDR, https://ADDR/PATH or xdp://INTERFACE. A port may be left out. Where the file has a resolver and no zones, its default is nothing.
 	Listen []Endpoint `yaml:"listen" default:"0.0.0.0:53,[::]:53" restart:"true"`
 	// Threads is the number of UDP loops for each address, each tied to a CPU; 0: one loop that shares the CPUs with others.
 	Threads int `yaml:"threads" default:"0" range:"0..1024" restart:"true"`
@@ -41,6 +41,8 @@ type Config struct {
 	Servers []Remote `yaml:"servers"`
 	// Access is lists of clients, named once: addresses, prefixes, key:NAME, PREFIX+key:NAME, and other lists.
 	Access []AccessList `yaml:"access"`
+	// Resolver answers questions for names of others, at addresses of its own.
+	Resolver Resolver `yaml:"resolver"`
 	// Lookups says how the server itself looks up names: those of parents' servers, of children's, and of secondaries.
 	Lookups Lookups `yaml:"lookups"`
 	// DNSSEC says where private keys are kept.

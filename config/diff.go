@@ -22,6 +22,7 @@ type Difference struct {
 	Keys     bool       // TSIG keys
 	Policies bool       // of signing
 	Views    bool       // which views there are, in which order, and for whom
+	Resolver bool       // what of the resolver can change while it runs
 	Restart  []string   // those that take effect at the next start
 	Catalog  []Template // templates that have changed or are new, as they are to be: members of catalogs follow them
 }
@@ -39,6 +40,7 @@ func Diff(from, to *Config) Difference {
 	d.views(from.Views, to.Views)
 	d.templates(from.Templates, to.Templates)
 	d.Policies = !same(reflect.ValueOf(from.Policies), reflect.ValueOf(to.Policies))
+	d.Resolver = !same(reflect.ValueOf(from.Resolver), reflect.ValueOf(to.Resolver))
 	d.Keys = !same(reflect.ValueOf(from.Keys), reflect.ValueOf(to.Keys))
 	d.settings(make(layouts), "", reflect.ValueOf(from).Elem(), reflect.ValueOf(to).Elem())
 	return d
@@ -120,6 +122,7 @@ func (d *Difference) settings(ls layouts, prefix string, from, to reflect.Value)
 // access lists are in the zones that name them, and so is the directory of files.
 var apart = map[string]bool{
 	"zone-dir": true, "keys": true, "servers": true, "access": true, "templates": true, "policies": true, "zones": true, "views": true, "include": true,
+	"resolver.insecure": true,
 }
 
 // same compares settings, wherever they stand in their files.

@@ -23,6 +23,7 @@ import (
 	"onoma/pipeline"
 	"onoma/pipeline/files"
 	"onoma/propagation"
+	"onoma/resolver"
 	"onoma/signer"
 	"onoma/signer/keystore"
 	"onoma/signer/keystore/token"
@@ -68,6 +69,7 @@ type Daemon struct {
 	out, in     telemetry.TransferCounter
 
 	lookups    *lookups
+	recursor   *resolver.Resolver // nil: there is none
 	privates   *keystore.Store
 	tokens     token.Set // nil: none
 	sayKeyless sync.Once
@@ -152,6 +154,9 @@ func (d *Daemon) open(ctx context.Context) (err error) {
 	d.catalogs = catalog.NewManager(catalog.Options{Host: host{d}, Keeper: keeper{d}, Taken: d.isConfigured, Log: d.log})
 	d.follower = propagation.New(propagation.Options{Targets: d.targets, Alone: d.isAlone, Keys: d.keys.Find, Log: d.log})
 	if err := d.openLookups(conf); err != nil {
+		return err
+	}
+	if err := d.openResolver(conf); err != nil {
 		return err
 	}
 	if err := d.openSigning(conf); err != nil {
@@ -242,7 +247,7 @@ func (d *Daemon) Close() error {
 	case <-ended:
 		d.tokens.Close()
 		d.releaseSigner()
-		return errors.Join(d.lookups.close(), d.store.Close(), d.node.close())
+		return errors.Join(d.closeResolver(), d.lookups.close(), d.store.Close(), d.node.close())
 	case <-time.After(endPatience):
 		return fmt.Errorf("the server ends without %s: expected that to end within %v", strings.Join(d.running(), " and "), endPatience)
 	}

@@ -2,15 +2,11 @@ package daemon
 
 import (
 	"context"
-	"fmt"
 	"net/netip"
-	"os"
-	"slices"
 
 	"onoma/config"
 	"onoma/dns"
 	"onoma/resolver"
-	"onoma/resolver/iterator"
 	"onoma/resolver/validator"
 )
 
@@ -31,20 +27,10 @@ func (d *Daemon) openLookups(conf *config.Config) error {
 		UpstreamPort: uint16(conf.Lookups.Port), MessageCacheSize: lookupCache, RecordCacheSize: lookupCache, Log: d.log,
 	}
 	l := &lookups{isOwn: conf.Lookups.RootHints != ""}
-	if l.isOwn {
-		f, err := os.Open(conf.Lookups.RootHints)
-		if err != nil {
-			return fmt.Errorf("reading root hints: %w", err)
-		}
-		defer f.Close()
-		if cfg.Hints, err = iterator.ParseHints(f, conf.Lookups.RootHints); err != nil {
-			return err
-		}
-		cfg.AllowLoopbackServers = slices.ContainsFunc(cfg.Hints, func(h resolver.Hint) bool {
-			return slices.ContainsFunc(h.Addrs, netip.Addr.IsLoopback)
-		})
-	}
 	var err error
+	if cfg.Hints, cfg.AllowLoopbackServers, err = readHints(conf.Lookups.RootHints); err != nil {
+		return err
+	}
 	if l.anchors, err = readAnchors(conf.Lookups.TrustAnchor, l.isOwn); err != nil {
 		return err
 	}

@@ -45,7 +45,7 @@ func (d *Daemon) Reload(ctx context.Context) (r Reloaded, err error) {
 		d.planner = had
 		return r, err
 	}
-	d.conf.Store(conf)
+	before := d.conf.Swap(conf)
 	d.keys.Set(keys) // also where the configuration is the same: their files may have changed
 	if diff.Keys {
 		r.say("keys")
@@ -53,6 +53,9 @@ func (d *Daemon) Reload(ctx context.Context) (r Reloaded, err error) {
 	if diff.Views {
 		r.say("views")
 		d.renewViews(ctx, conf)
+	}
+	if diff.Resolver {
+		d.reloadResolver(before, conf)
 	}
 	r.Pending = diff.Restart
 	err = errors.Join(d.dropZones(ctx, diff.Removed, &r), d.changeZones(ctx, entries, diff, &r), d.changeMembers(ctx, diff, &r))

@@ -11,7 +11,7 @@ import (
 // Report is all that a server tells of itself at one moment. Whatever reads it, a scrape, a terminal or a script, sees the
 // same numbers. Counts are since the start.
 type Report struct {
-	Role    string    `json:"role"` // authority, resolver
+	Role    string    `json:"role"` // authority, resolver, or both
 	Version string    `json:"version"`
 	PID     int       `json:"pid"`
 	Started time.Time `json:"started"`

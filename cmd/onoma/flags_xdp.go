@@ -5,10 +5,10 @@ import (
 	"onoma/transport/xdp"
 )
 
-// listenXDP attaches to the interfaces that --listen names, or to none. cfg is that of the sockets beside them.
-func (l *listening) listenXDP(cfg transport.Config) (servers []*xdp.Server, err error) {
+// listenXDP attaches to the interfaces that are to be listened on, or to none. cfg is that of the sockets beside them.
+func listenXDP(listen []endpoint, cfg transport.Config) (servers []*xdp.Server, err error) {
 	cfg.Addrs, cfg.TLSAddrs, cfg.TLSConfig = nil, nil, nil
-	for _, e := range l.Listen {
+	for _, e := range listen {
 		if e.scheme != "xdp" {
 			continue
 		}

@@ -2,7 +2,9 @@ package main
 
 import (
 	"context"
+	"crypto/tls"
 	"net/netip"
+	"strings"
 
 	"golang.org/x/sync/errgroup"
 
@@ -13,55 +15,89 @@ import (
 	"onoma/transport/xdp"
 )
 
-// open binds everything that --listen names, or nothing.
-func (l *listening) open(a *app, h transport.Handler) (service, error) {
-	if err := l.proxyFlags.check(l.Listen); err != nil {
-		return service{}, err
-	}
-	certs, err := l.certificatesFor(a)
+// place is some addresses, and who answers there.
+type place struct {
+	listen  []endpoint
+	threads int
+	handler transport.Handler
+}
+
+// open binds everything that is to be listened on, or nothing.
+func (l *listening) open(a *app, places []place) (service, error) {
+	certs, err := l.certificatesFor(a, places)
 	if err != nil {
 		return service{}, err
 	}
-	cfg := transport.Config{
-		Handler: h, Addrs: addrsOf(l.Listen, ""), Threads: l.Threads, Pin: l.Threads > 0, Log: a.log,
-		TLSAddrs: addrsOf(l.Listen, "tls"), TLSConfig: certs.config, ProxyFrom: l.ProxyFrom, NoTriage: !l.Triage, Vouch: l.vouch, DSCP: l.DSCP,
-		Inherited: l.given.Take,
-	}
-	o := opening{addrs: make(map[string][]netip.AddrPort)}
-	for _, open := range []func(*listening, transport.Config) error{o.xdp, o.sockets, o.quic, o.https} {
-		if err := open(l, cfg); err != nil {
+	o := opening{}
+	for _, p := range places {
+		if err := l.openPlace(a, &o, p, certs.config); err != nil {
 			o.close()
 			return service{}, err
 		}
 	}
 	if certs.start != nil {
-		if err := certs.start(a.ctx, o.forProof()); err != nil {
+		if err := certs.start(a.ctx, o.proof); err != nil {
 			o.close()
 			return service{}, err
 		}
 	}
-	if len(o.addrs["quic"])+len(o.addrs["https"]) > 0 {
+	if o.isLarge {
 		makeRoom()
 	}
-	return service{run: together(o.serves), addrs: o.addrs, reload: certs.reload, report: reportAll(o.reports)}, nil
+	return service{run: together(o.serves), addrs: strings.Join(o.texts, ","), reload: certs.reload, report: reportAll(o.reports)}, nil
+}
+
+func (l *listening) openPlace(a *app, o *opening, p place, certs *tls.Config) error {
+	if err := l.proxyFlags.check(p.listen); err != nil {
+		return err
+	}
+	cfg := transport.Config{
+		Handler: p.handler, Addrs: addrsOf(p.listen, ""), Threads: p.threads, Pin: p.threads > 0, Log: a.log,
+		TLSAddrs: addrsOf(p.listen, "tls"), TLSConfig: certs, ProxyFrom: l.ProxyFrom, NoTriage: !l.Triage, Vouch: l.vouch, DSCP: l.DSCP,
+		Inherited: l.given.Take,
+	}
+	o.addrs = make(map[string][]netip.AddrPort)
+	for _, open := range []func([]endpoint, transport.Config) error{o.xdp, o.sockets, o.quic, o.https} {
+		if err := open(p.listen, cfg); err != nil {
+			return err
+		}
+	}
+	o.finish(p.listen)
+	return nil
 }
 
 // opening gathers what is bound, one kind of listener after the other.
 type opening struct {
-	addrs   map[string][]netip.AddrPort
+	addrs   map[string][]netip.AddrPort // of the place at hand, by scheme, in the order of its endpoints
+	texts   []string                    // of all places
+	proof   netip.AddrPort              // that an ACME server reaches, if any
+	isLarge bool                        // connections that want buffers
 	serves  []func(context.Context) error
 	reports []func(*telemetry.Report)
 	closes  []func()
 }
 
-// forProof is the listener that an ACME server reaches, if any.
-func (o *opening) forProof() netip.AddrPort {
+// finish notes what a place has been bound to.
+func (o *opening) finish(listen []endpoint) {
+	next := make(map[string]int)
+	for _, e := range listen {
+		if e.scheme == "xdp" {
+			o.texts = append(o.texts, e.xdp.String())
+			continue
+		}
+		text := o.addrs[e.scheme][next[e.scheme]].String()
+		next[e.scheme]++
+		if e.scheme != "" {
+			text = e.scheme + "://" + text + e.path
+		}
+		o.texts = append(o.texts, text)
+	}
 	for _, scheme := range []string{"https", "tls"} {
-		if addrs := o.addrs[scheme]; len(addrs) > 0 {
-			return addrs[0]
+		if addrs := o.addrs[scheme]; len(addrs) > 0 && !o.proof.IsValid() {
+			o.proof = addrs[0]
 		}
 	}
-	return netip.AddrPort{}
+	o.isLarge = o.isLarge || len(o.addrs["quic"])+len(o.addrs["https"]) > 0
 }
 
 func (o *opening) close() {
@@ -70,8 +106,8 @@ func (o *opening) close() {
 	}
 }
 
-func (o *opening) xdp(l *listening, cfg transport.Config) error {
-	interfaces, err := l.listenXDP(cfg)
+func (o *opening) xdp(listen []endpoint, cfg transport.Config) error {
+	interfaces, err := listenXDP(listen, cfg)
 	if err != nil {
 		return err
 	}
@@ -84,7 +120,7 @@ func (o *opening) xdp(l *listening, cfg transport.Config) error {
 }
 
 // sockets are those of UDP, TCP and TLS.
-func (o *opening) sockets(_ *listening, cfg transport.Config) error {
+func (o *opening) sockets(_ []endpoint, cfg transport.Config) error {
 	if len(cfg.Addrs)+len(cfg.TLSAddrs) == 0 {
 		return nil
 	}
@@ -99,8 +135,8 @@ func (o *opening) sockets(_ *listening, cfg transport.Config) error {
 	return nil
 }
 
-func (o *opening) quic(l *listening, cfg transport.Config) error {
-	addrs := addrsOf(l.Listen, "quic")
+func (o *opening) quic(listen []endpoint, cfg transport.Config) error {
+	addrs := addrsOf(listen, "quic")
 	if len(addrs) == 0 {
 		return nil
 	}
@@ -115,9 +151,9 @@ func (o *opening) quic(l *listening, cfg transport.Config) error {
 	return nil
 }
 
-func (o *opening) https(l *listening, cfg transport.Config) error {
+func (o *opening) https(listen []endpoint, cfg transport.Config) error {
 	var endpoints []https.Endpoint
-	for _, e := range l.Listen {
+	for _, e := range listen {
 		if e.scheme == "https" {
 			endpoints = append(endpoints, https.Endpoint{Addr: e.addr, Path: e.path})
 		}
@@ -153,11 +189,13 @@ func (o *opening) library(scheme string, s interface {
 }
 
 // certificatesFor is empty where nothing is encrypted.
-func (l *listening) certificatesFor(a *app) (certificates, error) {
+func (l *listening) certificatesFor(a *app, places []place) (certificates, error) {
 	var encrypted []netip.Addr
-	for _, e := range l.Listen {
-		if e.scheme != "" && e.scheme != "xdp" {
-			encrypted = append(encrypted, e.addr.Addr())
+	for _, p := range places {
+		for _, e := range p.listen {
+			if e.scheme != "" && e.scheme != "xdp" {
+				encrypted = append(encrypted, e.addr.Addr())
+			}
 		}
 	}
 	if len(encrypted) == 0 {

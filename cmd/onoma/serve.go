@@ -7,7 +7,6 @@ import (
 	"os"
 	"os/signal"
 	"slices"
-	"strings"
 	"syscall"
 	"time"
 
@@ -32,13 +31,18 @@ type listening struct {
 // service is a set of listeners of one kind.
 type service struct {
 	run    func(context.Context) error
-	addrs  map[string][]netip.AddrPort // by scheme, in the order of the flags
-	reload func()                      // on SIGHUP; may be nil
-	report func(*telemetry.Report)     // adds what the listeners count
+	addrs  string                  // in the order of the flags, with commas between them
+	reload func()                  // on SIGHUP; may be nil
+	report func(*telemetry.Report) // adds what the listeners count
 }
 
 // serve answers by h until the context ends, and lets the operator do what ops has.
 func (l *listening) serve(a *app, h transport.Handler, ops operations) error {
+	return l.serveAll(a, []place{{l.Listen, l.Threads, h}}, ops)
+}
+
+// serveAll does so at several places.
+func (l *listening) serveAll(a *app, places []place, ops operations) error {
 	if l.Threads < 0 {
 		return fmt.Errorf("--threads %d: expected 1 or more", l.Threads)
 	}
@@ -51,7 +55,12 @@ func (l *listening) serve(a *app, h transport.Handler, ops operations) error {
 	if err != nil {
 		a.log.Warn("some sockets are not used", "error", err)
 	}
-	s, err := l.open(a, in.handler(h))
+	var handlers []transport.Handler
+	for i, p := range places {
+		handlers = append(handlers, p.handler)
+		places[i].handler = in.handler(p.handler)
+	}
+	s, err := l.open(a, places)
 	if err != nil {
 		return err
 	}
@@ -63,15 +72,15 @@ func (l *listening) serve(a *app, h transport.Handler, ops operations) error {
 	defer signal.Stop(hangup)
 	served := make(chan error, 1)
 	go func() { served <- s.run(a.ctx) }()
-	in.begin(l.list(s.addrs), s.report)
-	a.log.Info("ready", "addresses", l.list(s.addrs))
+	in.begin(s.addrs, s.report)
+	a.log.Info("ready", "addresses", s.addrs)
 	if ops.serving != nil {
 		ops.serving()
 	}
 	manager := systemd.New(a.log)
-	status := "serving " + l.list(s.addrs)
+	status := "serving " + s.addrs
 	manager.Ready(status)
-	go manager.Watch(a.ctx, isResponsive(h))
+	go manager.Watch(a.ctx, isResponsive(handlers))
 	stopping := a.ctx.Done()
 	for {
 		select {
@@ -94,33 +103,20 @@ func (l *listening) serve(a *app, h transport.Handler, ops operations) error {
 	}
 }
 
-// isResponsive returns what asks a worker of h a question, as nobody: a handler that is stuck does not return. What comes
-// of it does not matter.
-func isResponsive(h transport.Handler) func(context.Context) error {
-	w := h.NewWorker()
+// isResponsive returns what asks a worker of each handler a question, as nobody: one that is stuck does not return. What
+// comes of it does not matter.
+func isResponsive(handlers []transport.Handler) func(context.Context) error {
+	var workers []transport.Worker
+	for _, h := range handlers {
+		workers = append(workers, h.NewWorker())
+	}
 	// A query for CLASS CH, which no server looks up elsewhere.
 	msg := append([]byte{0, 0, 0, 0, 0, 1, 0, 0, 0, 0, 0, 0}, "\x02id\x06server\x00\x00\x10\x00\x03"...)
 	return func(context.Context) error {
 		loopback := netip.AddrPortFrom(netip.AddrFrom4([4]byte{127, 0, 0, 1}), 1)
-		w.Answer(nil, &transport.Query{Msg: slices.Clone(msg), Client: loopback, Local: loopback, Proto: transport.TCP, Now: time.Now().UnixNano()})
+		for _, w := range workers {
+			w.Answer(nil, &transport.Query{Msg: slices.Clone(msg), Client: loopback, Local: loopback, Proto: transport.TCP, Now: time.Now().UnixNano()})
+		}
 		return nil
 	}
-}
-
-// list writes the addresses in the order of the flags, with commas between them.
-func (l *listening) list(bound map[string][]netip.AddrPort) string {
-	next := make(map[string]int)
-	texts := make([]string, len(l.Listen))
-	for i, e := range l.Listen {
-		if e.scheme == "xdp" {
-			texts[i] = e.xdp.String()
-			continue
-		}
-		texts[i] = bound[e.scheme][next[e.scheme]].String()
-		if e.scheme != "" {
-			texts[i] = e.scheme + "://" + texts[i] + e.path
-		}
-		next[e.scheme]++
-	}
-	return strings.Join(texts, ",")
 }

@@ -10,6 +10,7 @@ import (
 	"onoma/daemon"
 	"onoma/telemetry"
 	"onoma/telemetry/control"
+	"onoma/transport"
 	"onoma/transport/xdp"
 )
 
@@ -42,10 +43,7 @@ func (c *serveCmd) Run(a *app) error {
 		return err
 	}
 	defer end()
-	l, err := listeningOf(conf)
-	if err != nil {
-		return err
-	}
+	l := listeningOf(conf)
 	options, manners, err := mannersOf(&conf.Server).apply(a)
 	if err != nil {
 		return err
@@ -57,7 +55,11 @@ func (c *serveCmd) Run(a *app) error {
 	}
 	// What was taken in is finished after the last answer.
 	d.Start(context.WithoutCancel(a.ctx))
-	err = l.serve(a, d, serveOperations(a, d, conf, manners))
+	places, err := placesOf(conf, d)
+	if err != nil {
+		return errors.Join(err, d.Close())
+	}
+	err = l.serveAll(a, places, serveOperations(a, d, conf, manners))
 	return errors.Join(err, d.Close())
 }
 
@@ -77,7 +79,7 @@ func serveOperations(a *app, d *daemon.Daemon, conf *config.Config, m *manners) 
 		return reload(ctx)
 	}
 	return operations{
-		role: "authority", identity: conf.Dnstap.Identity,
+		role: roleOf(conf), identity: conf.Dnstap.Identity,
 		zones: d.Zones,
 		dump:  func(name string) (control.Text, error) { return d.Dump(name) },
 		report: func(r *telemetry.Report) {
@@ -97,18 +99,8 @@ func serveOperations(a *app, d *daemon.Daemon, conf *config.Config, m *manners) 
 }
 
 // listeningOf returns the flags that mean what the file says.
-func listeningOf(conf *config.Config) (*listening, error) {
-	l := &listening{Threads: conf.Threads}
-	for _, e := range conf.Listen {
-		out := endpoint{scheme: e.Scheme, addr: e.Addr, path: e.Path}
-		if e.Scheme == "xdp" {
-			var err error
-			if out.xdp, err = xdp.Parse(e.Text); err != nil {
-				return nil, fmt.Errorf("listen: %w", err)
-			}
-		}
-		l.Listen = append(l.Listen, out)
-	}
+func listeningOf(conf *config.Config) *listening {
+	l := new(listening)
 	for _, c := range conf.TLS.Certificates {
 		l.TLSCert, l.TLSKey = append(l.TLSCert, c.Cert), append(l.TLSKey, c.Key)
 	}
@@ -124,7 +116,51 @@ func listeningOf(conf *config.Config) (*listening, error) {
 	}
 	l.TopSample = conf.TopSample
 	l.Dnstap, l.DnstapSample, l.DnstapMessages = conf.Dnstap.To, conf.Dnstap.Sample, conf.Dnstap.Messages
-	return l, nil
+	return l
+}
+
+// roleOf says which of the kinds of servers of the DNS this one is.
+func roleOf(conf *config.Config) string {
+	switch {
+	case len(conf.Resolver.Listen) == 0:
+		return "authority"
+	case len(conf.Listen) == 0:
+		return "resolver"
+	}
+	return "authority and resolver"
+}
+
+// placesOf are where zones are served, and where the resolver answers.
+func placesOf(conf *config.Config, d *daemon.Daemon) ([]place, error) {
+	var places []place
+	for _, role := range []struct {
+		listen  []config.Endpoint
+		threads int
+		handler transport.Handler
+	}{{conf.Listen, conf.Threads, d}, {conf.Resolver.Listen, conf.Resolver.Threads, d.Resolver()}} {
+		if len(role.listen) == 0 {
+			continue
+		}
+		endpoints, err := endpointsOf(role.listen)
+		if err != nil {
+			return nil, err
+		}
+		places = append(places, place{endpoints, role.threads, role.handler})
+	}
+	return places, nil
+}
+
+func endpointsOf(listen []config.Endpoint) (list []endpoint, err error) {
+	for _, e := range listen {
+		out := endpoint{scheme: e.Scheme, addr: e.Addr, path: e.Path}
+		if e.Scheme == "xdp" {
+			if out.xdp, err = xdp.Parse(e.Text); err != nil {
+				return nil, fmt.Errorf("listen: %w", err)
+			}
+		}
+		list = append(list, out)
+	}
+	return list, nil
 }
 
 // mannersOf returns the flags that mean what the file says.

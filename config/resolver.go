@@ -1,0 +1,55 @@
+package config
+
+import (
+	"net/netip"
+
+	"onoma/dns"
+)
+
+// Resolver answers questions for names of others, by asking. It has addresses of
+// its own: what it listens on answers from no zone, and what the zones are served
+// on asks nobody.
+type Resolver struct {
+	// Listen is where questions are taken, as in the outermost listen; without it there is no resolver.
+	Listen []Endpoint `yaml:"listen" restart:"true"`
+	// Threads is the number of UDP loops for each address, each tied to a CPU; 0: one loop that shares the CPUs with others.
+	Threads int `yaml:"threads" default:"0" range:"0..1024" restart:"true"`
+	// Allow are the networks that may ask; without it loopback and private networks.
+	Allow []netip.Prefix `yaml:"allow" restart:"true"`
+	// RootHints is a file of root servers like IANA's named.root; without it those of the Internet. Where some have loopback addresses, others may have such, too.
+	RootHints string `yaml:"root-hints" path:"file" restart:"true"`
+	// TrustAnchor is a file of DS or DNSKEY records that are trusted, or off: answers are not validated. Without it they are those of the Internet's root; where root-hints are one's own, none.
+	TrustAnchor string `yaml:"trust-anchor" path:"file" off:"true" restart:"true"`
+	// Insecure are names at and below which nothing is validated (RFC 7646): zones of one's own that the public tree does not know, and what is broken for long. What ends by itself is set by "onoma ctl resolver insecure".
+	Insecure []dns.Name `yaml:"insecure"`
+	// Port is that of all name servers; another than 53 is for labs.
+	Port int `yaml:"port" default:"53" range:"1..65535" restart:"true"`
+	// IPv4 has servers asked over IPv4.
+	IPv4 bool `yaml:"ipv4" default:"true" restart:"true"`
+	// IPv6 has servers asked over IPv6.
+	IPv6 bool `yaml:"ipv6" default:"true" restart:"true"`
+	// Source are the addresses that servers are asked from, one of each family at most; without one the system chooses.
+	Source []netip.Addr `yaml:"source" restart:"true"`
+	// Minimise sends servers no more of a name than they need to know (RFC 9156).
+	Minimise bool `yaml:"minimise" default:"true" restart:"true"`
+	// Hosts is a hosts file that is answered from first, and read again when it changes; off for none.
+	Hosts string `yaml:"hosts" default:"off" path:"file" off:"true" restart:"true"`
+	// Lookups is the most look-ups at the same time; the oldest give way to more.
+	Lookups int `yaml:"lookups" default:"2048" range:"16..1000000" restart:"true"`
+}
+
+func (d *decoder) checkResolver(m *mapping, r *Resolver) {
+	if len(r.Listen) == 0 && len(m.entries) > 0 {
+		d.fail(m.node, "listen, as in listen: [\"127.0.0.1:53\"]", "the resolver listens nowhere")
+	}
+	if !r.IPv4 && !r.IPv6 {
+		d.fail(m.at("ipv6"), "one of them", "both ipv4 and ipv6 are off: no server can be asked")
+	}
+	for i, a := range r.Source {
+		for _, b := range r.Source[:i] {
+			if a.Is4() == b.Is4() {
+				d.fail(m.at("source"), "one of each family at most", "source has both %v and %v", b, a)
+			}
+		}
+	}
+}

@@ -1,0 +1,109 @@
+package daemon
+
+import (
+	"fmt"
+	"net/netip"
+	"os"
+	"slices"
+	"time"
+
+	"onoma/config"
+	"onoma/dns"
+	"onoma/resolver"
+	"onoma/resolver/iterator"
+)
+
+// openResolver makes the resolver that the configuration has, if any.
+func (d *Daemon) openResolver(conf *config.Config) error {
+	c := &conf.Resolver
+	if len(c.Listen) == 0 {
+		return nil
+	}
+	cfg := resolver.Config{
+		Allow: c.Allow, UpstreamPort: uint16(c.Port), NoIPv4: !c.IPv4, NoIPv6: !c.IPv6, NoMinimise: !c.Minimise,
+		MaxInFlight: c.Lookups, UDPSize: uint16(conf.Server.MaxUDP), ID: conf.Server.Hostname, Version: conf.Server.Version, Log: d.log,
+		Insecure: exceptionsOf(c),
+	}
+	if c.Hosts != "off" {
+		cfg.HostsFile = c.Hosts
+	}
+	for _, a := range c.Source {
+		if a.Is4() {
+			cfg.Source4 = a
+		} else {
+			cfg.Source6 = a
+		}
+	}
+	var err error
+	if cfg.Hints, cfg.AllowLoopbackServers, err = readHints(c.RootHints); err != nil {
+		return err
+	}
+	if c.TrustAnchor != "off" {
+		if cfg.Anchors, err = readAnchors(c.TrustAnchor, c.RootHints != ""); err != nil {
+			return err
+		}
+	}
+	if len(cfg.Anchors) == 0 {
+		d.log.Info("the resolver's answers are not validated", "hint", "resolver.trust-anchor")
+	}
+	d.recursor, err = resolver.New(cfg)
+	return err
+}
+
+// exceptionsOf are the negative trust anchors that have no end.
+func exceptionsOf(c *config.Resolver) map[dns.Name]time.Time {
+	all := make(map[dns.Name]time.Time, len(c.Insecure))
+	for _, name := range c.Insecure {
+		all[name] = time.Time{}
+	}
+	return all
+}
+
+// over is long ago: the end of a negative trust anchor that goes.
+var over = time.Unix(0, 0)
+
+// reloadResolver does what can be done while it runs, between two configurations.
+func (d *Daemon) reloadResolver(from, to *config.Config) {
+	if d.recursor == nil {
+		return
+	}
+	had, has := exceptionsOf(&from.Resolver), exceptionsOf(&to.Resolver)
+	for name := range had {
+		if _, stays := has[name]; !stays {
+			d.recursor.Except(name, over)
+		}
+	}
+	for name := range has {
+		if _, there := had[name]; !there {
+			d.recursor.Except(name, time.Time{})
+		}
+	}
+}
+
+// Resolver is the resolver of the configuration; nil where there is none.
+func (d *Daemon) Resolver() *resolver.Resolver { return d.recursor }
+
+// readHints reads a file of root servers; a path of "" stands for those of the
+// Internet. Where some have loopback addresses, as in a lab, others may, too.
+func readHints(path string) (hints []resolver.Hint, isLoopback bool, err error) {
+	if path == "" {
+		return nil, false, nil
+	}
+	f, err := os.Open(path)
+	if err != nil {
+		return nil, false, fmt.Errorf("reading root hints: %w", err)
+	}
+	defer f.Close()
+	if hints, err = iterator.ParseHints(f, path); err != nil {
+		return nil, false, err
+	}
+	isLoopback = slices.ContainsFunc(hints, func(h resolver.Hint) bool { return slices.ContainsFunc(h.Addrs, netip.Addr.IsLoopback) })
+	return hints, isLoopback, nil
+}
+
+func (d *Daemon) closeResolver() error {
+	if d.recursor == nil {
+		return nil
+	}
+	return d.recursor.Close()
+}
