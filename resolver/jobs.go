@@ -120,7 +120,7 @@ func (r *Resolver) resolve(ctx context.Context, j *job) (out outcome, err error)
 			out, err = outcome{}, errPanic
 		}
 	}()
-	return r.lookUp(ctx, j.question, j.checkingDisabled, nil)
+	return r.lookUp(ctx, j.question, asking{checkingDisabled: j.checkingDisabled})
 }
 
 // takeOut ends the job for newcomers, and returns its clients.

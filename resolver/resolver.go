@@ -156,11 +156,12 @@ func (r *Resolver) Resolve(ctx context.Context, q dns.Question, opts Options) (R
 		res.Answer, _ = sections(minimalANY(q).answer, false)
 		return res, nil
 	}
+	how := asking{checkingDisabled: opts.CheckingDisabled, tracer: opts.Tracer}
 	var out outcome
 	var err error
 	if opts.CacheOnly {
-		out = r.cacheOnly(q, opts.CheckingDisabled, opts.Tracer)
-	} else if out, err = r.lookUp(ctx, q, opts.CheckingDisabled, opts.Tracer); err != nil {
+		out = r.cacheOnly(q, how)
+	} else if out, err = r.lookUp(ctx, q, how); err != nil {
 		if ctx.Err() != nil {
 			return res, context.Cause(ctx)
 		}

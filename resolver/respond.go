@@ -36,12 +36,12 @@ func failed(err error) outcome {
 // cacheOnly answers a question without RD: from what is known, or not at all.
 // It does not block, and so it does not validate: unless the client does, what
 // is not in the cache of messages is not known, local data aside.
-func (r *Resolver) cacheOnly(q dns.Question, checkingDisabled bool, tracer Tracer) outcome {
-	if ede, ok := r.knownBogus(q, checkingDisabled); ok {
+func (r *Resolver) cacheOnly(q dns.Question, how asking) outcome {
+	if ede, ok := r.knownBogus(q, how.checkingDisabled); ok {
 		return outcome{rcode: dns.RCodeServFail, ede: ede}
 	}
-	a, err := r.iterator.Resolve(context.Background(), q, iterator.Options{CacheOnly: true, Tracer: tracer})
-	if err == nil && r.validator.Load() != nil && !checkingDisabled && !q.Name.Equal(a.Local) {
+	a, err := r.iterator.Resolve(context.Background(), q, iterator.Options{CacheOnly: true, Tracer: how.tracer})
+	if err == nil && r.validator.Load() != nil && !how.checkingDisabled && !q.Name.Equal(a.Local) {
 		err = iterator.ErrNotCached
 	}
 	if err != nil {
@@ -112,7 +112,7 @@ func (r *Resolver) reply(dst, msg []byte, q *dns.Query, proto transport.Proto, o
 	if keep {
 		now := r.now()
 		var key [cache.MaxKey]byte
-		k := cache.AppendKey(key[:0], q.Name, q.Type, q.Class, variant(q))
+		k := cache.AppendKey(key[:0], q.Name, q.Type, 0, variant(q))
 		r.messages.Put(k, dst[start:], options, now, now+min(out.answer.TTL, dns.MaxTTL))
 	}
 	if !showsAD(q) {
@@ -163,7 +163,7 @@ func (r *Resolver) rememberFailure(msg []byte, q *dns.Query, out outcome) {
 	options := dns.EDE{Code: dns.EDECachedError}.Append(nil)
 	options = dns.EDE{Code: f.Code, Text: f.Text}.Append(options)
 	var key [cache.MaxKey]byte
-	k := cache.AppendKey(key[:0], q.Name, q.Type, q.Class, variant(q))
+	k := cache.AppendKey(key[:0], q.Name, q.Type, 0, variant(q))
 	bare := *q
 	bare.EDNS = false
 	r.messages.Put(k, r.failure(nil, msg, &bare, out.rcode, nil), options, now, f.Expire)

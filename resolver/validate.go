@@ -39,21 +39,30 @@ type fetched struct {
 
 type inquiryKey struct{}
 
-// lookUp finds the answer to q and, where there are anchors, validates it; with
-// CD the client does that (RFC 4035 §3.2.2).
-func (r *Resolver) lookUp(ctx context.Context, q dns.Question, checkingDisabled bool, tracer Tracer) (outcome, error) {
+// asking is how a look-up is made.
+type asking struct {
+	checkingDisabled bool // not validated: the client does that (RFC 4035 §3.2.2)
+	tracer           Tracer
+	budget           *iterator.Budget // nil: one of its own
+}
+
+// lookUp finds the answer to q and, where there are anchors, validates it.
+func (r *Resolver) lookUp(ctx context.Context, q dns.Question, how asking) (outcome, error) {
 	v := r.validator.Load()
-	if v == nil || checkingDisabled || !validator.CanJudge(q.Type) {
-		a, err := r.iterator.Resolve(ctx, q, iterator.Options{Tracer: tracer})
+	if v == nil || how.checkingDisabled || !validator.CanJudge(q.Type) {
+		a, err := r.iterator.Resolve(ctx, q, iterator.Options{Tracer: how.tracer, Budget: how.budget})
 		if err != nil {
 			return outcome{}, err
 		}
 		return found(a), nil
 	}
-	if ede, ok := r.knownBogus(q, checkingDisabled); ok {
+	if ede, ok := r.knownBogus(q, false); ok {
 		return outcome{rcode: dns.RCodeServFail, ede: ede}, nil
 	}
-	in := &inquiry{r: r, validator: v, q: q, tracer: tracer, budget: r.iterator.NewBudget()}
+	in := &inquiry{r: r, validator: v, q: q, tracer: how.tracer, budget: how.budget}
+	if in.budget == nil {
+		in.budget = r.iterator.NewBudget()
+	}
 	return in.run(context.WithValue(ctx, inquiryKey{}, in))
 }
 

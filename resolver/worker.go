@@ -35,7 +35,7 @@ func (w *worker) Answer(dst []byte, tq *transport.Query) []byte {
 	case q.Class != dns.ClassIN:
 		return w.otherClass(dst, tq)
 	}
-	key := cache.AppendKey(w.key[:0], q.Name, q.Type, q.Class, variant(q))
+	key := cache.AppendKey(w.key[:0], q.Name, q.Type, 0, variant(q))
 	if out, ok := w.cached(dst, tq, key); ok {
 		return out
 	}
@@ -216,7 +216,7 @@ func (w *worker) miss(dst []byte, tq *transport.Query, key []byte) []byte {
 	case question.Type == dns.TypeANY:
 		return w.r.reply(dst, tq.Msg, &w.q, tq.Proto, minimalANY(question), true)
 	case !w.q.Flags.Has(dns.FlagRD):
-		return w.r.reply(dst, tq.Msg, &w.q, tq.Proto, w.r.cacheOnly(question, w.q.Flags.Has(dns.FlagCD), nil), true)
+		return w.r.reply(dst, tq.Msg, &w.q, tq.Proto, w.r.cacheOnly(question, asking{checkingDisabled: w.q.Flags.Has(dns.FlagCD)}), true)
 	}
 	key[len(key)-1] &^= byte(cache.VariantDO) // one look-up serves both kinds of clients, but not those with CD
 	if ede, ok := w.r.admit(tq, question, key); !ok {

@@ -15,14 +15,18 @@ const (
 	VariantCD                     // checking disabled (RFC 4035 §3.2.2)
 )
 
-// MaxKey is the longest key of a message: a name, type, class and variant.
+// Group tells clients apart that the same question is answered differently, as
+// policy has it. Those who get what the DNS says are 0. All is of class IN.
+type Group uint16
+
+// MaxKey is the longest key of a message: a name, type, group and variant.
 const MaxKey = dns.MaxNameLen + 5
 
 // AppendKey appends the key of a question to dst. qname is its wire form.
-func AppendKey(dst, qname []byte, t dns.Type, c dns.Class, v Variant) []byte {
+func AppendKey(dst, qname []byte, t dns.Type, g Group, v Variant) []byte {
 	dst = dns.AppendFolded(dst, qname)
 	dst = binary.BigEndian.AppendUint16(dst, uint16(t))
-	dst = binary.BigEndian.AppendUint16(dst, uint16(c))
+	dst = binary.BigEndian.AppendUint16(dst, uint16(g))
 	return append(dst, byte(v))
 }
 

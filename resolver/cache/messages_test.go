@@ -22,7 +22,7 @@ func message(t testing.TB, name string, ttls ...uint32) []byte {
 }
 
 func key(name string) []byte {
-	return AppendKey(nil, []byte(dns.MustName(name).Wire()), dns.TypeA, dns.ClassIN, 0)
+	return AppendKey(nil, []byte(dns.MustName(name).Wire()), dns.TypeA, 0, 0)
 }
 
 func benchMessages(n int) (msg []byte, keys [][]byte) {
@@ -75,14 +75,14 @@ func TestMessagesKeepVariantsApart(t *testing.T) {
 	n := 0
 	for _, typ := range []dns.Type{dns.TypeA, dns.TypeAAAA} {
 		for v := range Variant(4) {
-			m.Put(AppendKey(nil, name, typ, dns.ClassIN, v), message(t, "a.example.", uint32(100+n)), nil, 0, 50)
+			m.Put(AppendKey(nil, name, typ, 0, v), message(t, "a.example.", uint32(100+n)), nil, 0, 50)
 			n++
 		}
 	}
 	n = 0
 	for _, typ := range []dns.Type{dns.TypeA, dns.TypeAAAA} {
 		for v := range Variant(4) {
-			out, ok := m.Get(nil, AppendKey(nil, name, typ, dns.ClassIN, v), 0, &Hit{})
+			out, ok := m.Get(nil, AppendKey(nil, name, typ, 0, v), 0, &Hit{})
 			if !ok || binary.BigEndian.Uint32(out[6:]) != uint32(100+n) {
 				t.Errorf("%v variant %d: %x, expected TTL %d", typ, v, out, 100+n)
 			}
