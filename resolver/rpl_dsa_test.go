@@ -7,6 +7,7 @@ import (
 	"encoding/asn1"
 	"math/big"
 	"slices"
+	"strings"
 	"testing"
 
 	"onoma/dns"
@@ -31,7 +32,7 @@ type modernKey struct {
 
 func modernise(t *testing.T, s *scenario) {
 	m := modern{t: t, keys: map[dns.Name][]modernKey{}}
-	for _, text := range s.options["trust-anchor"] {
+	for _, text := range s.head.all("trust-anchor") {
 		if r, err := anchorIn(text); err == nil {
 			m.learn(r)
 		}
@@ -57,10 +58,10 @@ func modernise(t *testing.T, s *scenario) {
 		a, b := len(msg.Answer), len(msg.Answer)+len(msg.Authority)
 		msg.Answer, msg.Authority, msg.Additional = all[:a:a], all[a:b:b], all[b:]
 	}
-	for i, text := range s.options["trust-anchor"] {
-		if r, err := anchorIn(text); err == nil {
+	for i, o := range s.head.options {
+		if r, err := anchorIn(strings.Join(o.args, " ")); o.name == "trust-anchor" && err == nil {
 			r.Data = m.data(r)
-			s.options["trust-anchor"][i] = r.String()
+			s.head.options[i].args = []string{r.String()}
 		}
 	}
 }

@@ -10,22 +10,23 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
-	"sync/atomic"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
 
 	"onoma/dns"
 	"onoma/resolver/internal/fakenet"
+	"onoma/resolver/iterator"
 	"onoma/transport"
 )
 
 // TestScenarios runs the scripts that lie beside the project, or in the
 // directory that ONOMA_SCENARIOS names. A script that asks for something that
-// this resolver does not have is skipped, with the reason in its name's place.
+// this resolver does not have is skipped, with the reason.
 func TestScenarios(t *testing.T) {
 	files := scenarioFiles(t)
-	ran, passed := 0, 0
+	ran, passed, differ := 0, 0, 0
 	for _, file := range files {
 		name := strings.TrimSuffix(filepath.Base(file), ".rpl")
 		s, err := readScenario(file)
@@ -36,6 +37,7 @@ func TestScenarios(t *testing.T) {
 		why := s.beyond()
 		if r, ok := scenarioSkips[name]; ok && why == "" {
 			why = r
+			differ++
 		}
 		t.Run(name, func(t *testing.T) {
 			if why != "" {
@@ -47,7 +49,7 @@ func TestScenarios(t *testing.T) {
 			}
 		})
 	}
-	t.Logf("%d scenarios: %d run, %d passed", len(files), ran, passed)
+	t.Logf("%d scenarios: %d need what is not here, %d differ with reason, %d run, %d passed", len(files), len(files)-ran-differ, differ, ran, passed)
 }
 
 func scenarioFiles(t *testing.T) []string {
@@ -66,147 +68,217 @@ func scenarioFiles(t *testing.T) []string {
 	return files
 }
 
-// without are the options of the scripts' heads that nothing depends on here,
-// or that say what this resolver does anyway.
-var without = map[string]bool{
-	"target-fetch-policy": true, "trust-anchor-signaling": true, "rrset-roundrobin": true, "log-time-ascii": true, "verbosity": true,
-	"val-log-level": true, "log-servfail": true, "ede": true, "fake-sha1": true, "val-override-date": true, "iter-scrub-promiscuous": true,
-	"harden-glue": true, "access-control": true, "outbound-msg-retry": true, "msg-cache-size": true, "harden-referral-path": true,
-	"aggressive-nsec": true, "minimal-responses": true, "qname-minimisation": true, "module-config": true, "do-ip6": true,
-	"stub-zone": true, "stub-zone.name": true, "stub-zone.stub-addr": true, "stub-zone.stub-prime": true,
-	"harden-unverified-glue": true, "harden-below-nxdomain": true, "num-queries-per-thread": true, "cache-max-ttl": true, "cache-max-negative-ttl": true,
-	"identity": true, "version": true, "hide-identity": true, "hide-version": true, "do-not-query-localhost": true,
-	"trust-anchor": true, "domain-insecure": true, "harden-unknown-additional": true, "harden-algo-downgrade": true, "harden-dnssec-stripped": true,
-}
-
-// beyond names what the script needs that is not here; "" if it can be run.
-func (s *scenario) beyond() string {
-	if s.unknown != "" {
-		return "needs " + s.unknown
-	}
-	var missing []string
-	for o := range s.options {
-		if !without[o] {
-			missing = append(missing, o)
-		}
-	}
-	slices.Sort(missing)
-	if len(missing) > 0 {
-		return "needs the options " + strings.Join(missing, ", ")
-	}
-	if zones := s.options["stub-zone.name"]; len(zones) > 1 || len(zones) == 1 && (zones[0] != "." || len(s.options["stub-zone.stub-addr"]) == 0) {
-		return "needs stub zones other than the root"
-	}
-	for i := range s.steps {
-		switch st := &s.steps[i]; st.kind {
-		case "QUERY", "CHECK_ANSWER", "TRAFFIC", "NOTHING":
-		case "TIME_PASSES":
-			if _, err := st.elapse(); err != nil {
-				return "needs " + err.Error()
-			}
-		default:
-			return "drives single packets: " + st.kind
-		}
-	}
-	return ""
-}
-
-func (s *scenario) option(name, def string) string {
-	if v := s.options[name]; len(v) > 0 {
-		return v[len(v)-1]
-	}
-	return def
-}
-
 // scripted is the Env of a scenario: its servers, and randomness from a seed.
+// Questions that no range answers wait for a step that does, or for the end of
+// their time.
 type scripted struct {
 	*fakenet.Net
-	s     *scenario
-	step  atomic.Int32
-	t     *testing.T
-	ahead time.Duration // of the bubble's time, so that the script's signatures are good
+	s *scenario
+	t *testing.T
+
+	mu     sync.Mutex
+	ahead  time.Duration // of the bubble's time, so that the script's signatures are good
+	next   *rplStep      // ranges are those of the step that comes next
+	moving int           // replies on their way
+	held   []*heldQuery  // the oldest first
 }
 
-func (e *scripted) Now() time.Time { return e.Net.Now().Add(e.ahead) }
+// heldQuery is one that was sent and has no reply.
+type heldQuery struct {
+	to    netip.Addr
+	tcp   bool
+	q     *dns.Message
+	reply chan heldReply
+}
 
-func (e *scripted) Exchange(ctx context.Context, to Target, query []byte) ([]byte, error) {
+type heldReply struct {
+	raw []byte
+	err error
+}
+
+func (e *scripted) Now() time.Time {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	return e.Net.Now().Add(e.ahead)
+}
+
+// Exchange asks the script.
+func (e *scripted) Exchange(ctx context.Context, to iterator.Target, query []byte) ([]byte, error) {
 	q, err := dns.ParseMessage(query)
 	if err != nil {
 		return nil, err
 	}
-	m := e.s.answer(int(e.step.Load()), to.Addr.Addr(), to.Proto == transport.TCP, q)
-	if m == nil {
-		<-ctx.Done()
-		return nil, fmt.Errorf("exchange with %v: %w", to.Addr, ctx.Err())
+	h := &heldQuery{to: to.Addr.Addr(), tcp: to.Proto != transport.UDP, q: q, reply: make(chan heldReply, 1)}
+	e.mu.Lock()
+	e.held = append(e.held, h)
+	e.answerHeld()
+	e.mu.Unlock()
+	select {
+	case r := <-h.reply:
+		time.Sleep(time.Millisecond)
+		e.mu.Lock()
+		e.moving--
+		e.mu.Unlock()
+		return r.raw, r.err
+	case <-ctx.Done():
+		e.mu.Lock()
+		e.held = slices.DeleteFunc(e.held, func(o *heldQuery) bool { return o == h })
+		e.mu.Unlock()
+		return nil, fmt.Errorf("exchange with %v: %w", to, ctx.Err())
 	}
-	time.Sleep(time.Millisecond)
-	return m.Append(nil)
+}
+
+// answerHeld replies to those held queries that a range answers now, except for
+// one that the next step wants to see. The caller holds mu.
+func (e *scripted) answerHeld() {
+	for _, h := range slices.Clone(e.held) {
+		if e.next.kind == "CHECK_OUT_QUERY" && e.next.entry.matches(h.q, h.tcp) {
+			continue
+		}
+		if entry := e.s.find(e.next.number, h.to, h.tcp, h.q); entry != nil {
+			e.deliver(h, entry.wire)
+		}
+	}
+}
+
+// deliver ends the wait of a held query. The caller holds mu.
+func (e *scripted) deliver(h *heldQuery, reply func(*dns.Message) ([]byte, error)) {
+	raw, err := reply(h.q)
+	e.held = slices.DeleteFunc(e.held, func(o *heldQuery) bool { return o == h })
+	e.moving++
+	h.reply <- heldReply{raw, err}
+}
+
+// settle lets everything happen that needs no more time than replies take.
+func (e *scripted) settle() {
+	for {
+		synctest.Wait()
+		e.mu.Lock()
+		moving := e.moving
+		e.mu.Unlock()
+		if moving == 0 {
+			return
+		}
+		time.Sleep(time.Millisecond)
+	}
+}
+
+// matching returns the newest held query that an entry matches, or the newest.
+func (e *scripted) matching(entry *rplEntry, orElse bool) *heldQuery {
+	for _, h := range slices.Backward(e.held) {
+		if entry != nil && entry.matches(h.q, h.tcp) {
+			return h
+		}
+	}
+	if orElse && len(e.held) > 0 {
+		return e.held[len(e.held)-1]
+	}
+	return nil
+}
+
+// player runs a script's steps.
+type player struct {
+	*scripted
+	w      *world
+	macros *rplMacros
+	open   asked
 }
 
 // playScenario runs the steps.
 func playScenario(t *testing.T, s *scenario) (ok bool) {
 	synctest.Test(t, func(t *testing.T) {
-		env := &scripted{Net: fakenet.New(1), s: s, t: t}
-		anchors := s.anchors(t)
-		if len(anchors) > 0 {
-			modernise(t, s)
-			anchors = s.anchors(t)
+		modernise(t, s)
+		env := &scripted{Net: fakenet.New(1), s: s, t: t, next: &rplStep{}}
+		cfg := s.config(t)
+		cfg.Env, cfg.Log = env, slog.New(slog.NewTextHandler(io.Discard, nil))
+		if len(cfg.Anchors) > 0 {
 			env.ahead = s.date().Sub(env.Net.Now())
-		}
-		var hints []Hint
-		for i, a := range s.options["stub-zone.stub-addr"] {
-			name := dns.MustName(fmt.Sprintf("hint%d.invalid.", i))
-			hints = append(hints, Hint{Name: name, Addrs: []netip.Addr{netip.MustParseAddr(a)}})
-		}
-		cfg := Config{
-			Env: env, Anchors: anchors, Hints: hints, NoMinimise: s.option("qname-minimisation", "yes") == "no", NoIPv6: s.option("do-ip6", "yes") == "no",
-			MessageCacheSize: 1 << 20, RecordCacheSize: 1 << 20, Log: slog.New(slog.NewTextHandler(io.Discard, nil)),
-		}
-		cfg.Insecure = map[dns.Name]time.Time{}
-		for _, name := range s.options["domain-insecure"] {
-			cfg.Insecure[dns.MustName(name)] = time.Time{}
-		}
-		if s.option("hide-identity", "no") == "no" {
-			cfg.ID = s.option("identity", "")
-		}
-		if s.option("hide-version", "no") == "no" {
-			cfg.Version = s.option("version", "")
-		}
-		cfg.AllowLoopbackServers = s.option("do-not-query-localhost", "yes") == "no"
-		if v := s.option("cache-max-ttl", ""); v != "" {
-			cfg.Limits.MaxTTL = mustSeconds(t, v)
-		}
-		if v := s.option("cache-max-negative-ttl", ""); v != "" {
-			cfg.Limits.MaxNegativeTTL = mustSeconds(t, v)
 		}
 		r, err := New(cfg)
 		if err != nil {
 			t.Fatal(err)
 		}
 		defer r.Close()
-		w := &world{Net: env.Net, t: t, r: r, worker: r.NewWorker(), client: mustAddrPort("127.0.0.1")}
-		var open asked
+		p := &player{scripted: env, w: &world{Net: env.Net, t: t, r: r, worker: r.NewWorker()}}
+		p.macros = &rplMacros{t: t, vars: map[string]string{}, now: env.Now}
 		for i := range s.steps {
-			st := &s.steps[i]
-			env.step.Store(int32(st.number))
-			switch st.kind {
-			case "QUERY":
-				m := st.entry.msg
-				m.ID = uint16(st.number)
-				open = append(open, outstanding{m.Question(), w.start(pack(t, &m))})
-			case "CHECK_ANSWER":
-				st.check(t, open.take(st.entry.msg.Question())())
-			case "TIME_PASSES":
-				d, err := st.elapse()
-				if err != nil {
-					t.Fatal(err)
-				}
-				time.Sleep(d)
+			next := &rplStep{number: s.steps[len(s.steps)-1].number + 1}
+			if i+1 < len(s.steps) {
+				next = &s.steps[i+1]
 			}
+			p.settle()
+			p.play(&s.steps[i], next)
 		}
+		p.settle()
 		ok = !t.Failed()
 	})
 	return ok
+}
+
+func (p *player) play(st, next *rplStep) {
+	p.macros.step = st.number
+	p.mu.Lock()
+	p.scripted.next = next
+	var h *heldQuery
+	switch st.kind {
+	case "CHECK_OUT_QUERY":
+		if h = p.matching(st.entry, false); h == nil {
+			p.t.Errorf("step %d: nobody was asked for %s", st.number, st.entry.msg.Question())
+		} else if slices.Contains(st.entry.adjust, "copy_id") {
+			p.deliver(h, st.entry.wire)
+		}
+	case "REPLY":
+		if h = p.matching(st.entry, true); h != nil {
+			p.deliver(h, st.entry.wire)
+		}
+	case "TIMEOUT", "ERROR":
+		if h = p.matching(nil, true); h != nil {
+			p.deliver(h, func(*dns.Message) ([]byte, error) { return nil, rplErrors[st.kind] })
+		}
+	}
+	p.answerHeld()
+	p.mu.Unlock()
+	switch st.kind {
+	case "QUERY":
+		p.query(st)
+	case "CHECK_ANSWER":
+		p.checkAnswer(st)
+	case "ASSIGN":
+		p.macros.assign(st.args)
+	case "TIME_PASSES":
+		d, err := st.elapse(p.macros)
+		if err != nil {
+			p.t.Errorf("step %d: %v", st.number, err)
+		}
+		time.Sleep(d)
+	}
+}
+
+// rplErrors are what happens to questions by the steps of these names.
+var rplErrors = map[string]error{
+	"TIMEOUT": fmt.Errorf("the script: %w", context.DeadlineExceeded),
+	"ERROR":   fmt.Errorf("the script: %w", io.ErrUnexpectedEOF),
+}
+
+func (p *player) query(st *rplStep) {
+	m := st.entry.msg
+	m.ID = uint16(st.number)
+	p.w.client, p.w.proto = mustAddrPort("127.0.0.1"), transport.UDP
+	if i := slices.Index(st.args, "ADDRESS"); i >= 0 && i+1 < len(st.args) {
+		p.w.client = mustAddrPort(st.args[i+1])
+	}
+	if slices.Contains(st.entry.match, "TCP") {
+		p.w.proto = transport.TCP
+	}
+	p.open = append(p.open, outstanding{m.Question(), p.w.start(pack(p.t, &m))})
+}
+
+func (p *player) checkAnswer(st *rplStep) {
+	if len(p.open) == 0 {
+		p.t.Errorf("step %d: an answer is to be checked, and no question is open", st.number)
+		return
+	}
+	st.check(p.t, p.open.take(st.entry.msg.Question())())
 }
 
 // asked are the questions that no answer was checked of yet.
@@ -226,132 +298,4 @@ func (a *asked) take(q dns.Question) func() []byte {
 	wait := (*a)[i].wait
 	*a = slices.Delete(*a, i, i+1)
 	return wait
-}
-
-// anchors are those of the head.
-func (s *scenario) anchors(t *testing.T) (anchors []dns.Record) {
-	for _, text := range s.options["trust-anchor"] {
-		r, err := anchorIn(text)
-		if err != nil {
-			t.Fatalf("anchor %q: %v", text, err)
-		}
-		anchors = append(anchors, r)
-	}
-	return anchors
-}
-
-// date is when the script plays.
-func (s *scenario) date() time.Time {
-	at, err := time.Parse("20060102150405", s.option("val-override-date", ""))
-	if err != nil {
-		return goodTime(s, time.Now())
-	}
-	return at
-}
-
-func mustSeconds(t *testing.T, v string) time.Duration {
-	d, err := time.ParseDuration(v + "s")
-	if err != nil {
-		t.Fatal(err)
-	}
-	return d
-}
-
-// check compares the answer with the one in the script: rcode, flags and
-// sections. Records are compared as sets. NS and address records beside an
-// answer, which this resolver leaves out, are not missed.
-func (s *rplStep) check(t *testing.T, raw []byte) {
-	if raw == nil {
-		t.Errorf("step %d: no answer", s.number)
-		return
-	}
-	got, err := dns.ParseMessage(raw)
-	if err != nil {
-		t.Fatal(err)
-	}
-	ttl := slices.Contains(s.entry.match, "ttl")
-	want := s.entry.msg
-	if !ttl && !slices.Contains(s.entry.match, "all") {
-		want = *got // the script only waits for it
-	}
-	const compared = dns.FlagQR | dns.FlagTC | dns.FlagRD | dns.FlagRA | dns.FlagCD | dns.FlagAD
-	g, w := shape(got, ttl, got.Flags&compared), shape(&want, ttl, want.Flags&compared)
-	if g != w {
-		t.Errorf("step %d, %s\n got: %s %v\nwant: %s", s.number, got.Question(), g, got.EDNS.EDE(), w)
-	}
-	for _, m := range s.entry.match {
-		var code uint16
-		if n, _ := fmt.Sscanf(m, "ede=%d", &code); n == 1 && !slices.ContainsFunc(got.EDNS.EDE(), func(e dns.EDE) bool { return uint16(e.Code) == code }) {
-			t.Errorf("step %d: EDE %v, expected %d", s.number, got.EDNS.EDE(), code)
-		}
-	}
-}
-
-func shape(m *dns.Message, ttl bool, flags dns.Flags) string {
-	parts := []string{m.RCode.String(), flags.String()}
-	for s, list := range [][]dns.Record{m.Answer, m.Authority} {
-		var lines []string
-		for _, r := range list {
-			r.Name = r.Name.Fold()
-			sig, err := dns.ParseRRSIG(r.Data)
-			isSig := err == nil && r.Type == dns.TypeRRSIG
-			if s == 1 && (r.Type == dns.TypeNS || isSig && sig.TypeCovered == dns.TypeNS) {
-				continue
-			}
-			if isSig { // which may have been made anew
-				lines = append(lines, fmt.Sprintf("%s RRSIG %s by %s", r.Name, sig.TypeCovered, sig.Signer.Fold()))
-				continue
-			}
-			if !ttl {
-				r.TTL = 0
-			}
-			lines = append(lines, r.String())
-		}
-		slices.Sort(lines)
-		parts = append(parts, "|", strings.Join(lines, "; "))
-	}
-	return strings.ToLower(strings.ReplaceAll(strings.Join(parts, " "), "\t", " "))
-}
-
-const (
-	anyMinimal = "asks for ANY, which is answered by RFC 8482"
-	dnameReuse = "makes the alias for another name of a cached DNAME; here each name is asked for"
-)
-
-// scenarioSkips are scripts that could run and do not pass, with the reason.
-var scenarioSkips = map[string]string{
-	"acl":                               "wants several clients and actions in the access list",
-	"fetch_glue":                        "asks the parent for glue that its referral left out; here such a delegation is broken",
-	"iter_cycle_noh":                    "wants glue from outside of the zone that refers (harden-glue: no)",
-	"iter_dname_insec":                  "answers a circle of aliases with NOERROR; here it is SERVFAIL with EDE",
-	"iter_soamin":                       "keeps data longer than the parent granted; here a delegation is a lease",
-	"iter_unverified_glue":              "asks for the address of a server whose glue came with the referral (harden-unverified-glue: yes)",
-	"local_ds":                          "wants another name in the SOA of an empty zone than RFC 6303 has",
-	"trust_cname_chain":                 "asks again for the end of an alias within one zone; here a zone is believed about itself",
-	"ttl_max":                           "answers questions without RD with referrals; here they are refused",
-	"black_prime_entry":                 "remembers for another name that the keys of a zone are bogus",
-	"iter_dname_ttl":                    dnameReuse,
-	"iter_dname_ttl0":                   dnameReuse,
-	"net_signed_servfail":               "counts the TTL from the end of validation; here it is from when the data came",
-	"root_key_sentinel":                 "asks which anchors there are (RFC 8509)",
-	"val_any":                           anyMinimal,
-	"val_nsec3_wcany":                   anyMinimal,
-	"val_nsec3_wcany_nodeny":            anyMinimal,
-	"val_cnametocnamewctoposwc":         "wants an answer cut short where it fits",
-	"val_nsec3_cnametocnamewctoposwc":   "wants an answer cut short where it fits",
-	"val_cnametonsec":                   "takes the proof that a zone is not signed from the answer about another zone",
-	"val_cnametooptin":                  "takes the proof that a zone is not signed from the answer about another zone",
-	"val_dnameqtype":                    dnameReuse,
-	"val_dnametoolong":                  validatorSkips["val_dnametoolong"],
-	"val_faildnskey_ok":                 validatorSkips["val_faildnskey_ok"],
-	"val_ta_algo_missing":               validatorSkips["val_ta_algo_missing"],
-	"val_failure_dnskey":                "wants the error Network Error where a server answered SERVFAIL",
-	"val_negcache_dssoa":                "makes an answer of cached NSEC records (RFC 8198)",
-	"val_nsec3_b1_nameerror_nowc":       "wants another error for a proof that lacks a record",
-	"val_nsec3_entnodata_optout_badopt": "wants another error for a proof that lacks a record",
-	"val_nsec3_cname_ds":                "has a wildcard's CNAME without its proof, below which it wants data",
-	"val_refer_unsignadd":               "answers questions without RD with referrals; here they are refused",
-	"val_referd":                        "answers questions without RD with referrals; here they are refused",
-	"val_unsec_cname":                   "does not follow an alias for DS",
-	"ttl_msg":                           "answers questions without RD with referrals, and lets one negative answer's SOA change another's",
 }

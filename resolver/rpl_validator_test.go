@@ -77,7 +77,7 @@ type judged struct {
 
 func playValidation(t *testing.T, s *scenario) bool {
 	j := &judged{t: t, s: s, now: s.date(), cuts: map[dns.Name][]netip.Addr{}}
-	v := validator.New(validator.Options{Anchors: s.anchors(t), Fetch: j.fetch, Clock: func() time.Time { return j.now }})
+	v := validator.New(validator.Options{Anchors: s.anchorsOf(t), Fetch: j.fetch, Clock: func() time.Time { return j.now }})
 	var asked *rplEntry
 	for i := range s.steps {
 		st := &s.steps[i]
@@ -263,14 +263,13 @@ func (j *judged) walk(q dns.Question, depth int) (*dns.Message, error) {
 func (j *judged) start(q dns.Question) (addrs []netip.Addr, zone dns.Name, isForwarder bool) {
 	best := -1
 	for _, kind := range []string{"stub", "forward"} {
-		names, list := j.s.options[kind+"-zone.name"], j.s.options[kind+"-zone."+kind+"-addr"]
-		for i, text := range names {
-			name := dns.MustName(text)
-			if i >= len(list) || !q.Name.IsSubdomainOf(name) || name.NumLabels() <= best || q.Type == dns.TypeDS && q.Name.Equal(name) && !name.IsRoot() {
+		for _, c := range j.s.clauses {
+			name, list := dns.MustName(c.last("name", ".")), c.all(kind+"-addr")
+			if c.kind != kind+"-zone" || len(list) == 0 || !q.Name.IsSubdomainOf(name) || name.NumLabels() <= best || q.Type == dns.TypeDS && q.Name.Equal(name) && !name.IsRoot() {
 				continue
 			}
 			best, zone, isForwarder = name.NumLabels(), name, kind == "forward"
-			addrs = []netip.Addr{netip.MustParseAddr(strings.Fields(list[i])[0])}
+			addrs = []netip.Addr{netip.MustParseAddr(strings.Fields(list[0])[0])}
 		}
 	}
 	return addrs, zone, isForwarder

@@ -1,0 +1,242 @@
+package resolver
+
+import (
+	"fmt"
+	"net/netip"
+	"slices"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+
+	"onoma/dns"
+)
+
+// rplHead makes a Config of a script's head.
+type rplHead struct {
+	t   *testing.T
+	s   *scenario
+	cfg *Config
+}
+
+// rplOptions are the options of "server:" that this resolver has, under whatever
+// name, and what they set.
+var rplOptions = map[string]func(h *rplHead, args []string){
+	"qname-minimisation": func(h *rplHead, args []string) { h.cfg.NoMinimise = isNo(args) },
+	"do-ip6":             func(h *rplHead, args []string) { h.cfg.NoIPv6 = isNo(args) },
+	"do-ip4":             func(h *rplHead, args []string) { h.cfg.NoIPv4 = isNo(args) },
+	"use-caps-for-id":    func(h *rplHead, args []string) { h.cfg.RandomCase = !isNo(args) },
+	"domain-insecure":    func(h *rplHead, args []string) { h.cfg.Insecure[dns.MustName(args[0])] = time.Time{} },
+	"identity":           func(h *rplHead, args []string) { h.cfg.ID = strings.Join(args, " ") },
+	"version":            func(h *rplHead, args []string) { h.cfg.Version = strings.Join(args, " ") },
+	"hide-identity":      func(*rplHead, []string) {}, // read with identity
+	"hide-version":       func(*rplHead, []string) {},
+	"trust-anchor":       func(*rplHead, []string) {}, // read by anchorsOf
+	"val-override-date":  func(*rplHead, []string) {}, // read by date
+	"do-not-query-localhost": func(h *rplHead, args []string) {
+		h.cfg.AllowLoopbackServers = isNo(args)
+	},
+	"cache-max-ttl":          func(h *rplHead, args []string) { h.cfg.Limits.MaxTTL = h.seconds(args) },
+	"cache-max-negative-ttl": func(h *rplHead, args []string) { h.cfg.Limits.MaxNegativeTTL = h.seconds(args) },
+	"num-queries-per-thread": func(h *rplHead, args []string) { // half of them may be jostled out
+		n, err := strconv.Atoi(args[0])
+		if err != nil {
+			h.t.Fatal(err)
+		}
+		h.cfg.MaxInFlight, h.cfg.JostleAfter = n, 200*time.Millisecond
+	},
+	"access-control": (*rplHead).access,
+}
+
+// rplSame are options that nothing depends on here, or that say what this
+// resolver does anyway. An option with values in its list is such for these only.
+var rplSame = map[string][]string{
+	"target-fetch-policy": nil, "trust-anchor-signaling": {"no"}, "rrset-roundrobin": nil, "log-time-ascii": nil, "verbosity": nil,
+	"val-log-level": nil, "log-servfail": nil, "ede": nil, "fake-sha1": nil, "fake-dsa": nil, "iter-scrub-promiscuous": nil,
+	"harden-glue": nil, "outbound-msg-retry": nil, "msg-cache-size": nil, "harden-referral-path": nil, "aggressive-nsec": nil,
+	"minimal-responses": nil, "module-config": nil, "harden-unverified-glue": nil, "harden-below-nxdomain": nil,
+	"harden-unknown-additional": nil, "harden-algo-downgrade": nil, "harden-dnssec-stripped": nil, "harden-large-queries": nil,
+	"val-max-restart": nil, "val-bogus-ttl": nil, "log-queries": nil, "log-replies": nil, "num-threads": nil, "msg-cache-slabs": nil, "rrset-cache-size": nil,
+	"infra-cache-slabs": nil, "so-reuseport": nil, "use-syslog": nil, "logfile": nil, "chroot": nil, "username": nil, "pidfile": nil, "directory": nil,
+	"unwanted-reply-threshold": nil, "edns-buffer-size": nil, "do-udp": nil, "do-tcp": nil, "qname-minimisation-strict": nil, "harden-short-bufsize": nil,
+	"val-clean-additional": nil, "max-query-restarts": nil, "iter-scrub-cname": nil, "val-sig-skew-min": nil, "val-sig-skew-max": nil,
+	"infra-keep-probing": nil, "infra-host-ttl": nil, "fast-server-permil": nil, "fast-server-num": nil,
+}
+
+// rplLacking are options that this resolver does not have, with the reason.
+var rplLacking = map[string]string{
+	"do-nat64":               "NAT64 of the resolver's own questions",
+	"disable-edns-do":        "asking without DO for some zones",
+	"edns-client-string":     "an option with a text of the operator's in questions to others",
+	"answer-cookie":          "cookies of the server are the transport's work here",
+	"cookie-secret":          "cookies of the server are the transport's work here",
+	"nsid":                   "NSID is the transport's work here",
+	"serve-original-ttl":     "an answer with the TTL that it came with",
+	"discard-timeout":        "not answering late",
+	"iter-scrub-ns":          "a limit that the script sets; here it is fixed",
+	"private-domain":         "",
+	"private-address":        "",
+	"dns64-prefix":           "",
+	"prefetch":               "",
+	"prefetch-key":           "",
+	"cache-min-ttl":          "",
+	"define-tag":             "",
+	"access-control-tag":     "",
+	"access-control-view":    "",
+	"local-zone":             "",
+	"local-data":             "",
+	"response-ip":            "",
+	"serve-expired":          "",
+	"forward-zone":           "",
+	"stub-zone":              "",
+	"auth-zone":              "",
+	"rpz":                    "",
+	"view":                   "",
+	"auto-trust-anchor-file": "",
+}
+
+func isNo(args []string) bool { return len(args) > 0 && args[0] == "no" }
+
+func (h *rplHead) seconds(args []string) time.Duration {
+	d, err := time.ParseDuration(args[0] + "s")
+	if err != nil {
+		h.t.Fatal(err)
+	}
+	return d
+}
+
+// access adds to the access list, or takes away. What a client may ask beyond
+// that is not told apart here.
+func (h *rplHead) access(args []string) {
+	p, err := prefixIn(args[0])
+	if err != nil {
+		h.t.Fatal(err)
+	}
+	if strings.HasPrefix(args[1], "allow") {
+		h.cfg.Allow = append(h.cfg.Allow, p)
+	} else {
+		h.cfg.Allow = slices.DeleteFunc(h.cfg.Allow, func(o netip.Prefix) bool { return o == p })
+	}
+}
+
+func prefixIn(text string) (netip.Prefix, error) {
+	if p, err := netip.ParsePrefix(text); err == nil {
+		return p.Masked(), nil
+	}
+	a, err := netip.ParseAddr(text)
+	if err != nil {
+		return netip.Prefix{}, err
+	}
+	return a.Prefix(a.BitLen())
+}
+
+// beyond names what the script needs that is not here; "" if it can be run.
+func (s *scenario) beyond() string {
+	if s.unknown != "" {
+		return "needs " + s.unknown
+	}
+	var missing []string
+	for _, o := range s.head.options {
+		if why := lacks(o); why != "" && !slices.Contains(missing, why) {
+			missing = append(missing, why)
+		}
+	}
+	for _, c := range s.clauses {
+		if why := lacksClause(c); why != "" && !slices.Contains(missing, why) {
+			missing = append(missing, why)
+		}
+	}
+	slices.Sort(missing)
+	if len(missing) > 0 {
+		return "needs " + strings.Join(missing, "; ")
+	}
+	for i := range s.steps {
+		if why := s.steps[i].beyond(); why != "" {
+			return why
+		}
+	}
+	return ""
+}
+
+func lacks(o rplOption) string {
+	if rplOptions[o.name] != nil {
+		return ""
+	}
+	values, isSame := rplSame[o.name]
+	if isSame && (len(values) == 0 || slices.Contains(values, strings.Join(o.args, " "))) {
+		return ""
+	}
+	if why := rplLacking[o.name]; why != "" {
+		return fmt.Sprintf("the option %s: %s", o.name, why)
+	}
+	return "the option " + o.name
+}
+
+func lacksClause(c *rplClause) string {
+	if c.kind == "stub-zone" && c.last("name", "") == "." && len(c.all("stub-addr")) > 0 {
+		return ""
+	}
+	return "the clause " + c.kind
+}
+
+// rplSteps are the steps that the runner knows.
+var rplSteps = []string{
+	"QUERY", "CHECK_ANSWER", "CHECK_OUT_QUERY", "REPLY", "TIMEOUT", "ERROR", "TRAFFIC", "NOTHING", "TIME_PASSES", "ASSIGN",
+}
+
+func (s *rplStep) beyond() string {
+	if !slices.Contains(rplSteps, s.kind) {
+		return "needs the step " + s.kind
+	}
+	return ""
+}
+
+// config makes the Config of a script's head.
+func (s *scenario) config(t *testing.T) Config {
+	cfg := Config{Allow: PrivateNetworks(), Insecure: map[dns.Name]time.Time{}, MessageCacheSize: 1 << 20, RecordCacheSize: 1 << 20}
+	h := &rplHead{t: t, s: s, cfg: &cfg}
+	for _, o := range s.head.options {
+		if set := rplOptions[o.name]; set != nil {
+			set(h, o.args)
+		}
+	}
+	if s.head.last("hide-identity", "no") == "yes" {
+		cfg.ID = ""
+	}
+	if s.head.last("hide-version", "no") == "yes" {
+		cfg.Version = ""
+	}
+	for _, c := range s.clauses {
+		h.clause(c)
+	}
+	cfg.Anchors = s.anchorsOf(t)
+	return cfg
+}
+
+func (h *rplHead) clause(c *rplClause) {
+	for i, a := range c.all("stub-addr") {
+		name := dns.MustName(fmt.Sprintf("hint%d.invalid.", i))
+		h.cfg.Hints = append(h.cfg.Hints, Hint{Name: name, Addrs: []netip.Addr{netip.MustParseAddr(a)}})
+	}
+}
+
+// anchorsOf are the static trust anchors of the head.
+func (s *scenario) anchorsOf(t *testing.T) (anchors []dns.Record) {
+	for _, text := range s.head.all("trust-anchor") {
+		r, err := anchorIn(text)
+		if err != nil {
+			t.Fatalf("anchor %q: %v", text, err)
+		}
+		anchors = append(anchors, r)
+	}
+	return anchors
+}
+
+// date is when the script plays.
+func (s *scenario) date() time.Time {
+	at, err := time.Parse("20060102150405", s.head.last("val-override-date", ""))
+	if err != nil {
+		return goodTime(s, time.Now())
+	}
+	return at
+}
