@@ -64,8 +64,7 @@ func (r *Resolver) Except(name dns.Name, until time.Time) {
 			delete(all, name)
 		}
 	})
-	r.iterator.Cache.ForgetBogus()
-	r.messages.FlushAll()
+	r.forgetVerdicts()
 }
 
 // Exceptions returns the negative trust anchors in force.

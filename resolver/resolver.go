@@ -23,6 +23,7 @@ type Resolver struct {
 	special    *local.Special
 	hosts      atomic.Pointer[local.Hosts]
 	exceptions exceptions
+	verdicts   atomic.Uint64 // counts how often all of them were forgotten
 	jobs       jobs
 
 	ctx    context.Context // of all look-ups for clients
@@ -74,7 +75,14 @@ func (r *Resolver) Trust(anchors []dns.Record) {
 		v = validator.New(validator.Options{Anchors: anchors, Fetch: r.fetch, Clock: r.cfg.Env.Now, Except: r.exceptions.has, Brief: true, Limits: validator.Limits{Zones: rememberedZones}})
 	}
 	r.validator.Store(v)
+	r.forgetVerdicts()
+}
+
+// forgetVerdicts has everything judged anew, what is being judged just now among it.
+func (r *Resolver) forgetVerdicts() {
+	r.verdicts.Add(1)
 	r.iterator.Cache.ForgetBogus()
+	r.iterator.Cache.ForgetStatus()
 	r.messages.FlushAll()
 }
 

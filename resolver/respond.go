@@ -35,19 +35,22 @@ func failed(err error) outcome {
 
 // cacheOnly answers a question without RD: from what is known, or not at all.
 // It does not block, and so it does not validate: unless the client does, what
-// is not in the cache of messages is not known, local data aside.
+// was not found good or local is not known.
 func (r *Resolver) cacheOnly(q dns.Question, how asking) outcome {
 	if ede, ok := r.knownBogus(q, how.checkingDisabled); ok {
 		return outcome{rcode: dns.RCodeServFail, ede: ede}
 	}
 	a, err := r.iterator.Resolve(context.Background(), q, iterator.Options{CacheOnly: true, Tracer: how.tracer})
-	if err == nil && r.validator.Load() != nil && !how.checkingDisabled && !q.Name.Equal(a.Local) {
-		err = iterator.ErrNotCached
-	}
 	if err != nil {
 		return failed(err)
 	}
-	return found(a)
+	if r.validator.Load() == nil || how.checkingDisabled {
+		return found(a)
+	}
+	if a.Status == cache.Unchecked && !q.Name.Equal(a.Local) {
+		return failed(iterator.ErrNotCached)
+	}
+	return known(a)
 }
 
 // minimalANY answers QTYPE=ANY with the record that says: not like this

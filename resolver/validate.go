@@ -29,6 +29,7 @@ type inquiry struct {
 	budget    *iterator.Budget // pays for all of it
 	doubted   []iterator.Source
 	fetched   []fetched // for the chain of trust, in this attempt
+	verdicts  uint64    // of the resolver, at the beginning
 }
 
 // fetched is a DS or DNSKEY set, or that there is none.
@@ -48,6 +49,7 @@ type asking struct {
 
 // lookUp finds the answer to q and, where there are anchors, validates it.
 func (r *Resolver) lookUp(ctx context.Context, q dns.Question, how asking) (outcome, error) {
+	verdicts := r.verdicts.Load() // before the validator that they are by
 	v := r.validator.Load()
 	if v == nil || how.checkingDisabled || !validator.CanJudge(q.Type) {
 		a, err := r.iterator.Resolve(ctx, q, iterator.Options{Tracer: how.tracer, Budget: how.budget})
@@ -59,7 +61,7 @@ func (r *Resolver) lookUp(ctx context.Context, q dns.Question, how asking) (outc
 	if ede, ok := r.knownBogus(q, false); ok {
 		return outcome{rcode: dns.RCodeServFail, ede: ede}, nil
 	}
-	in := &inquiry{r: r, validator: v, q: q, tracer: how.tracer, budget: how.budget}
+	in := &inquiry{r: r, validator: v, q: q, tracer: how.tracer, budget: how.budget, verdicts: verdicts}
 	if in.budget == nil {
 		in.budget = r.iterator.NewBudget()
 	}
@@ -83,8 +85,8 @@ func (in *inquiry) run(ctx context.Context) (outcome, error) {
 	for attempt := range maxDoubts + 1 {
 		in.fetched = nil
 		a, err := in.resolve(ctx, in.q, false)
-		if err == nil && in.q.Name.Equal(a.Local) {
-			return found(a), nil
+		if err == nil && (in.q.Name.Equal(a.Local) || a.Status != cache.Unchecked) {
+			return known(a), nil
 		}
 		var judged validator.Result
 		if err == nil {
@@ -97,10 +99,13 @@ func (in *inquiry) run(ctx context.Context) (outcome, error) {
 			return in.giveUp(bogus), nil
 		case judged.Status != validator.Bogus:
 			a.Cost = in.budget.Cost()
+			was := *a
 			if judged.EDE.Code == dns.EDENegativeTrustAnchor {
 				a.TTL = min(a.TTL, in.r.exceptions.left())
 			}
-			return accept(a, judged), nil
+			out := accept(a, judged)
+			in.settle(&was, a, judged)
+			return out, nil
 		}
 		bogus = judged
 		in.doubt(a, judged)
@@ -168,6 +173,14 @@ func messageOf(a *iterator.Answer) *dns.Message {
 	return m
 }
 
+// known makes an outcome of what needs no validation: what is local, which nobody
+// signed, and what was found good before.
+func known(a *iterator.Answer) outcome {
+	out := found(a)
+	out.isSecure = a.Status == cache.Secure && a.Local.IsZero()
+	return out
+}
+
 // accept makes an outcome of what passed. Of an answer that is secure there is
 // nothing left that was not found good, and nothing outlives its signatures (RFC
 // 4035 §3.2.3, §5.3.3).
@@ -176,12 +189,12 @@ func accept(a *iterator.Answer, judged validator.Result) outcome {
 	if judged.EDE != (dns.EDE{}) {
 		out.ede = append(out.ede, judged.EDE)
 	}
+	v := verified{a, judged.Sets}
+	a.Chain = v.aliases(a.Chain)
 	if judged.Status != validator.Secure {
 		return out
 	}
 	out.isSecure = a.Local.IsZero() // what is local is true, but nobody signed it
-	v := verified{a, judged.Sets}
-	a.Chain = v.aliases(a.Chain)
 	if out.isSecure {
 		a.Authority = v.only(a.Authority)
 	}
@@ -194,14 +207,23 @@ type verified struct {
 	sets []validator.Set
 }
 
-// ttl returns how long a set may be kept, if it is secure.
-func (v verified) ttl(set *cache.RRset) (uint32, bool) {
+// find returns what was found of a set.
+func (v verified) find(set *cache.RRset) (*validator.Set, bool) {
 	for i := range v.sets {
-		if s := &v.sets[i]; s.Type == set.Type && s.Status == validator.Secure && s.Owner.Equal(set.Name) {
-			return s.TTL, true
+		if s := &v.sets[i]; s.Type == set.Type && s.Owner.Equal(set.Name) {
+			return s, true
 		}
 	}
-	return 0, false
+	return nil, false
+}
+
+// ttl returns how long a set may be kept, if it is secure.
+func (v verified) ttl(set *cache.RRset) (uint32, bool) {
+	s, ok := v.find(set)
+	if !ok || s.Status != validator.Secure {
+		return 0, false
+	}
+	return s.TTL, true
 }
 
 // only returns the sets that are secure.
@@ -223,14 +245,19 @@ func (v verified) aliases(sets []cache.RRset) []cache.RRset {
 	for i := range kept {
 		set := &kept[i]
 		ttl, ok := v.ttl(set)
-		if !ok && i > 0 && kept[i-1].Type == dns.TypeDNAME {
+		if !ok && isSynthetic(kept, i) {
 			ttl, ok = kept[i-1].TTL, true
 		}
 		if ok {
 			set.TTL = min(set.TTL, ttl)
 			v.a.TTL = min(v.a.TTL, set.TTL)
+			set.Proof = v.only(set.Proof)
 		}
-		set.Proof = v.only(set.Proof)
 	}
 	return kept
+}
+
+// isSynthetic reports whether set i is the CNAME that the DNAME before it makes.
+func isSynthetic(sets []cache.RRset, i int) bool {
+	return i > 0 && sets[i].Type == dns.TypeCNAME && sets[i-1].Type == dns.TypeDNAME
 }

@@ -58,8 +58,8 @@ type Hit struct {
 // left at time now, to dst. It misses on what has expired.
 func (m *Messages) Get(dst, key []byte, now uint32, hit *Hit) ([]byte, bool) {
 	start := len(dst)
-	out, expire, ok := m.s.get(dst, m.s.hash(key), key)
-	if !ok || expire <= now || len(out)-start < trailerLen {
+	out, e, ok := m.s.get(dst, m.s.hash(key), key)
+	if !ok || e.expire() <= now || len(out)-start < trailerLen {
 		return dst, false
 	}
 	be := binary.BigEndian
@@ -72,7 +72,7 @@ func (m *Messages) Get(dst, key []byte, now uint32, hit *Hit) ([]byte, bool) {
 	}
 	hit.Flags = dns.Flags(be.Uint16(t))
 	hit.Counts = [3]uint16{be.Uint16(t[2:]), be.Uint16(t[4:]), be.Uint16(t[6:])}
-	hit.Expire = expire
+	hit.Expire = e.expire()
 	hit.Options = out[opts : opts+nOpt : opts+nOpt]
 	age := now - min(now, be.Uint32(t[12:]))
 	for offs := out[body:opts]; len(offs) > 0; offs = offs[2:] {
@@ -112,7 +112,7 @@ func (m *Messages) Put(key, msg, options []byte, now, expire uint32) bool {
 		value = be.AppendUint16(value, v)
 	}
 	value = be.AppendUint32(value, now)
-	return m.s.put(m.s.hash(key), key, value, now, expire)
+	return m.s.put(m.s.hash(key), key, value, 0, now, expire)
 }
 
 // Len returns how many answers are held.

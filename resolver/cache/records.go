@@ -19,6 +19,17 @@ const (
 	TrustConfigured                  // root hints, primed
 )
 
+// Status is what validation found of an entry (RFC 4035 §4.3). Bogus ones are not
+// kept.
+type Status uint8
+
+// From the worst to the best: what has several parts is the worst of them.
+const (
+	Unchecked Status = iota // not validated, or by other anchors
+	Insecure                // proved not to be signed
+	Secure                  // signed by its zone: its first signature's signer
+)
+
 // RRset is a set of records with the signatures over it. Its slices are not
 // changed once it is made.
 type RRset struct {
@@ -33,8 +44,9 @@ type RRset struct {
 // Entry is what the cache knows of an RRset or of its absence.
 type Entry struct {
 	Trust  Trust
+	Status Status
 	Zone   dns.Name // the zone whose server said so: provenance
-	Expire uint32   // min(TTL, lease of the zone)
+	Expire uint32   // min(TTL, lease of the zone, and of what is Secure the life of its signatures)
 	Sets   []RRset  // the RRset, behind the DNAME if it was made from one; or, of an absence, the SOA and the proof
 }
 
@@ -102,12 +114,12 @@ func (r *Records) PutRRset(set *RRset, trust Trust, zone dns.Name, now, expire u
 	if old, ok := r.RRset(set.Name, set.Type, now); ok && old.Trust > trust {
 		return false
 	}
-	return r.putEntry(kindRRset, set.Name, set.Type, Entry{trust, zone, expire, []RRset{*set}}, now)
+	return r.putEntry(kindRRset, set.Name, set.Type, Entry{Trust: trust, Zone: zone, Expire: expire, Sets: []RRset{*set}}, now)
 }
 
 // PutSynthetic remembers a CNAME that was made from a DNAME, and the DNAME with it.
 func (r *Records) PutSynthetic(dname, cname *RRset, trust Trust, zone dns.Name, now, expire uint32) bool {
-	return r.putEntry(kindRRset, cname.Name, cname.Type, Entry{trust, zone, expire, []RRset{*dname, *cname}}, now)
+	return r.putEntry(kindRRset, cname.Name, cname.Type, Entry{Trust: trust, Zone: zone, Expire: expire, Sets: []RRset{*dname, *cname}}, now)
 }
 
 // PutNoData remembers that name has no records of type t.
@@ -128,23 +140,23 @@ func (r *Records) putEntry(k kind, name dns.Name, t dns.Type, e Entry, now uint3
 	w.u8(uint8(e.Trust))
 	w.name(e.Zone)
 	w.sets(e.Sets)
-	return r.put(k, name, t, w, now, e.Expire)
+	return r.put(k, name, t, w, e.Status, now, e.Expire)
 }
 
-func (r *Records) put(k kind, name dns.Name, t dns.Type, w writer, now, expire uint32) bool {
+func (r *Records) put(k kind, name dns.Name, t dns.Type, w writer, status Status, now, expire uint32) bool {
 	if w.over {
 		return false
 	}
 	var b keyBuf
 	key := b.key(name, t, k)
-	return r.s.put(r.s.hash(key), key, w.b, now, expire)
+	return r.s.put(r.s.hash(key), key, w.b, uint8(status), now, expire)
 }
 
-func (r *Records) get(k kind, name dns.Name, t dns.Type) (reader, uint32, bool) {
+func (r *Records) get(k kind, name dns.Name, t dns.Type) (reader, head, bool) {
 	var b keyBuf
 	key := b.key(name, t, k)
-	v, expire, ok := r.s.get(nil, r.s.hash(key), key)
-	return reader{b: v}, expire, ok
+	v, h, ok := r.s.get(nil, r.s.hash(key), key)
+	return reader{b: v}, h, ok
 }
 
 // RRset returns the RRset of name and type t with the TTL that is left.
@@ -163,16 +175,16 @@ func (r *Records) NXDomain(name dns.Name, now uint32) (Entry, bool) {
 }
 
 func (r *Records) entry(k kind, name dns.Name, t dns.Type, now uint32) (Entry, bool) {
-	rd, expire, ok := r.get(k, name, t)
-	if !ok || expire <= now {
+	rd, h, ok := r.get(k, name, t)
+	if !ok || h.expire() <= now {
 		return Entry{}, false
 	}
-	e := Entry{Trust: Trust(rd.u8()), Zone: rd.name(), Expire: expire}
+	e := Entry{Trust: Trust(rd.u8()), Status: Status(h.mark()), Zone: rd.name(), Expire: h.expire()}
 	e.Sets = rd.sets()
 	if rd.bad {
 		return Entry{}, false
 	}
-	capTTL(e.Sets, expire-now)
+	capTTL(e.Sets, e.Expire-now)
 	return e, true
 }
 
@@ -202,16 +214,16 @@ func (r *Records) PutDelegation(d *Delegation, now uint32) bool {
 			w.octets(a.AsSlice())
 		}
 	}
-	return r.put(kindDelegation, d.Zone, 0, w, now, d.Expire)
+	return r.put(kindDelegation, d.Zone, 0, w, 0, now, d.Expire)
 }
 
 // Delegation returns the cut at zone.
 func (r *Records) Delegation(zone dns.Name, now uint32) (*Delegation, bool) {
-	rd, expire, ok := r.get(kindDelegation, zone, 0)
-	if !ok || expire <= now {
+	rd, h, ok := r.get(kindDelegation, zone, 0)
+	if !ok || h.expire() <= now {
 		return nil, false
 	}
-	d := &Delegation{Zone: rd.name(), Parent: rd.name(), Granted: rd.u32(), Expire: expire}
+	d := &Delegation{Zone: rd.name(), Parent: rd.name(), Granted: rd.u32(), Expire: h.expire()}
 	for range rd.u16() {
 		s := NameServer{Name: rd.name()}
 		for range rd.u16() {
@@ -237,17 +249,17 @@ func (r *Records) PutFailure(name dns.Name, t dns.Type, f Failure, now uint32) b
 	w.u8(f.Count)
 	w.u16(int(f.Code))
 	w.octets([]byte(f.Text))
-	return r.put(kindFailure, name, t, w, now, f.Expire)
+	return r.put(kindFailure, name, t, w, 0, now, f.Expire)
 }
 
 // Failure returns the last failure of a look-up, even one that has expired: its
 // count is where the next one goes on.
 func (r *Records) Failure(name dns.Name, t dns.Type) (Failure, bool) {
-	rd, expire, ok := r.get(kindFailure, name, t)
+	rd, h, ok := r.get(kindFailure, name, t)
 	if !ok {
 		return Failure{}, false
 	}
-	f := Failure{Count: rd.u8(), Code: dns.EDECode(rd.u16()), Text: string(rd.octets()), Expire: expire}
+	f := Failure{Count: rd.u8(), Code: dns.EDECode(rd.u16()), Text: string(rd.octets()), Expire: h.expire()}
 	return f, !rd.bad
 }
 
@@ -263,18 +275,18 @@ func (r *Records) PutBogus(name dns.Name, t dns.Type, ede dns.EDE, now, expire u
 	w := writer{}
 	w.u16(int(ede.Code))
 	w.octets([]byte(ede.Text))
-	return r.put(kindBogus, name, t, w, now, expire)
+	return r.put(kindBogus, name, t, w, 0, now, expire)
 }
 
 // Bogus returns why the answer to a question did not pass validation, if that is
 // known, and until when it is.
 func (r *Records) Bogus(name dns.Name, t dns.Type, now uint32) (ede dns.EDE, expire uint32, ok bool) {
-	rd, expire, ok := r.get(kindBogus, name, t)
-	if !ok || expire <= now {
+	rd, h, ok := r.get(kindBogus, name, t)
+	if !ok || h.expire() <= now {
 		return dns.EDE{}, 0, false
 	}
 	ede = dns.EDE{Code: dns.EDECode(rd.u16()), Text: string(rd.octets())}
-	return ede, expire, !rd.bad
+	return ede, h.expire(), !rd.bad
 }
 
 // ForgetBogus forgets what did not pass validation: another one may judge otherwise.

@@ -31,7 +31,7 @@ type store struct {
 
 // shard is a ring of entries and the table that finds them. An entry is
 //
-//	word 0: length of the key (16 bits), of the value (16), expiry (32)
+//	word 0: length of the key (12 bits), mark (4), length of the value (16), expiry (32)
 //	word 1: hash of the key
 //	the key, padded to words; the value, padded to words
 //
@@ -45,6 +45,32 @@ type shard struct {
 	hit     []atomic.Uint32 // per bucket, one bit a slot
 	scratch []uint64        // under mu
 	_       [40]byte        // shards do not share a cache line
+}
+
+// head is word 0 of an entry. It is the one word of it that may change while
+// readers look: the mark, and the expiry with it.
+type head uint64
+
+const (
+	maxKeyLen = 1<<12 - 1
+	maxMark   = 1<<4 - 1
+)
+
+func newHead(key, value []byte, mark uint8, expire uint32) head {
+	return head(len(key)) | head(mark)<<12 | head(len(value))<<16 | head(expire)<<32
+}
+
+func (h head) keyLen() int    { return int(h & maxKeyLen) }
+func (h head) mark() uint8    { return uint8(h >> 12 & maxMark) }
+func (h head) valueLen() int  { return int(h >> 16 & 0xFFFF) }
+func (h head) expire() uint32 { return uint32(h >> 32) }
+
+// words is how many words the entry has.
+func (h head) words() int { return headerWords + wordsFor(h.keyLen()) + wordsFor(h.valueLen()) }
+
+// with returns h with another mark, and with expire where that is sooner.
+func (h head) with(mark uint8, expire uint32) head {
+	return h&(1<<32-1)&^(maxMark<<12) | head(mark)<<12 | head(min(h.expire(), expire))<<32
 }
 
 // newStore returns a store that uses about size octets.
@@ -90,7 +116,7 @@ func wordsFor(n int) int { return (n + 7) / 8 }
 
 // get appends the value of key to dst. Its expiry is the caller's to judge: the
 // store keeps an entry until it needs the room.
-func (s *store) get(dst []byte, hash uint64, key []byte) (out []byte, expire uint32, ok bool) {
+func (s *store) get(dst []byte, hash uint64, key []byte) (out []byte, e head, ok bool) {
 	h := s.shard(hash)
 	first := h.bucket(hash)
 	for i := range bucketSlots {
@@ -98,11 +124,11 @@ func (s *store) get(dst []byte, hash uint64, key []byte) (out []byte, expire uin
 		if slot>>posBits != tagOf(hash) || slot == 0 {
 			continue
 		}
-		if out, expire, ok = h.read(dst, slot&posMask, key); ok {
+		if out, e, ok = h.read(dst, slot&posMask, key); ok {
 			if bit := uint32(1) << i; h.hit[first/bucketSlots].Load()&bit == 0 {
 				h.hit[first/bucketSlots].Or(bit)
 			}
-			return out, expire, true
+			return out, e, true
 		}
 	}
 	return dst, 0, false
@@ -110,40 +136,82 @@ func (s *store) get(dst []byte, hash uint64, key []byte) (out []byte, expire uin
 
 // read appends the value of the entry at pos to dst if its key is key. What it
 // reads may be overwritten meanwhile; then the tail has passed pos.
-func (h *shard) read(dst []byte, pos uint64, key []byte) (out []byte, expire uint32, ok bool) {
+func (h *shard) read(dst []byte, pos uint64, key []byte) (out []byte, e head, ok bool) {
 	c := h.at(pos)
-	head := c.next()
+	e = head(c.next())
 	c.next() // the hash
-	if int(head&0xFFFF) != len(key) || !c.equal(key) || pos < h.tail.Load() {
+	if e.keyLen() != len(key) || !c.equal(key) || pos < h.tail.Load() {
 		return dst, 0, false
 	}
 	start := len(dst)
-	dst = c.appendOctets(dst, int(head>>16&0xFFFF))
+	dst = c.appendOctets(dst, e.valueLen())
 	if pos < h.tail.Load() {
 		return dst[:start], 0, false
 	}
-	return dst, uint32(head >> 32), true
+	return dst, e, true
 }
 
 // put stores an entry; it reports whether the value was short enough.
-func (s *store) put(hash uint64, key, value []byte, now, expire uint32) bool {
-	if len(value) > s.max || len(key) > s.max {
+func (s *store) put(hash uint64, key, value []byte, mark uint8, now, expire uint32) bool {
+	if len(value) > s.max || len(key) > min(s.max, maxKeyLen) {
 		return false
 	}
 	h := s.shard(hash)
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	size := uint64(headerWords + wordsFor(len(key)) + wordsFor(len(value)))
+	e := newHead(key, value, mark, expire)
+	size := uint64(e.words())
 	h.makeRoom(size, now)
 	pos := h.head
 	c := h.at(pos)
-	c.put(uint64(len(key)) | uint64(len(value))<<16 | uint64(expire)<<32)
+	c.put(uint64(e))
 	c.put(hash)
 	c.putOctets(key)
 	c.putOctets(value)
 	h.head += size
 	h.publish(hash, key, pos)
 	return true
+}
+
+// mark marks the entry of key, and has it end at expire if not before, if its
+// value is still value.
+func (s *store) mark(hash uint64, key, value []byte, mark uint8, expire uint32) bool {
+	h := s.shard(hash)
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	i, ok := h.find(hash, key)
+	if !ok {
+		return false
+	}
+	c := h.at(atomic.LoadUint64(&h.slots[i]) & posMask)
+	word := c.step()
+	e := head(atomic.LoadUint64(word))
+	c.next() // the hash
+	if e.valueLen() != len(value) || !c.equal(key) || !c.equal(value) {
+		return false
+	}
+	atomic.StoreUint64(word, uint64(e.with(mark, expire)))
+	return true
+}
+
+// unmark takes the marks off all entries.
+func (s *store) unmark() {
+	for i := range s.shards {
+		s.shards[i].unmark()
+	}
+}
+
+func (h *shard) unmark() {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	for i := range h.slots {
+		if slot := atomic.LoadUint64(&h.slots[i]); slot != 0 {
+			c := h.at(slot & posMask)
+			word := c.step()
+			e := head(atomic.LoadUint64(word))
+			atomic.StoreUint64(word, uint64(e.with(0, e.expire())))
+		}
+	}
 }
 
 // drop forgets key.
@@ -177,9 +245,9 @@ func (h *shard) dropFunc(match func(key []byte) bool) int {
 			continue
 		}
 		c := h.at(slot & posMask)
-		head := c.next()
+		e := head(c.next())
 		c.next()
-		if key = c.appendOctets(key[:0], int(head&0xFFFF)); match(key) {
+		if key = c.appendOctets(key[:0], e.keyLen()); match(key) {
 			atomic.StoreUint64(&h.slots[i], 0)
 			n++
 		}
@@ -215,8 +283,8 @@ func (h *shard) makeRoom(size uint64, now uint32) {
 func (h *shard) evict(now uint32, may bool) (carried bool) {
 	pos := h.tail.Load()
 	c := h.at(pos)
-	head, hash := c.next(), c.next()
-	size := headerWords + wordsFor(int(head&0xFFFF)) + wordsFor(int(head>>16&0xFFFF))
+	e, hash := head(c.next()), c.next()
+	size := e.words()
 	i := h.slotAt(hash, pos)
 	if i < 0 {
 		h.tail.Store(pos + uint64(size)) // replaced or dropped long ago
@@ -224,14 +292,14 @@ func (h *shard) evict(now uint32, may bool) (carried bool) {
 	}
 	bit := uint32(1) << (i % bucketSlots)
 	hits := &h.hit[i/bucketSlots]
-	carried = may && hits.Load()&bit != 0 && uint32(head>>32) > now
+	carried = may && hits.Load()&bit != 0 && e.expire() > now
 	hits.And(^bit)
 	if !carried {
 		atomic.StoreUint64(&h.slots[i], 0)
 		h.tail.Store(pos + uint64(size))
 		return false
 	}
-	h.scratch = append(h.scratch[:0], head, hash)
+	h.scratch = append(h.scratch[:0], uint64(e), hash)
 	for range size - headerWords {
 		h.scratch = append(h.scratch, c.next())
 	}
@@ -265,9 +333,9 @@ func (h *shard) find(hash uint64, key []byte) (int, bool) {
 			continue
 		}
 		c := h.at(slot & posMask)
-		head := c.next()
+		e := head(c.next())
 		c.next()
-		if int(head&0xFFFF) == len(key) && c.equal(key) {
+		if e.keyLen() == len(key) && c.equal(key) {
 			return i, true
 		}
 	}

@@ -19,7 +19,7 @@ func (s *store) mustGet(t *testing.T, key string) string {
 }
 
 func (s *store) set(key, value string, expire uint32) bool {
-	return s.put(s.hash([]byte(key)), []byte(key), []byte(value), 0, expire)
+	return s.put(s.hash([]byte(key)), []byte(key), []byte(value), 0, 0, expire)
 }
 
 // TestStoreAgainstMap compares with a plain map: what the store finds is always
@@ -79,7 +79,7 @@ func TestStoreDropsTheExpiredFirst(t *testing.T) {
 	s.mustGet(t, "expired")
 	for i := range 1000 {
 		key := fmt.Appendf(nil, "filler-%d", i)
-		s.put(s.hash(key), key, []byte(value), 10, 100)
+		s.put(s.hash(key), key, []byte(value), 0, 10, 100)
 	}
 	if s.mustGet(t, "expired") != "<none>" {
 		t.Error("an entry that expired was carried over because it had been hit")
@@ -113,7 +113,7 @@ func TestStoreWhileWriting(t *testing.T) {
 				key := binary.BigEndian.AppendUint64(nil, n)
 				value := bytes.Repeat([]byte{byte(r.Uint32())}, 1000+r.IntN(900))
 				value = append(value, key...)
-				s.put(s.hash(key), key, value, 0, 1)
+				s.put(s.hash(key), key, value, 0, 0, 1)
 			}
 		})
 		readers.Go(func() {

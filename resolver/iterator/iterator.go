@@ -31,6 +31,7 @@ func (it *Iterator) now() uint32 { return uint32(it.Env.Now().Unix()) }
 // Answer is the end of a look-up that did not fail.
 type Answer struct {
 	RCode     dns.RCode
+	Status    cache.Status  // the worst of what it is made of; Unchecked where something was asked for just now
 	Chain     []cache.RRset // aliases first and in order, then the RRset asked for
 	Local     dns.Name      // where local data took over; the zero Name: nowhere
 	Sources   []Source      // who was asked just now, for each step

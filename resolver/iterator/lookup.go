@@ -27,6 +27,7 @@ type task struct {
 type finding struct {
 	outcome   Outcome // answer, alias, nodata or nxdomain
 	rcode     dns.RCode
+	status    cache.Status
 	chain     []cache.RRset
 	target    dns.Name
 	authority []cache.RRset
@@ -37,11 +38,11 @@ type finding struct {
 // lookup answers q: it follows aliases until there is an answer, each link a
 // look-up of its own where the reply does not hold the next one.
 func (t *task) lookup(q dns.Question) (*Answer, error) {
-	a := &Answer{TTL: dns.MaxTTL}
+	a := &Answer{TTL: dns.MaxTTL, Status: cache.Secure}
 	seen := map[string]bool{q.Name.Fold().Wire(): true}
 	for {
 		if local := t.local(q); local != nil && !t.opts.Proof {
-			a.append(local.Chain, local.Authority, local.RCode, local.TTL)
+			a.append(&finding{rcode: local.RCode, status: a.Status, chain: local.Chain, authority: local.Authority, ttl: local.TTL})
 			a.Local = q.Name
 			return a, nil
 		}
@@ -52,7 +53,7 @@ func (t *task) lookup(q dns.Question) (*Answer, error) {
 			}
 			return nil, err
 		}
-		a.append(f.chain, f.authority, f.rcode, f.ttl)
+		a.append(f)
 		if err := t.countAliases(f, q.Type, seen); err != nil {
 			return nil, t.failed(t.question, err)
 		}
@@ -66,13 +67,13 @@ func (t *task) lookup(q dns.Question) (*Answer, error) {
 	}
 }
 
-func (a *Answer) append(chain, authority []cache.RRset, rcode dns.RCode, ttl uint32) {
-	for _, set := range chain {
+func (a *Answer) append(f *finding) {
+	for _, set := range f.chain {
 		if !a.has(set) {
 			a.Chain = append(a.Chain, set)
 		}
 	}
-	a.Authority, a.RCode, a.TTL = authority, rcode, min(a.TTL, ttl)
+	a.Authority, a.RCode, a.TTL, a.Status = f.authority, f.rcode, min(a.TTL, f.ttl), min(a.Status, f.status)
 }
 
 // has reports whether a DNAME is in the chain already: one may serve twice.
@@ -167,19 +168,19 @@ func (t *task) inProgress(q dns.Question) bool {
 func (t *task) cached(q dns.Question) (*finding, bool) {
 	c, now := t.it.Cache, t.it.now()
 	if e, ok := c.RRset(q.Name, q.Type, now); ok {
-		return &finding{outcome: OutcomeAnswer, chain: e.Sets, ttl: e.Expire - now}, true
+		return &finding{outcome: OutcomeAnswer, status: e.Status, chain: e.Sets, ttl: e.Expire - now}, true
 	}
 	if q.Type != dns.TypeCNAME {
 		if e, ok := c.RRset(q.Name, dns.TypeCNAME, now); ok {
 			target, _ := nameOf(e.Sets[len(e.Sets)-1].Data[0])
-			return &finding{outcome: OutcomeAlias, chain: e.Sets, target: target, ttl: e.Expire - now}, true
+			return &finding{outcome: OutcomeAlias, status: e.Status, chain: e.Sets, target: target, ttl: e.Expire - now}, true
 		}
 	}
 	if e, ok := c.NXDomain(q.Name, now); ok {
-		return &finding{outcome: OutcomeNXDomain, rcode: dns.RCodeNXDomain, authority: e.Sets, ttl: e.Expire - now}, true
+		return &finding{outcome: OutcomeNXDomain, rcode: dns.RCodeNXDomain, status: e.Status, authority: e.Sets, ttl: e.Expire - now}, true
 	}
 	if e, ok := c.NoData(q.Name, q.Type, now); ok && (e.Trust != cache.TrustReferral || t.opts.Proof) {
-		return &finding{outcome: OutcomeNoData, authority: e.Sets, ttl: e.Expire - now}, true
+		return &finding{outcome: OutcomeNoData, status: e.Status, authority: e.Sets, ttl: e.Expire - now}, true
 	}
 	return nil, false
 }

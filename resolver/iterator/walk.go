@@ -286,18 +286,29 @@ func (t *task) finding(zone *cache.Delegation, r *reply) *finding {
 	f := &finding{outcome: r.outcome, rcode: r.rcode, target: r.target, ttl: dns.MaxTTL, source: r.source}
 	for _, set := range r.chain {
 		set.TTL = t.expire(zone, set.TTL, most) - now
+		set.Proof = t.leased(zone, set.Proof)
 		f.chain = append(f.chain, set)
 		f.ttl = min(f.ttl, set.TTL)
 	}
 	if r.outcome == OutcomeNoData || r.outcome == OutcomeNXDomain {
 		ttl := t.expire(zone, r.negTTL, seconds(t.it.Limits.MaxNegativeTTL)) - now
 		f.ttl = min(f.ttl, ttl)
-		for _, set := range r.authority {
-			if r.authority[0].Type == dns.TypeSOA { // else it is a proof alone, which says for itself how long it holds
-				set.TTL = ttl
+		f.authority = t.leased(zone, r.authority)
+		for i := range f.authority {
+			if f.authority[0].Type == dns.TypeSOA { // else it is a proof alone, which says for itself how long it holds
+				f.authority[i].TTL = ttl
 			}
-			f.authority = append(f.authority, set)
 		}
 	}
 	return f
+}
+
+// leased returns proofs of zone with the TTLs that its lease leaves them.
+func (t *task) leased(zone *cache.Delegation, proofs []cache.RRset) []cache.RRset {
+	now, most := t.it.now(), seconds(t.it.Limits.MaxTTL)
+	list := slices.Clone(proofs)
+	for i := range list {
+		list[i].TTL = t.expire(zone, list[i].TTL, most) - now
+	}
+	return list
 }
