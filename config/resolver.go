@@ -20,7 +20,7 @@ type Resolver struct {
 	RootHints string `yaml:"root-hints" path:"file" restart:"true"`
 	// TrustAnchor is a file of DS or DNSKEY records that are trusted, or off: answers are not validated. Without it they are those of the Internet's root; where root-hints are one's own, none.
 	TrustAnchor string `yaml:"trust-anchor" path:"file" off:"true" restart:"true"`
-	// Insecure are names at and below which nothing is validated (RFC 7646): zones of one's own that the public tree does not know, and what is broken for long. What ends by itself is set by "onoma ctl resolver insecure".
+	// Insecure are names at and below which nothing is validated (RFC 7646): zones of one's own that the public tree does not know, and what is broken for long. What ends by itself is set by "onoma ctl insecure".
 	Insecure []dns.Name `yaml:"insecure"`
 	// Port is that of all name servers; another than 53 is for labs.
 	Port int `yaml:"port" default:"53" range:"1..65535" restart:"true"`

@@ -110,9 +110,9 @@ func (r *Resolver) Flush(name dns.Name, tree bool) (entries int) {
 }
 
 // FlushAll forgets everything but what is known of servers' speed.
-func (r *Resolver) FlushAll() {
-	r.iterator.Cache.FlushAll()
+func (r *Resolver) FlushAll() (entries int) {
 	r.messages.FlushAll()
+	return r.iterator.Cache.FlushAll()
 }
 
 // local answers from the hosts file and for special-use names; nil otherwise.
@@ -133,6 +133,9 @@ type Options struct {
 	DNSSEC           bool   // RRSIG, NSEC and NSEC3 records too, as with DO
 	CacheOnly        bool   // ask nobody
 	Tracer           Tracer // told of every step
+
+	explain *explainer
+	budget  *iterator.Budget // nil: one of its own
 }
 
 // Result is the end of a look-up, also of one that failed: then RCode is
@@ -164,7 +167,7 @@ func (r *Resolver) Resolve(ctx context.Context, q dns.Question, opts Options) (R
 		res.Answer, _ = sections(minimalANY(q).answer, false)
 		return res, nil
 	}
-	how := asking{checkingDisabled: opts.CheckingDisabled, tracer: opts.Tracer}
+	how := asking{checkingDisabled: opts.CheckingDisabled, tracer: opts.Tracer, explain: opts.explain, budget: opts.budget}
 	var out outcome
 	var err error
 	if opts.CacheOnly {

@@ -30,6 +30,7 @@ type inquiry struct {
 	doubted   []iterator.Source
 	fetched   []fetched // for the chain of trust, in this attempt
 	verdicts  uint64    // of the resolver, at the beginning
+	explain   *explainer
 }
 
 // fetched is a DS or DNSKEY set, or that there is none.
@@ -45,6 +46,7 @@ type asking struct {
 	checkingDisabled bool // not validated: the client does that (RFC 4035 §3.2.2)
 	tracer           Tracer
 	budget           *iterator.Budget // nil: one of its own
+	explain          *explainer       // told of proofs, which are then whole; or nil
 }
 
 // lookUp finds the answer to q and, where there are anchors, validates it.
@@ -61,7 +63,10 @@ func (r *Resolver) lookUp(ctx context.Context, q dns.Question, how asking) (outc
 	if ede, ok := r.knownBogus(q, false); ok {
 		return outcome{rcode: dns.RCodeServFail, ede: ede}, nil
 	}
-	in := &inquiry{r: r, validator: v, q: q, tracer: how.tracer, budget: how.budget, verdicts: verdicts}
+	in := &inquiry{r: r, validator: v, q: q, tracer: how.tracer, budget: how.budget, verdicts: verdicts, explain: how.explain}
+	if how.explain != nil {
+		in.validator = v.Afresh()
+	}
 	if in.budget == nil {
 		in.budget = r.iterator.NewBudget()
 	}
@@ -85,12 +90,15 @@ func (in *inquiry) run(ctx context.Context) (outcome, error) {
 	for attempt := range maxDoubts + 1 {
 		in.fetched = nil
 		a, err := in.resolve(ctx, in.q, false)
-		if err == nil && (in.q.Name.Equal(a.Local) || a.Status != cache.Unchecked) {
+		if err == nil && (in.q.Name.Equal(a.Local) || a.Status != cache.Unchecked && in.explain == nil) {
 			return known(a), nil
 		}
 		var judged validator.Result
 		if err == nil {
 			judged, err = in.validator.Judge(ctx, in.q, messageOf(a), a.Local, &in.budget.Proof)
+		}
+		if err == nil && in.explain != nil {
+			in.explain.judged(&judged)
 		}
 		switch {
 		case err != nil && (attempt == 0 || ctx.Err() != nil):

@@ -21,6 +21,9 @@ type ctlCmd struct {
 	Keys     keysCmd        `cmd:"" help:"Look at the keys of signed zones, and roll, import and export them."`
 	Children ctlChildrenCmd `cmd:"" help:"Look at the zones below one that is served."`
 	Clock    ctlClockCmd    `cmd:"" help:"The clock of the server's machine."`
+	Resolve  ctlResolveCmd  `cmd:"" help:"Have a resolver answer a question, and say why the answer is what it is."`
+	Flush    ctlFlushCmd    `cmd:"" help:"Have a resolver forget a name, all below it, or everything."`
+	Insecure ctlInsecureCmd `cmd:"" help:"Names that a resolver does not validate: list them, add one for a time, take one away."`
 	Dump     ctlDumpCmd     `cmd:"" help:"Print a zone as it is served, as a zone file."`
 	Reload   ctlReloadCmd   `cmd:"" help:"Read one zone's file again, or all."`
 	Config   ctlConfigCmd   `cmd:"" help:"The server's configuration."`

@@ -34,6 +34,7 @@ type operations struct {
 	report   func(*telemetry.Report) // adds what only this kind of server counts
 	serving  func()                  // is called once clients are answered
 	manage   *control.ZoneDesk       // what can be done about zones that change
+	resolver *control.ResolverDesk   // and about a resolver
 }
 
 // instruments watch a server and tell of it.
@@ -171,7 +172,7 @@ const metricsConns = 64
 const zonesInMetrics = 100
 
 func (in *instruments) desk() control.Desk {
-	d := control.Desk{Report: in.reportNow, Zones: in.zones, Dump: in.dump, Manage: in.manage}
+	d := control.Desk{Report: in.reportNow, Zones: in.zones, Dump: in.dump, Manage: in.manage, Resolver: in.resolver}
 	if in.top {
 		d.Top = in.hub.Top
 	}

@@ -64,7 +64,7 @@ func (c *resolverCmd) Run(a *app) error {
 		return err
 	}
 	defer r.Close()
-	return c.serve(a, r, operations{role: "resolver"})
+	return c.serve(a, r, operations{role: "resolver", resolver: resolverDesk(r)})
 }
 
 // exception is a negative trust anchor, and for how long; 0 is no end.

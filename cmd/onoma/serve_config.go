@@ -94,7 +94,7 @@ func serveOperations(a *app, d *daemon.Daemon, conf *config.Config, m *manners) 
 			return d.ReloadAll(ctx, name)
 		},
 		serving: d.Serving,
-		manage:  desk,
+		manage:  desk, resolver: resolverDesk(d.Resolver()),
 	}
 }
 

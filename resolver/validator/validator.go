@@ -103,6 +103,12 @@ func New(o Options) *Validator {
 	return v
 }
 
+// Afresh returns a Validator with the same anchors that remembers nothing yet, and
+// whose Links are whole.
+func (v *Validator) Afresh() *Validator {
+	return &Validator{fetch: v.fetch, clock: v.clock, except: v.except, limits: v.limits, anchors: v.anchors, known: map[dns.Name]*place{}, crypto: v.crypto}
+}
+
 // anchorOf makes a DS of either form.
 func anchorOf(r dns.Record) (dns.DS, bool) {
 	if r.Type == dns.TypeDS {

@@ -31,6 +31,8 @@ type Desk struct {
 	Reload func(ctx context.Context, zone string) ([]Reloaded, error)
 	// Manage is what can be done about zones that change; nil where they only come from files. Its List takes the place of Zones.
 	Manage *ZoneDesk
+	// Resolver is what can be done about a resolver; nil where there is none.
+	Resolver *ResolverDesk
 }
 
 // ReloadRequest is the body of a request to reload.
@@ -57,6 +59,11 @@ func (s *Server) Staff(d Desk) {
 	s.Route("GET "+routeTop, d.top)
 	if d.Manage != nil {
 		s.staffZones(d.Manage)
+	}
+	if d.Resolver != nil {
+		s.staffResolver(d.Resolver)
+	} else {
+		s.Route("/v1/resolver/", func(*http.Request) (any, error) { return nil, cannot("has no resolver") })
 	}
 	if d.Manage == nil || d.Manage.List == nil {
 		s.Route("GET "+routeZones, d.zones)
