@@ -18,6 +18,7 @@ type (
 	Tracer  = iterator.Tracer
 	Event   = iterator.Event
 	Cost    = iterator.Cost
+	Route   = iterator.Route
 	Failure = iterator.Failure
 )
 
@@ -32,6 +33,8 @@ type Config struct {
 	// Insecure are negative trust anchors (RFC 7646), each with its end; the zero
 	// time is none.
 	Insecure map[dns.Name]time.Time
+
+	Routes []Route // where answers come from otherwise than by iteration; SetRoutes changes them
 
 	Hints                []Hint // nil: the root servers of the Internet
 	UpstreamPort         uint16 // 0: 53

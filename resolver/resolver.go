@@ -25,6 +25,7 @@ type Resolver struct {
 	exceptions exceptions
 	verdicts   atomic.Uint64 // counts how often all of them were forgotten
 	jobs       jobs
+	routing    sync.Mutex // held by who replaces the routes
 
 	ctx    context.Context // of all look-ups for clients
 	cancel context.CancelCauseFunc
@@ -35,7 +36,7 @@ type Resolver struct {
 var ErrClosed = errors.New("resolver closed")
 
 // New returns a resolver that works as cfg says. It fails where the hosts file
-// cannot be read.
+// cannot be read, or the routes cannot be.
 func New(cfg Config) (*Resolver, error) {
 	cfg = cfg.withDefaults()
 	r := &Resolver{
@@ -53,6 +54,9 @@ func New(cfg Config) (*Resolver, error) {
 	r.Trust(cfg.Anchors)
 	for name, until := range cfg.Insecure {
 		r.Except(name, until)
+	}
+	if err := r.SetRoutes(cfg.Routes); err != nil {
+		return nil, err
 	}
 	r.jobs.init()
 	r.ctx, r.cancel = context.WithCancelCause(context.Background())
@@ -72,9 +76,10 @@ const rememberedZones = 16384
 func (r *Resolver) Trust(anchors []dns.Record) {
 	var v *validator.Validator
 	if len(anchors) > 0 {
-		v = validator.New(validator.Options{Anchors: anchors, Fetch: r.fetch, Clock: r.cfg.Env.Now, Except: r.exceptions.has, Brief: true, Limits: validator.Limits{Zones: rememberedZones}})
+		v = validator.New(validator.Options{Anchors: anchors, Fetch: r.fetch, Clock: r.cfg.Env.Now, Except: r.isExcepted, Brief: true, Limits: validator.Limits{Zones: rememberedZones}})
 	}
 	r.validator.Store(v)
+	r.iterator.Validating.Store(v != nil)
 	r.forgetVerdicts()
 }
 

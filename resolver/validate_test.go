@@ -20,8 +20,9 @@ import (
 
 // signedZone is a zone with one key, as a server has it.
 type signedZone struct {
-	key    *dnssec.Key
-	worker transport.Worker
+	key     *dnssec.Key
+	worker  transport.Worker
+	version *zone.Version
 }
 
 // signZone makes a zone of text, signed now for validity; children get their DS.
@@ -68,7 +69,7 @@ func signZone(t *testing.T, origin, text string, validity time.Duration, childre
 	served.Publish(v)
 	server := authority.New(authority.Options{})
 	server.AddZone(served)
-	return &signedZone{key: k, worker: server.NewWorker()}
+	return &signedZone{key: k, worker: server.NewWorker(), version: v}
 }
 
 // serve has the zone at an address; change, if there is one, may change answers.
@@ -101,6 +102,7 @@ func inSignedWorld(t *testing.T, cfg Config, change [2]func(q dns.Question, a *d
 		leaf.serve(w, "192.0.2.3", change[0])
 		leaf.serve(w, "192.0.2.4", change[1])
 		w.Serve("192.0.2.5", fakenet.ParseZone("plain.", "@ NS ns\nns A 192.0.2.5\nwww 60 A 198.51.100.5"))
+		w.root = root
 		w.r.Trust([]dns.Record{{Name: dns.Root, Type: dns.TypeDNSKEY, Class: dns.ClassIN, Data: root.key.RData()}})
 		test(t, w)
 	})

@@ -24,6 +24,7 @@ type world struct {
 	worker transport.Worker
 	client netip.AddrPort
 	proto  transport.Proto
+	root   *signedZone // inSignedWorld
 }
 
 const rootZone = `

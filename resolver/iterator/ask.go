@@ -15,6 +15,10 @@ import (
 // ask puts q to the servers of zone until one gives a reply that can be used,
 // and remembers that.
 func (t *task) ask(zone *cache.Delegation, q dns.Question) (*reply, error) {
+	route := t.routes.behind(zone)
+	if route != nil && route.Kind == RouteLocal {
+		return t.fromLocal(route, q)
+	}
 	ask := func() (*reply, error) {
 		s := t.newSearch(zone)
 		s.leaveOut(q)
@@ -28,7 +32,7 @@ func (t *task) ask(zone *cache.Delegation, q dns.Question) (*reply, error) {
 	if len(t.opts.Doubted) > 0 {
 		return ask() // what others are told may be what is doubted
 	}
-	return t.shared(zone.Zone, q, ask)
+	return t.shared(zone.Zone, route, q, ask)
 }
 
 func (s *search) run(q dns.Question) (*reply, error) {
@@ -142,7 +146,8 @@ func exchangeKind(err error) transport.Kind {
 // where the reply was cut short, or where somebody sends forged ones.
 func (s *search) converse(c *candidate, q dns.Question, wait time.Duration) (*reply, error) {
 	t := s.t
-	x := exchange{server: c.addr, name: c.name, zone: s.zone.Zone, q: q, wait: wait}
+	x := exchange{server: c.addr, to: c.to, name: c.name, zone: s.zone.Zone, route: s.route, q: q, wait: s.route.patience(&c.to, wait)}
+	x.to.Addr = netip.AddrPortFrom(c.addr, c.to.Addr.Port())
 	x.edns = !t.it.servers.plain(c.addr, t.it.Env.Now())
 	r, err := t.send(&x)
 	if err == nil && x.edns && ednsTrouble(r) {
@@ -151,8 +156,8 @@ func (s *search) converse(c *candidate, q dns.Question, wait time.Duration) (*re
 			t.it.servers.markPlain(c.addr, t.it.Env.Now())
 		}
 	}
-	if err == nil && r.outcome == OutcomeTruncated || err != nil && exchangeKind(err) == transport.Spoofed {
-		x.proto, x.wait = transport.TCP, max(2*wait, unknownRTO) // two round trips
+	if x.to.Proto == transport.UDP && (err == nil && r.outcome == OutcomeTruncated || err != nil && exchangeKind(err) == transport.Spoofed) {
+		x.to.Proto, x.wait = transport.TCP, max(2*wait, unknownRTO) // two round trips
 		r, err = t.send(&x)
 	}
 	return r, err
@@ -172,10 +177,11 @@ func ednsTrouble(r *reply) bool {
 // exchange is one packet there and one back.
 type exchange struct {
 	server netip.Addr
+	to     Target
 	name   dns.Name
 	zone   dns.Name
+	route  *Route // nil: the servers are those that referrals named
 	q      dns.Question
-	proto  transport.Proto
 	edns   bool
 	wait   time.Duration
 }
@@ -190,32 +196,34 @@ func (t *task) send(x *exchange) (*reply, error) {
 		return nil, err
 	}
 	sent := x.q
-	if t.it.RandomCase && x.proto == transport.UDP {
+	if t.it.RandomCase && x.to.Proto == transport.UDP {
 		sent.Name = t.it.randomCase(sent.Name)
 	}
 	ctx, cancel := context.WithTimeout(t.ctx, x.wait)
 	defer cancel()
-	to := netip.AddrPortFrom(x.server, t.it.UpstreamPort)
-	t.traceAsk(x, to, sent)
+	t.traceAsk(x, sent)
 	start := t.it.Env.Now()
-	raw, err := t.it.Env.Exchange(ctx, Target{Addr: to, Proto: x.proto}, t.it.query(sent, x.edns))
+	raw, err := t.it.Env.Exchange(ctx, x.to, t.it.query(x, sent))
 	now := t.it.Env.Now()
 	if err != nil {
-		t.traceReply(x, to, sent, now.Sub(start), 0, nil, err)
+		t.traceReply(x, sent, now.Sub(start), 0, nil, err)
 		return nil, err
 	}
 	t.budget.addBytes(len(raw))
 	t.it.servers.answered(x.server, now.Sub(start), now)
 	r := t.it.read(x, sent, raw)
-	t.traceReply(x, to, sent, now.Sub(start), len(raw), r, nil)
+	t.traceReply(x, sent, now.Sub(start), len(raw), r, nil)
 	return r, nil
 }
 
 // query returns the query for q in wire form. DNSSEC records are always asked
 // for: they are kept with what they sign, for the clients that want them.
-func (it *Iterator) query(q dns.Question, edns bool) []byte {
-	m := dns.NewQuery(uint16(it.Env.Uint64()), q, false)
-	if edns {
+func (it *Iterator) query(x *exchange, q dns.Question) []byte {
+	m := dns.NewQuery(uint16(it.Env.Uint64()), q, x.route.forwards())
+	if x.route.forwards() && it.Validating.Load() {
+		m.Flags |= dns.FlagCD
+	}
+	if x.edns {
 		m.EDNS = &dns.EDNS{UDPSize: it.UDPSize, DO: true}
 	}
 	out, err := m.Append(make([]byte, 0, 300))
@@ -245,9 +253,12 @@ func (it *Iterator) read(x *exchange, sent dns.Question, raw []byte) *reply {
 		// A server that could not read the question cannot repeat it.
 	case len(m.Questions) != 1, !got.Name.Equal(sent.Name), got.Type != sent.Type, got.Class != sent.Class:
 		return lame(m, "the reply has another question")
-	case it.RandomCase && x.proto == transport.UDP && got.Name != sent.Name:
+	case it.RandomCase && x.to.Proto == transport.UDP && got.Name != sent.Name:
 		// It does not keep the case, or somebody guesses: TCP cannot be guessed.
 		return &reply{outcome: OutcomeTruncated, rcode: m.RCode, reason: "case of the name not kept"}
+	}
+	if x.route.forwards() {
+		return it.classifyForwarded(x.zone, x.q, m)
 	}
 	return it.classify(x.zone, x.q, m)
 }

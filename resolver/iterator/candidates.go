@@ -13,6 +13,7 @@ import (
 // candidate is an address that a zone's question can be sent to.
 type candidate struct {
 	addr  netip.Addr
+	to    Target // with the port alone where it is one of several addresses
 	name  dns.Name
 	tries int
 	out   bool // said something useless: not asked again in this step
@@ -33,6 +34,7 @@ const exploreOneIn = 20
 type search struct {
 	t       *task
 	zone    *cache.Delegation
+	route   *Route // nil: zone is a delegation
 	list    []candidate
 	pending []dns.Name // servers of which no address is known
 	lookups int        // of those, made in this step
@@ -43,7 +45,11 @@ type search struct {
 }
 
 func (t *task) newSearch(zone *cache.Delegation) *search {
-	s := &search{t: t, zone: zone}
+	s := &search{t: t, zone: zone, route: t.routes.behind(zone)}
+	if s.route != nil {
+		s.addConfigured()
+		return s
+	}
 	for _, ns := range zone.Servers {
 		known := s.add(ns.Name, ns.Addrs)
 		for _, typ := range t.it.addressTypes() {
@@ -104,7 +110,7 @@ next:
 				continue next
 			}
 		}
-		s.list = append(s.list, candidate{addr: a, name: name})
+		s.list = append(s.list, candidate{addr: a, name: name, to: s.targetOf(name)})
 	}
 	return any
 }

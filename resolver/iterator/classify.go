@@ -91,7 +91,7 @@ func (r *reply) gatherSigs(others ...*sections) {
 func (it *Iterator) followChain(r *reply, zone dns.Name, q dns.Question, answer *sections) (name dns.Name, done bool) {
 	name = q.Name
 	seen := map[string]bool{}
-	for !seen[name.Fold().Wire()] && name.IsSubdomainOf(zone) && len(seen) <= it.Limits.Aliases {
+	for !seen[name.Fold().Wire()] && it.speaksOf(zone, q.Name, name) && len(seen) <= it.Limits.Aliases {
 		seen[name.Fold().Wire()] = true
 		if set, ok := answer.find(name, q.Type); ok {
 			r.outcome = OutcomeAnswer
@@ -108,6 +108,12 @@ func (it *Iterator) followChain(r *reply, zone dns.Name, q dns.Question, answer 
 	// The chain left the zone, or turned in a circle: the look-up goes on, and notices.
 	r.outcome = OutcomeAlias
 	return name, true
+}
+
+// speaksOf reports whether a server that is asked as one of zone's for a name may
+// speak of another name, too: one in the zone that has the same route.
+func (it *Iterator) speaksOf(zone, asked, name dns.Name) bool {
+	return name.IsSubdomainOf(zone) && it.Routes().Same(asked, name)
 }
 
 // alias takes the CNAME at name, or the DNAME above it with the CNAME that it

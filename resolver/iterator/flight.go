@@ -10,9 +10,10 @@ import (
 // flightKey is one question for one zone's servers. What else the query carries
 // (EDNS, case) makes no difference.
 type flightKey struct {
-	zone string // wire forms, folded
-	name string
-	typ  dns.Type
+	zone  string // wire forms, folded
+	name  string
+	typ   dns.Type
+	route *Route // a zone may have a route, and servers of its own
 }
 
 // flight is that question while one look-up, its owner, is asking it.
@@ -33,8 +34,8 @@ type flights struct {
 
 // shared runs ask, or waits for the look-up that is asking the same already. An
 // owner whose own budget ran out has nothing to say to others: they ask again.
-func (t *task) shared(zone dns.Name, q dns.Question, ask func() (*reply, error)) (*reply, error) {
-	key := flightKey{zone.Fold().Wire(), q.Name.Fold().Wire(), q.Type}
+func (t *task) shared(zone dns.Name, route *Route, q dns.Question, ask func() (*reply, error)) (*reply, error) {
+	key := flightKey{zone.Fold().Wire(), q.Name.Fold().Wire(), q.Type, route}
 	fs := &t.it.flights
 	fs.mu.Lock()
 	f := fs.all[key]

@@ -17,7 +17,12 @@ type Iterator struct {
 	Config
 	servers *servers
 	flights flights
+	routes  atomic.Pointer[Routes]
 	ids     atomic.Uint64
+
+	// Validating says that what is found will be validated: then other resolvers
+	// are asked not to do it (RFC 6840 §5.9).
+	Validating atomic.Bool
 }
 
 // New returns an Iterator that works as cfg says.
@@ -70,7 +75,7 @@ func (it *Iterator) Resolve(ctx context.Context, q dns.Question, opts Options) (
 	}
 	limited, cancel := context.WithTimeout(ctx, budget.ends.Sub(it.Env.Now()))
 	defer cancel()
-	t := &task{it: it, ctx: limited, opts: opts, id: it.ids.Add(1), question: q, budget: budget}
+	t := &task{it: it, ctx: limited, opts: opts, id: it.ids.Add(1), question: q, budget: budget, routes: it.Routes()}
 	t.traceStart()
 	a, err := t.lookup(q)
 	if a != nil {

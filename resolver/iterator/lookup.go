@@ -21,6 +21,7 @@ type task struct {
 	budget   *Budget
 	stack    []setKey // look-ups in progress, the innermost last
 	waits    *task    // whose flight it waits for; under flights.mu
+	routes   *Routes
 }
 
 // finding is what is known of one name and type, from the cache or just asked.
@@ -125,6 +126,9 @@ func (t *task) find(q dns.Question) (*finding, error) {
 		return f, nil
 	}
 	if t.opts.CacheOnly {
+		if f, ok := t.localReply(q); ok {
+			return f, nil
+		}
 		return nil, ErrNotCached
 	}
 	if f, ok := t.it.Cache.Failure(q.Name, q.Type); ok && f.Expire > t.it.now() {

@@ -1,7 +1,6 @@
 package iterator
 
 import (
-	"net/netip"
 	"time"
 
 	"onoma/dns"
@@ -72,20 +71,20 @@ func (t *task) traceShared(zone dns.Name, q dns.Question, r *reply) {
 	}
 }
 
-func (t *task) traceAsk(x *exchange, to netip.AddrPort, sent dns.Question) {
+func (t *task) traceAsk(x *exchange, sent dns.Question) {
 	if t.traced() {
 		t.trace(Event{
-			Kind: EventAsk, Question: t.question, Zone: x.zone, Server: x.name, Addr: to, Proto: x.proto, Sent: sent,
+			Kind: EventAsk, Question: t.question, Zone: x.zone, Server: x.name, Addr: x.to.Addr, Proto: x.to.Proto, Sent: sent,
 		})
 	}
 }
 
-func (t *task) traceReply(x *exchange, to netip.AddrPort, sent dns.Question, rtt time.Duration, size int, r *reply, err error) {
+func (t *task) traceReply(x *exchange, sent dns.Question, rtt time.Duration, size int, r *reply, err error) {
 	if !t.traced() {
 		return
 	}
 	e := Event{
-		Kind: EventReply, Question: t.question, Zone: x.zone, Server: x.name, Addr: to, Proto: x.proto, Sent: sent,
+		Kind: EventReply, Question: t.question, Zone: x.zone, Server: x.name, Addr: x.to.Addr, Proto: x.to.Proto, Sent: sent,
 		RTT: rtt, Size: size, Err: err, Outcome: OutcomeError,
 	}
 	e.fromReply(t, r)
@@ -117,5 +116,14 @@ func (e *Event) fromReply(t *task, r *reply) {
 				e.TTL = ttl
 			}
 		}
+	}
+}
+
+// traceLocal tells of an answer from a zone in memory.
+func (t *task) traceLocal(route *Route, q dns.Question, r *reply) {
+	if t.traced() {
+		e := Event{Kind: EventCached, Question: q, Local: true, Zone: route.Zone}
+		e.fromReply(t, r)
+		t.trace(e)
 	}
 }

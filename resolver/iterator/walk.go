@@ -18,6 +18,7 @@ type walk struct {
 	zone       *cache.Delegation
 	spare      *cache.Delegation // a nearer one whose lease is about to end
 	remembered bool              // zone comes from the cache, and may be outdated
+	around     bool              // q's route failed, and is done without
 	silent     *cache.Delegation // one that was thought to be, and
 	reason     error             // why
 }
@@ -39,8 +40,16 @@ func (t *task) walk(q dns.Question) (*finding, error) {
 }
 
 func (w *walk) start() (err error) {
-	w.zone, w.spare, err = w.t.closest(w.q)
-	w.remembered = err == nil && !w.zone.Zone.IsRoot()
+	route := w.t.routes.For(w.q)
+	if route != nil { // names above it have another route, and what is said of them counts there only
+		w.min.known = max(w.min.known, route.Zone.NumLabels()-1)
+	}
+	if w.around || route != nil && route.Kind == RouteIterate {
+		route = nil
+	}
+	w.min.off = w.t.it.NoMinimise || route.forwards() // RFC 9156 §2: a resolver is asked for what it is to look up
+	w.zone, w.spare, err = w.t.closest(w.q, route)
+	w.remembered = err == nil && !w.zone.Zone.IsRoot() && w.t.routes.behind(w.zone) == nil
 	return err
 }
 
@@ -96,12 +105,21 @@ func (w *walk) recover(err error, full bool) error {
 		err = w.start()
 		w.remembered = false
 		return err
+	case w.mayGoAround():
+		w.around = true
+		return w.start()
 	case w.reason != nil:
 		return w.reason
 	default:
 		return err
 	}
 	return nil
+}
+
+// mayGoAround reports whether the route that failed may be done without.
+func (w *walk) mayGoAround() bool {
+	route := w.t.routes.For(w.q)
+	return !w.around && route != nil && route.Fallback
 }
 
 // descend goes on to the zone that a referral leads to.
@@ -158,15 +176,21 @@ func (t *task) known(ask dns.Question) (exists bool, denied *finding) {
 }
 
 // closest returns the nearest delegation at or above q's name that is known,
-// for DS above it (RFC 4035 §3.1.4.1). One whose lease is about to end is
+// for DS above it (RFC 4035 §3.1.4.1), down to where its route begins. One whose lease is about to end is
 // passed over, so that the parent renews it in time, and returned as spare.
-func (t *task) closest(q dns.Question) (zone, spare *cache.Delegation, err error) {
+func (t *task) closest(q dns.Question, route *Route) (zone, spare *cache.Delegation, err error) {
+	if route.forwards() {
+		return route.cut, nil, nil
+	}
 	n := q.Name
 	if q.Type == dns.TypeDS && !n.IsRoot() {
 		n = n.Parent()
 	}
 	now := t.it.now()
 	for ; !n.IsRoot(); n = n.Parent() {
+		if route != nil && n.Equal(route.Zone) {
+			break
+		}
 		d, ok := t.it.Cache.Delegation(n, now)
 		switch {
 		case ok && !d.Due(now):
@@ -175,7 +199,11 @@ func (t *task) closest(q dns.Question) (zone, spare *cache.Delegation, err error
 			spare = d
 		}
 	}
-	zone, err = t.root()
+	if route != nil {
+		zone, err = t.beginning(route)
+	} else {
+		zone, err = t.root()
+	}
 	if err != nil && spare != nil && !t.final(err) {
 		return spare, nil, nil
 	}
@@ -208,6 +236,9 @@ func (t *task) descend(zone *cache.Delegation, r *reply) *cache.Delegation {
 // learn puts what a reply says into the cache. This is the one way into it, and
 // the reply holds only what zone's servers may speak of.
 func (t *task) learn(zone *cache.Delegation, q dns.Question, r *reply) {
+	if t.routes != t.it.Routes() {
+		return // the routes were replaced meanwhile, and the cache flushed of what they were
+	}
 	c, now, most := t.it.Cache, t.it.now(), seconds(t.it.Limits.MaxTTL)
 	trust := cache.TrustAnswer
 	if r.aa {
@@ -257,6 +288,9 @@ func (t *task) learnNegative(zone *cache.Delegation, q dns.Question, r *reply, t
 	e := cache.Entry{Trust: trust, Zone: zone.Zone, Sets: r.authority}
 	e.Expire = t.expire(zone, r.negTTL, seconds(t.it.Limits.MaxNegativeTTL))
 	if r.outcome == OutcomeNXDomain {
+		if t.routes.Of(r.negName) != t.routes.For(q) {
+			return // DS where a route begins: the parent denies a name of which others speak
+		}
 		t.it.Cache.PutNXDomain(r.negName, e, now)
 		return
 	}
