@@ -85,6 +85,10 @@ cold: ## Measure resolvers on 20,000 names that they have never met, servers 20 
 flood: ## Flood the server in network namespaces, as root; write the table of docs/floods.md
 	ONOMA_FLOOD_SECONDS=10 ONOMA_FLOOD_REPORT=docs/floods.md $(GO) test -count=1 -v -timeout 20m ./test/flood
 
+.PHONY: attack
+attack: ## Attack a resolver in every published way and hold it to ceilings; write the table of docs/attacks.md
+	ONOMA_ATTACK_REPORT=docs/attacks.md $(GO) test -tags $(TAGS) -count=1 -v -timeout 20m ./test/attack
+
 .PHONY: crash
 crash: ## Kill onoma 300 times in the middle of changes, and hold it to what it acknowledged
 	ONOMA_CRASHES=300 $(GO) test -count=1 -v -timeout 30m -run TestKill ./test/crash
