@@ -2,10 +2,12 @@ package resolver
 
 import (
 	"log/slog"
+	"math"
 	"net/netip"
 	"time"
 
 	"onoma/dns"
+	"onoma/resolver/cache"
 	"onoma/resolver/iterator"
 )
 
@@ -47,6 +49,20 @@ type Config struct {
 
 	MessageCacheSize int // octets for whole answers; 0: 32 MiB
 	RecordCacheSize  int // octets for RRsets, delegations and negative answers; 0: 64 MiB
+
+	// An answer whose time is over is given, with EDE 3 or 19, where looking it up
+	// fails or takes long (RFC 8767). Never one that did not pass validation, nor one
+	// whose signatures have ended.
+	NoStale        bool          // never
+	StaleTTL       time.Duration // for how long after its time; 0: 24 h
+	StaleTTLReset  bool          // or since it was last given because a look-up failed
+	StaleReplyTTL  time.Duration // the TTL that it is given with; 0: 30 s
+	StaleRecheck   time.Duration // for how long it is then given without asking; 0: 30 s
+	StaleAfter     time.Duration // how long a client waits for it; 0: 1.8 s. Negative: it gets it at once.
+	ClientDeadline time.Duration // how long one waits where there is none, before SERVFAIL; 0: 4.8 s, as most stubs ask again after 5. Negative: to the look-up's end.
+
+	NoPrefetch  bool // answers that are asked for often are not renewed before their time is over
+	MaxRenewals int  // look-ups at the same time that nobody waits for; 0: 64
 
 	MaxInFlight int           // look-ups at the same time; 0: 2048
 	MaxWaiters  int           // clients that wait for one of them; 0: 1000
@@ -92,6 +108,12 @@ func (c Config) withDefaults() Config {
 	}
 	orDefault(&c.MessageCacheSize, 32<<20)
 	orDefault(&c.RecordCacheSize, 64<<20)
+	orDefault(&c.StaleTTL, 24*time.Hour)
+	orDefault(&c.StaleReplyTTL, 30*time.Second)
+	orDefault(&c.StaleRecheck, 30*time.Second)
+	orDefault(&c.StaleAfter, 1800*time.Millisecond)
+	orDefault(&c.ClientDeadline, 4800*time.Millisecond)
+	orDefault(&c.MaxRenewals, 64)
 	orDefault(&c.MaxInFlight, 2048)
 	orDefault(&c.MaxWaiters, 1000)
 	orDefault(&c.JostleAfter, time.Second)
@@ -100,3 +122,13 @@ func (c Config) withDefaults() Config {
 	c.Limits = c.Limits.WithDefaults()
 	return c
 }
+
+// stale is the cache's part of what is said of stale answers.
+func (c *Config) stale() cache.Stale {
+	if c.NoStale {
+		return cache.Stale{}
+	}
+	return cache.Stale{For: seconds(c.StaleTTL), TTL: seconds(c.StaleReplyTTL), Recheck: seconds(c.StaleRecheck)}
+}
+
+func seconds(d time.Duration) uint32 { return uint32(min(d/time.Second, math.MaxInt32)) }

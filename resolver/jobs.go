@@ -19,6 +19,8 @@ type jobs struct {
 	byKey  map[string]*job
 	order  *list.List // of *job, the oldest first
 	closed bool
+
+	renewals int // that run
 }
 
 // job is one look-up and the clients that wait for it.
@@ -26,11 +28,20 @@ type job struct {
 	key      string
 	question dns.Question
 	started  time.Time
-	waiters  []*transport.Pending // under jobs.mu, until the job is taken out
 	cancel   context.CancelCauseFunc
 	place    *list.Element // nil once it gave way to a newer one
 
-	checkingDisabled bool // not validated: the client does that
+	checkingDisabled bool   // not validated: the client does that
+	renewal          uint32 // if not 0: began for nobody, and what is known no longer than until then is asked for again
+
+	// The rest is guarded by jobs.mu.
+	waiters  []*transport.Pending
+	variants uint8       // bit v: the answer of variant v is remembered
+	alarm    *time.Timer // of the clients' patience (see patience.go); nil before there are any
+	rung     bool        // once
+	done     bool        // and what came of it is out
+	out      outcome
+	kept     uint8 // the variants that are in the cache of messages now
 }
 
 func (j *jobs) init() { j.byKey, j.order = map[string]*job{}, list.New() }
@@ -49,32 +60,56 @@ var errPanic = errors.New("internal error")
 
 // admit detaches a query and has it looked up, together with others that ask
 // the same. Where there is no room, it is not detached, and ede says why.
-func (r *Resolver) admit(tq *transport.Query, q dns.Question, key []byte) (ede dns.EDE, ok bool) {
+func (r *Resolver) admit(tq *transport.Query, q dns.Question, key []byte, v cache.Variant) (ede dns.EDE, ok bool) {
 	js := &r.jobs
 	js.mu.Lock()
 	defer js.mu.Unlock()
 	if js.closed {
 		return edeClosed, false
 	}
-	if j := js.byKey[string(key)]; j != nil {
-		if len(j.waiters) >= r.cfg.MaxWaiters {
-			return edeTooMany, false
-		}
-		j.waiters = append(j.waiters, tq.Detach())
-		return ede, true
-	}
-	now := r.cfg.Env.Now()
-	if js.order.Len() >= r.cfg.MaxInFlight && !js.jostle(now, r.cfg.JostleAfter) {
+	j := js.byKey[string(key)]
+	switch {
+	case j == nil && js.order.Len() >= r.cfg.MaxInFlight && !js.jostle(r.cfg.Env.Now(), r.cfg.JostleAfter):
+		return edeTooMany, false
+	case j == nil:
+		j = r.begin(&job{key: string(key), question: q})
+	case len(j.waiters) >= r.cfg.MaxWaiters:
 		return edeTooMany, false
 	}
-	j := &job{key: string(key), question: q, started: now, waiters: []*transport.Pending{tq.Detach()}}
-	j.checkingDisabled = cache.Variant(key[len(key)-1])&cache.VariantCD != 0
+	j.waiters = append(j.waiters, tq.Detach())
+	j.variants |= 1 << v
+	r.setAlarm(j)
+	return ede, true
+}
+
+// renew has the answer to q looked up again though, until then, it is in the cache,
+// or at least a stale one. Nobody waits for it: where there is no room, it is not done.
+func (r *Resolver) renew(q dns.Question, key []byte, v cache.Variant, until uint32) {
+	js := &r.jobs
+	js.mu.Lock()
+	defer js.mu.Unlock()
+	j := js.byKey[string(key)]
+	switch {
+	case js.closed, j == nil && (js.renewals >= r.cfg.MaxRenewals || js.order.Len() >= r.cfg.MaxInFlight/2):
+		return
+	case j == nil:
+		js.renewals++
+		j = r.begin(&job{key: string(key), question: q, renewal: max(until, 1)})
+	}
+	j.variants |= 1 << v
+}
+
+// begin starts a job. jobs.mu is held.
+func (r *Resolver) begin(j *job) *job {
+	js := &r.jobs
+	j.started = r.cfg.Env.Now()
+	j.checkingDisabled = cache.Variant(j.key[len(j.key)-1])&cache.VariantCD != 0
 	js.byKey[j.key], j.place = j, js.order.PushBack(j)
 	var ctx context.Context
 	ctx, j.cancel = context.WithCancelCause(r.ctx)
 	r.wg.Add(1)
 	go r.run(ctx, j)
-	return ede, true
+	return j
 }
 
 // jostle ends the oldest look-up if it is older than after: its clients have
@@ -109,7 +144,12 @@ func (r *Resolver) run(ctx context.Context, j *job) {
 	default:
 		out = failed(err)
 	}
-	r.respond(j, r.takeOut(j), out)
+	js := &r.jobs
+	js.mu.Lock()
+	variants := j.variants
+	js.mu.Unlock()
+	kept := r.keepAll(j, variants, out) // before anybody can ask anew
+	r.respond(j, r.takeOut(j, out, kept), out, kept)
 }
 
 // resolve looks up, except that a panic in it costs this question only.
@@ -120,35 +160,23 @@ func (r *Resolver) resolve(ctx context.Context, j *job) (out outcome, err error)
 			out, err = outcome{}, errPanic
 		}
 	}()
-	return r.lookUp(ctx, j.question, asking{checkingDisabled: j.checkingDisabled})
+	return r.lookUp(ctx, j.question, asking{checkingDisabled: j.checkingDisabled, renewal: j.renewal})
 }
 
 // takeOut ends the job for newcomers, and returns its clients.
-func (r *Resolver) takeOut(j *job) []*transport.Pending {
+func (r *Resolver) takeOut(j *job, out outcome, kept uint8) []*transport.Pending {
 	r.jobs.mu.Lock()
 	defer r.jobs.mu.Unlock()
 	delete(r.jobs.byKey, j.key)
 	if j.place != nil {
 		r.jobs.order.Remove(j.place)
 	}
-	return j.waiters
-}
-
-// respond answers the clients of a job, and remembers the answer in the forms
-// that they wanted it in.
-func (r *Resolver) respond(j *job, waiters []*transport.Pending, out outcome) {
-	var q dns.Query
-	var buf []byte
-	var kept [4]bool
-	for _, p := range waiters {
-		if err := q.Parse(p.Msg); err == nil {
-			v := variant(&q)
-			buf = r.reply(buf[:0], p.Msg, &q, p.Proto, out, !kept[v])
-			kept[v] = true
-			if err := p.Reply(buf); err != nil {
-				r.cfg.Log.Debug("answer not sent", "client", p.Client, "question", j.question.String(), "error", err)
-			}
-		}
-		p.Done()
+	if j.alarm != nil {
+		j.alarm.Stop()
 	}
+	if j.renewal != 0 {
+		r.jobs.renewals--
+	}
+	j.done, j.out, j.kept = true, out, kept
+	return j.waiters
 }

@@ -24,6 +24,7 @@ var (
 	edeTransfer   = dns.EDE{Code: dns.EDENotSupported, Text: "a resolver does not transfer zones"}
 	edeMetaType   = dns.EDE{Code: dns.EDEInvalidQueryType, Text: "no record can have this type"}
 	edeTooMany    = dns.EDE{Code: dns.EDEOther, Text: "too many questions are being looked up"}
+	edeSlow       = dns.EDE{Code: dns.EDENoReachableAuthority, Text: "no answer was found in time; the look-up goes on"}
 	edeClosed     = dns.EDE{Code: dns.EDENotReady, Text: "the resolver is shutting down"}
 	edeTooLong    = dns.EDE{Code: dns.EDEOther, Text: "the answer does not fit into a message"}
 )

@@ -41,7 +41,7 @@ func New(cfg Config) (*Resolver, error) {
 	cfg = cfg.withDefaults()
 	r := &Resolver{
 		cfg:      cfg,
-		messages: cache.NewMessages(cfg.MessageCacheSize),
+		messages: cache.NewMessages(cfg.MessageCacheSize, cfg.stale()),
 		special:  local.NewSpecial(cfg.NotSpecial),
 	}
 	r.iterator = iterator.New(iterator.Config{

@@ -282,7 +282,7 @@ func TestManyAskTheSame(t *testing.T) {
 }
 
 func TestFailuresSayWhy(t *testing.T) {
-	inWorld(t, Config{}, "dead NS ns.dead\nns.dead A 192.0.2.77\nl CNAME l", func(t *testing.T, w *world) {
+	inWorld(t, Config{ClientDeadline: -1}, "dead NS ns.dead\nns.dead A 192.0.2.77\nl CNAME l", func(t *testing.T, w *world) {
 		const dead = "no server of dead.example.com. gave an answer for www.dead.example.com. A: 192.0.2.77 timed out"
 		m := query("www.dead.example.com.", dns.TypeA, 1232, false)
 		expect(t, "first", text(w.ask(m)), "SERVFAIL qr,rd,ra EDE22:"+dead+" EDE23:")

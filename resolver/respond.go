@@ -2,7 +2,9 @@ package resolver
 
 import (
 	"context"
+	"encoding/binary"
 	"errors"
+	"math"
 
 	"onoma/dns"
 	"onoma/resolver/cache"
@@ -94,17 +96,10 @@ func appendSet(list []dns.Record, s *cache.RRset, sigs bool) []dns.Record {
 	return list
 }
 
-// reply appends the response to q, whose message is msg, and, if keep, puts it
-// into the cache of messages.
-func (r *Resolver) reply(dst, msg []byte, q *dns.Query, proto transport.Proto, out outcome, keep bool) []byte {
-	var options []byte
-	for _, e := range out.ede {
-		options = e.Append(options)
-	}
+// reply appends the response to q, whose message is msg.
+func (r *Resolver) reply(dst, msg []byte, q *dns.Query, proto transport.Proto, out outcome) []byte {
+	options := optionsOf(out)
 	if out.answer == nil {
-		if keep {
-			r.rememberFailure(msg, q, out)
-		}
 		return r.failure(dst, msg, q, out.rcode, options)
 	}
 	start := len(dst)
@@ -112,16 +107,76 @@ func (r *Resolver) reply(dst, msg []byte, q *dns.Query, proto transport.Proto, o
 	if !ok {
 		return r.failure(dst[:start], msg, q, dns.RCodeServFail, edeTooLong.Append(nil))
 	}
-	if keep {
-		now := r.now()
-		var key [cache.MaxKey]byte
-		k := cache.AppendKey(key[:0], q.Name, q.Type, 0, variant(q))
-		r.messages.Put(k, dst[start:], options, now, now+min(out.answer.TTL, dns.MaxTTL))
-	}
 	if !showsAD(q) {
 		dst[start+3] &^= byte(dns.FlagAD)
 	}
 	return r.finish(dst, start, q, proto, options)
+}
+
+func optionsOf(out outcome) (options []byte) {
+	for _, e := range out.ede {
+		options = e.Append(options)
+	}
+	return options
+}
+
+// keep puts an answer into the cache of messages, and reports whether it could. One
+// that cannot be kept takes an older one with it: that would be outdated.
+func (r *Resolver) keep(question dns.Question, key []byte, out outcome) bool {
+	q := canonical(question, key)
+	now := r.now()
+	msg, ok := r.build(nil, &q, out)
+	if ok {
+		ok = r.messages.Put(key, msg, optionsOf(out), now, now+min(out.answer.TTL, dns.MaxTTL), validity(out))
+	}
+	if !ok {
+		r.messages.Drop(key)
+	}
+	return ok
+}
+
+// canonical is the query that stands for all that get the same answer.
+func canonical(question dns.Question, key []byte) dns.Query {
+	q := dns.Query{Name: []byte(question.Name.Wire()), Type: question.Type, Class: question.Class}
+	q.Flags = dns.FlagRD
+	v := cache.Variant(key[len(key)-1])
+	q.DO = v&cache.VariantDO != 0
+	if v&cache.VariantCD != 0 {
+		q.Flags |= dns.FlagCD
+	}
+	return q
+}
+
+// validity is until when an answer may be given as stale: as long as its signatures
+// are good, where they made it secure (RFC 4035 §5.3.3).
+func validity(out outcome) uint32 {
+	until := uint32(math.MaxUint32)
+	if !out.isSecure {
+		return until
+	}
+	for _, sets := range [...][]cache.RRset{out.answer.Chain, out.answer.Authority} {
+		for i := range sets {
+			until = min(until, expiration(&sets[i]))
+		}
+	}
+	return until
+}
+
+// expiration is when the last signature over a set, or one over its proof, ends.
+func expiration(set *cache.RRset) uint32 {
+	last, any := uint32(0), false
+	for _, sig := range set.Sigs {
+		if len(sig) >= 12 {
+			last, any = max(last, binary.BigEndian.Uint32(sig[8:])), true
+		}
+	}
+	if !any {
+		last = math.MaxUint32
+	}
+	for i := range set.Proof {
+		last = min(last, expiration(&set.Proof[i]))
+	}
+	return last
 }
 
 // build appends the whole response, without OPT and whatever its size.
@@ -148,16 +203,13 @@ func addRecords(b *dns.Builder, s dns.Section, list []dns.Record) bool {
 	return true
 }
 
-// rememberFailure keeps a failure that the iterator remembers in the cache of
-// messages too, so that a name that fails costs no more than one that does not.
-func (r *Resolver) rememberFailure(msg []byte, q *dns.Query, out outcome) {
-	name, err := dns.NameFromWire(q.Name)
-	if err != nil || out.rcode != dns.RCodeServFail {
-		return
-	}
+// keepFailure keeps a failure that the iterator remembers in the cache of messages
+// too, so that a name that fails costs no more than one that does not.
+func (r *Resolver) keepFailure(question dns.Question, key []byte, out outcome) {
 	now := r.now()
-	f, ok := r.iterator.Cache.Failure(name, q.Type)
-	if ede, expire, bogus := r.iterator.Cache.Bogus(name, q.Type, now); bogus && !q.Flags.Has(dns.FlagCD) {
+	f, ok := r.iterator.Cache.Failure(question.Name, question.Type)
+	checked := cache.Variant(key[len(key)-1])&cache.VariantCD == 0
+	if ede, expire, bogus := r.iterator.Cache.Bogus(question.Name, question.Type, now); bogus && checked {
 		f, ok = cache.Failure{Code: ede.Code, Text: ede.Text, Expire: expire}, true
 	}
 	if !ok || f.Expire <= now {
@@ -165,9 +217,8 @@ func (r *Resolver) rememberFailure(msg []byte, q *dns.Query, out outcome) {
 	}
 	options := dns.EDE{Code: dns.EDECachedError}.Append(nil)
 	options = dns.EDE{Code: f.Code, Text: f.Text}.Append(options)
-	var key [cache.MaxKey]byte
-	k := cache.AppendKey(key[:0], q.Name, q.Type, 0, variant(q))
-	bare := *q
-	bare.EDNS = false
-	r.messages.Put(k, r.failure(nil, msg, &bare, out.rcode, nil), options, now, f.Expire)
+	var b dns.Builder
+	b.Start(nil, dns.MaxMessageLen, 0, (dns.FlagQR | dns.FlagRA).WithRCode(out.rcode))
+	b.Question([]byte(question.Name.Wire()), question.Type, question.Class)
+	r.messages.Put(key, b.Finish(), options, now, f.Expire, 0)
 }

@@ -75,7 +75,7 @@ func TestVerdictsAreOfTheirData(t *testing.T) {
 			forge(q, a)
 		}
 	}
-	inSignedWorld(t, Config{}, [2]change{turn, turn}, func(t *testing.T, w *world) {
+	inSignedWorld(t, Config{NoStale: true}, [2]change{turn, turn}, func(t *testing.T, w *world) {
 		expect(t, "good", w.verdict("www.example.", dns.TypeA, withAD), "NOERROR AD A")
 		w.Change(func() { isBad = true })
 		time.Sleep(301 * time.Second)

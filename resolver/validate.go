@@ -25,7 +25,7 @@ type inquiry struct {
 	r         *Resolver
 	validator *validator.Validator
 	q         dns.Question
-	tracer    Tracer
+	asking    asking
 	budget    *iterator.Budget // pays for all of it
 	doubted   []iterator.Source
 	fetched   []fetched // for the chain of trust, in this attempt
@@ -47,6 +47,7 @@ type asking struct {
 	tracer           Tracer
 	budget           *iterator.Budget // nil: one of its own
 	explain          *explainer       // told of proofs, which are then whole; or nil
+	renewal          uint32           // what the cache keeps no longer than until then is asked for again
 }
 
 // lookUp finds the answer to q and, where there are anchors, validates it.
@@ -54,7 +55,7 @@ func (r *Resolver) lookUp(ctx context.Context, q dns.Question, how asking) (outc
 	verdicts := r.verdicts.Load() // before the validator that they are by
 	v := r.validator.Load()
 	if v == nil || how.checkingDisabled || !validator.CanJudge(q.Type) {
-		a, err := r.iterator.Resolve(ctx, q, iterator.Options{Tracer: how.tracer, Budget: how.budget})
+		a, err := r.iterator.Resolve(ctx, q, iterator.Options{Tracer: how.tracer, Budget: how.budget, Renewal: how.renewal})
 		if err != nil {
 			return outcome{}, err
 		}
@@ -63,7 +64,7 @@ func (r *Resolver) lookUp(ctx context.Context, q dns.Question, how asking) (outc
 	if ede, ok := r.knownBogus(q, false); ok {
 		return outcome{rcode: dns.RCodeServFail, ede: ede}, nil
 	}
-	in := &inquiry{r: r, validator: v, q: q, tracer: how.tracer, budget: how.budget, verdicts: verdicts, explain: how.explain}
+	in := &inquiry{r: r, validator: v, q: q, asking: how, budget: how.budget, verdicts: verdicts, explain: how.explain}
 	if how.explain != nil {
 		in.validator = v.Afresh()
 	}
@@ -125,7 +126,9 @@ func (in *inquiry) run(ctx context.Context) (outcome, error) {
 }
 
 func (in *inquiry) resolve(ctx context.Context, q dns.Question, isProof bool) (*iterator.Answer, error) {
-	return in.r.iterator.Resolve(ctx, q, iterator.Options{Tracer: in.tracer, Budget: in.budget, Doubted: in.doubted, Proof: isProof})
+	return in.r.iterator.Resolve(ctx, q, iterator.Options{
+		Tracer: in.asking.tracer, Budget: in.budget, Doubted: in.doubted, Proof: isProof, Renewal: in.asking.renewal,
+	})
 }
 
 // fetch gets what the chain of trust of an inquiry needs.

@@ -36,7 +36,10 @@ func (w *worker) Answer(dst []byte, tq *transport.Query) []byte {
 		return w.otherClass(dst, tq)
 	}
 	key := cache.AppendKey(w.key[:0], q.Name, q.Type, 0, variant(q))
-	if out, ok := w.cached(dst, tq, key); ok {
+	if out, ok := w.cached(dst, tq.Msg, tq.Proto, key); ok {
+		if w.hit.IsDue {
+			w.prefetch(key)
+		}
 		return out
 	}
 	return w.miss(dst, tq, key)
@@ -58,10 +61,10 @@ func variant(q *dns.Query) cache.Variant {
 // (RFC 6840 §5.7, §5.8).
 func showsAD(q *dns.Query) bool { return q.DO || q.Flags.Has(dns.FlagAD) }
 
-// cached answers from the cache of messages.
-func (w *worker) cached(dst []byte, tq *transport.Query, key []byte) ([]byte, bool) {
+// cached answers the query in msg, which was parsed, from the cache of messages.
+func (w *worker) cached(dst, msg []byte, proto transport.Proto, key []byte) ([]byte, bool) {
 	start := len(dst)
-	dst = append(dst, tq.Msg[:w.q.End]...) // the header is written below; the question is the client's own
+	dst = append(dst, msg[:w.q.End]...) // the header is written below; the question is the client's own
 	now := w.r.now()
 	out, ok := w.r.messages.Get(dst, key, now, &w.hit)
 	if !ok {
@@ -73,7 +76,7 @@ func (w *worker) cached(dst []byte, tq *transport.Query, key []byte) ([]byte, bo
 		flags &^= dns.FlagAD
 	}
 	putHeader(out[start:], &w.q, flags, w.hit.Counts)
-	return w.r.finish(out, start, &w.q, tq.Proto, w.opts), true
+	return w.r.finish(out, start, &w.q, proto, w.opts), true
 }
 
 // putHeader writes the header of a response to q: its ID, and of its flags the
@@ -214,13 +217,25 @@ func (w *worker) miss(dst []byte, tq *transport.Query, key []byte) []byte {
 	}
 	switch {
 	case question.Type == dns.TypeANY:
-		return w.r.reply(dst, tq.Msg, &w.q, tq.Proto, minimalANY(question), true)
-	case !w.q.Flags.Has(dns.FlagRD):
-		return w.r.reply(dst, tq.Msg, &w.q, tq.Proto, w.r.cacheOnly(question, asking{checkingDisabled: w.q.Flags.Has(dns.FlagCD)}), true)
+		return w.answer(dst, tq, question, key, minimalANY(question))
+	}
+	if out, ok := w.outdated(dst, tq, question, key); ok {
+		return out
+	}
+	if !w.q.Flags.Has(dns.FlagRD) {
+		return w.answer(dst, tq, question, key, w.r.cacheOnly(question, asking{checkingDisabled: w.q.Flags.Has(dns.FlagCD)}))
 	}
 	key[len(key)-1] &^= byte(cache.VariantDO) // one look-up serves both kinds of clients, but not those with CD
-	if ede, ok := w.r.admit(tq, question, key); !ok {
+	if ede, ok := w.r.admit(tq, question, key, variant(&w.q)); !ok {
 		return w.fail(dst, tq, dns.RCodeServFail, ede)
 	}
 	return dst
+}
+
+// answer answers with what is known at once, and remembers it.
+func (w *worker) answer(dst []byte, tq *transport.Query, question dns.Question, key []byte, out outcome) []byte {
+	if out.answer != nil {
+		w.r.keep(question, key, out)
+	}
+	return w.r.reply(dst, tq.Msg, &w.q, tq.Proto, out)
 }

@@ -15,6 +15,9 @@ const (
 	VariantCD                     // checking disabled (RFC 4035 §3.2.2)
 )
 
+// NumVariants is how many there are.
+const NumVariants = 4
+
 // Group tells clients apart that the same question is answered differently, as
 // policy has it. Those who get what the DNS says are 0. All is of class IN.
 type Group uint16
@@ -34,17 +37,33 @@ func AppendKey(dst, qname []byte, t dns.Type, g Group, v Variant) []byte {
 // question, then where its TTLs are, then the options, then the trailer:
 //
 //	body | offsets of TTLs in the body, 2 octets each | EDNS options |
-//	flags, ANCOUNT, NSCOUNT, ARCOUNT, number of TTLs, length of options (2 each), time of storing (4)
+//	flags, ANCOUNT, NSCOUNT, ARCOUNT, number of TTLs, length of options (2 each),
+//	time of storing, until when it may be given as stale (4 each)
+//
+// A stale answer, one that is given after its time (see [Messages.Revive]), has no
+// TTLs that count down, staleFlag, and the end of its time in the place of that of
+// storing.
 //
 // The question is not stored: it is the key, and the client's own is sent back
 // to it, in the client's case. Compression pointers in the body stay right
 // because every question with that key has the same length.
-type Messages struct{ s *store }
+type Messages struct {
+	s     *store
+	stale Stale
+}
 
-const trailerLen = 16
+const (
+	trailerLen = 20
+	staleFlag  = 1 << 6 // the one bit of a header's flags that has no meaning (RFC 1035 §4.1.1: Z)
+)
 
-// NewMessages returns a cache that uses about size octets.
-func NewMessages(size int) *Messages { return &Messages{newStore(size)} }
+// NewMessages returns a cache that uses about size octets and gives stale answers
+// as stale says.
+func NewMessages(size int, stale Stale) *Messages {
+	m := &Messages{newStore(size), stale}
+	m.s.keep = stale.For
+	return m
+}
 
 // Hit describes the answer that Get appended.
 type Hit struct {
@@ -52,14 +71,17 @@ type Hit struct {
 	Counts  [3]uint16 // answer, authority, additional
 	Options []byte    // EDNS options to send to a client that speaks EDNS; valid until dst is appended to
 	Expire  uint32
+	Peek    bool // set by the caller: this does not count as use of the answer
+	IsDue   bool // asked for often, and about to expire: time to renew it, if Claim agrees
 }
 
 // Get looks key up and appends the body of its answer, with the TTLs that are
 // left at time now, to dst. It misses on what has expired.
 func (m *Messages) Get(dst, key []byte, now uint32, hit *Hit) ([]byte, bool) {
 	start := len(dst)
-	out, e, ok := m.s.get(dst, m.s.hash(key), key)
-	if !ok || e.expire() <= now || len(out)-start < trailerLen {
+	out, e, used, ok := m.s.getUse(dst, m.s.hash(key), key, !hit.Peek)
+	expire := e.expire()
+	if !ok || expire <= now || len(out)-start < trailerLen {
 		return dst, false
 	}
 	be := binary.BigEndian
@@ -70,11 +92,13 @@ func (m *Messages) Get(dst, key []byte, now uint32, hit *Hit) ([]byte, bool) {
 	if body < start {
 		return dst, false
 	}
-	hit.Flags = dns.Flags(be.Uint16(t))
+	hit.Flags = dns.Flags(be.Uint16(t) &^ staleFlag)
 	hit.Counts = [3]uint16{be.Uint16(t[2:]), be.Uint16(t[4:]), be.Uint16(t[6:])}
-	hit.Expire = e.expire()
+	hit.Expire = expire
 	hit.Options = out[opts : opts+nOpt : opts+nOpt]
-	age := now - min(now, be.Uint32(t[12:]))
+	stored := be.Uint32(t[12:])
+	age := now - min(now, stored)
+	hit.IsDue = used.isDue() && nTTL > 0 && uint64(expire-now)*10 <= uint64(expire-min(expire, stored))
 	for offs := out[body:opts]; len(offs) > 0; offs = offs[2:] {
 		ttl := out[start+int(be.Uint16(offs)):]
 		be.PutUint32(ttl, be.Uint32(ttl)-min(age, be.Uint32(ttl)))
@@ -84,8 +108,9 @@ func (m *Messages) Get(dst, key []byte, now uint32, hit *Hit) ([]byte, bool) {
 
 // Put stores the answer msg: a whole message with one question and without OPT,
 // which is what options are for. It is not stored if it expires at once or is
-// too large.
-func (m *Messages) Put(key, msg, options []byte, now, expire uint32) bool {
+// too large. After its time it may be given as stale until valid at the latest; 0
+// is never.
+func (m *Messages) Put(key, msg, options []byte, now, expire, valid uint32) bool {
 	h, ok := dns.ParseHeader(msg)
 	if !ok || expire <= now {
 		return false
@@ -112,8 +137,15 @@ func (m *Messages) Put(key, msg, options []byte, now, expire uint32) bool {
 		value = be.AppendUint16(value, v)
 	}
 	value = be.AppendUint32(value, now)
+	value = be.AppendUint32(value, valid)
 	return m.s.put(m.s.hash(key), key, value, 0, now, expire)
 }
+
+// Claim reports whether the caller is to renew key's answer: the first one that asks is.
+func (m *Messages) Claim(key []byte) bool { return m.s.claim(m.s.hash(key), key) }
+
+// Drop forgets the answer to key.
+func (m *Messages) Drop(key []byte) { m.s.drop(m.s.hash(key), key) }
 
 // Len returns how many answers are held.
 func (m *Messages) Len() int { return m.s.len() }

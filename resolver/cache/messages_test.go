@@ -33,9 +33,9 @@ func benchMessages(n int) (msg []byte, keys [][]byte) {
 }
 
 func TestMessagesCountDown(t *testing.T) {
-	m := NewMessages(1 << 20)
+	m := NewMessages(1<<20, Stale{})
 	msg := message(t, "www.example.com.", 300, 100, 0)
-	if !m.Put(key("www.example.com."), msg, []byte("options"), 1000, 1300) {
+	if !m.Put(key("www.example.com."), msg, []byte("options"), 1000, 1300, 0) {
 		t.Fatal("not stored")
 	}
 	question := 12 + 17 + 4
@@ -70,12 +70,12 @@ func TestMessagesCountDown(t *testing.T) {
 }
 
 func TestMessagesKeepVariantsApart(t *testing.T) {
-	m := NewMessages(1 << 20)
+	m := NewMessages(1<<20, Stale{})
 	name := []byte(dns.MustName("a.example.").Wire())
 	n := 0
 	for _, typ := range []dns.Type{dns.TypeA, dns.TypeAAAA} {
 		for v := range Variant(4) {
-			m.Put(AppendKey(nil, name, typ, 0, v), message(t, "a.example.", uint32(100+n)), nil, 0, 50)
+			m.Put(AppendKey(nil, name, typ, 0, v), message(t, "a.example.", uint32(100+n)), nil, 0, 50, 0)
 			n++
 		}
 	}
@@ -92,9 +92,9 @@ func TestMessagesKeepVariantsApart(t *testing.T) {
 }
 
 func TestMessagesFlush(t *testing.T) {
-	m := NewMessages(1 << 20)
+	m := NewMessages(1<<20, Stale{})
 	for _, n := range []string{"example.com.", "a.example.com.", "b.a.example.com.", "anexample.com.", "com."} {
-		m.Put(key(n), message(t, n, 60), nil, 0, 60)
+		m.Put(key(n), message(t, n, 60), nil, 0, 60, 0)
 	}
 	if n := m.Flush(dns.MustName("A.example.com."), false); n != 1 || m.Len() != 4 {
 		t.Errorf("%d flushed, %d left; expected 1 and 4", n, m.Len())
@@ -112,9 +112,9 @@ func TestMessagesFlush(t *testing.T) {
 func FuzzMessagesPut(f *testing.F) {
 	f.Add(message(f, "www.example.com.", 300, 1))
 	f.Add([]byte("\x00\x01\x81\x80\x00\x01\xff\xff\x00\x00\x00\x00\x00\x00\x01\x00\x01"))
-	m := NewMessages(1 << 17)
+	m := NewMessages(1<<17, Stale{})
 	f.Fuzz(func(t *testing.T, msg []byte) {
-		if !m.Put([]byte("key"), msg, nil, 10, 20) {
+		if !m.Put([]byte("key"), msg, nil, 10, 20, 0) {
 			return
 		}
 		end, err := questionEnd(msg)

@@ -26,8 +26,13 @@ const (
 type store struct {
 	seed   maphash.Seed
 	shards []shard
-	max    int // longest value that is taken
+	max    int    // longest value that is taken
+	keep   uint32 // for how many seconds after its expiry an entry that was hit is carried over
 }
+
+// claimed is where the bits of a bucket begin that say that an entry's renewal
+// was begun; below are those that say that it was hit.
+const claimed = bucketSlots
 
 // shard is a ring of entries and the table that finds them. An entry is
 //
@@ -42,7 +47,7 @@ type shard struct {
 	tail    atomic.Uint64
 	words   []uint64        // atomic access only
 	slots   []uint64        // atomic access only: 16 bits of the hash, 48 of position
-	hit     []atomic.Uint32 // per bucket, one bit a slot
+	hit     []atomic.Uint32 // per bucket, one bit a slot for hits and one for claims
 	scratch []uint64        // under mu
 	_       [40]byte        // shards do not share a cache line
 }
@@ -114,9 +119,22 @@ func tagOf(hash uint64) uint64 { return hash >> posBits }
 
 func wordsFor(n int) int { return (n + 7) / 8 }
 
+// use is what get found of an entry's use.
+type use uint32
+
+// isDue reports whether the entry was hit before, and nobody renews it yet.
+func (u use) isDue() bool { return u&1 != 0 && u&(1<<claimed) == 0 }
+
 // get appends the value of key to dst. Its expiry is the caller's to judge: the
 // store keeps an entry until it needs the room.
 func (s *store) get(dst []byte, hash uint64, key []byte) (out []byte, e head, ok bool) {
+	out, e, _, ok = s.getUse(dst, hash, key, true)
+	return out, e, ok
+}
+
+// getUse is get that says how the entry was used before; it counts as use only if
+// the caller wants that.
+func (s *store) getUse(dst []byte, hash uint64, key []byte, counts bool) (out []byte, e head, u use, ok bool) {
 	h := s.shard(hash)
 	first := h.bucket(hash)
 	for i := range bucketSlots {
@@ -125,13 +143,27 @@ func (s *store) get(dst []byte, hash uint64, key []byte) (out []byte, e head, ok
 			continue
 		}
 		if out, e, ok = h.read(dst, slot&posMask, key); ok {
-			if bit := uint32(1) << i; h.hit[first/bucketSlots].Load()&bit == 0 {
-				h.hit[first/bucketSlots].Or(bit)
+			bits := h.hit[first/bucketSlots].Load() >> i
+			if bits&1 == 0 && counts {
+				h.hit[first/bucketSlots].Or(1 << i)
 			}
-			return out, e, true
+			return out, e, use(bits), true
 		}
 	}
-	return dst, 0, false
+	return dst, 0, 0, false
+}
+
+// claim reports whether the caller is the first that wants to renew key's entry.
+func (s *store) claim(hash uint64, key []byte) bool {
+	h := s.shard(hash)
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	i, ok := h.find(hash, key)
+	if !ok {
+		return false
+	}
+	bit := uint32(1) << (i%bucketSlots + claimed)
+	return h.hit[i/bucketSlots].Or(bit)&bit == 0
 }
 
 // read appends the value of the entry at pos to dst if its key is key. What it
@@ -161,7 +193,7 @@ func (s *store) put(hash uint64, key, value []byte, mark uint8, now, expire uint
 	defer h.mu.Unlock()
 	e := newHead(key, value, mark, expire)
 	size := uint64(e.words())
-	h.makeRoom(size, now)
+	h.makeRoom(size, now-min(now, s.keep))
 	pos := h.head
 	c := h.at(pos)
 	c.put(uint64(e))
@@ -268,11 +300,12 @@ func (s *store) len() int {
 	return n
 }
 
-// makeRoom moves the tail until size words are free.
-func (h *shard) makeRoom(size uint64, now uint32) {
+// makeRoom moves the tail until size words are free. What expired before oldest is
+// not carried over.
+func (h *shard) makeRoom(size uint64, oldest uint32) {
 	carried := 0
 	for h.head+size-h.tail.Load() > uint64(len(h.words)) {
-		if h.evict(now, carried < maxReinsert) {
+		if h.evict(oldest, carried < maxReinsert) {
 			carried++
 		}
 	}
@@ -280,7 +313,7 @@ func (h *shard) makeRoom(size uint64, now uint32) {
 
 // evict removes the entry at the tail. If it may, and the entry was hit since
 // it was appended, it appends it anew and reports that.
-func (h *shard) evict(now uint32, may bool) (carried bool) {
+func (h *shard) evict(oldest uint32, may bool) (carried bool) {
 	pos := h.tail.Load()
 	c := h.at(pos)
 	e, hash := head(c.next()), c.next()
@@ -292,7 +325,7 @@ func (h *shard) evict(now uint32, may bool) (carried bool) {
 	}
 	bit := uint32(1) << (i % bucketSlots)
 	hits := &h.hit[i/bucketSlots]
-	carried = may && hits.Load()&bit != 0 && e.expire() > now
+	carried = may && hits.Load()&bit != 0 && e.expire() > oldest
 	hits.And(^bit)
 	if !carried {
 		atomic.StoreUint64(&h.slots[i], 0)
@@ -319,8 +352,8 @@ func (h *shard) publish(hash uint64, key []byte, pos uint64) {
 	i, ok := h.find(hash, key)
 	if !ok {
 		i = h.victim(h.bucket(hash))
-		h.hit[i/bucketSlots].And(^(uint32(1) << (i % bucketSlots)))
 	}
+	h.hit[i/bucketSlots].And(^(uint32(1|1<<claimed) << (i % bucketSlots)))
 	atomic.StoreUint64(&h.slots[i], tagOf(hash)<<posBits|pos&posMask)
 }
 

@@ -144,10 +144,10 @@ func TestStoreWhileWriting(t *testing.T) {
 }
 
 func BenchmarkMessagesGet(b *testing.B) {
-	m := NewMessages(16 << 20)
+	m := NewMessages(16<<20, Stale{})
 	msg, keys := benchMessages(10_000)
 	for _, k := range keys {
-		m.Put(k, msg, nil, 0, 1000)
+		m.Put(k, msg, nil, 0, 1000, 0)
 	}
 	dst := make([]byte, 0, 1500)
 	var hit Hit

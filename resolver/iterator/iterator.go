@@ -52,6 +52,7 @@ type Options struct {
 	CacheOnly bool     // ask nobody: a question without RD
 	Budget    *Budget  // that the look-up draws from; nil: one of its own
 	Proof     bool     // for validation: no local answers, no alias followed, and what a referral says of DS is enough
+	Renewal   uint32   // what the cache keeps no longer than until then is asked for again
 	Doubted   []Source // whose answers to these questions were found wrong
 }
 

@@ -121,7 +121,7 @@ func (t *task) local(q dns.Question) *Answer {
 
 // find returns what is known of q's name and type, asking if need be.
 func (t *task) find(q dns.Question) (*finding, error) {
-	if f, ok := t.cached(q); ok {
+	if f, ok := t.lasting(q); ok {
 		t.traceCached(q, f, false)
 		return f, nil
 	}
@@ -153,6 +153,12 @@ func (t *task) find(q dns.Question) (*finding, error) {
 		return f, nil
 	}
 	return nil, err
+}
+
+// lasting is what the cache knows of q, if it need not be renewed.
+func (t *task) lasting(q dns.Question) (*finding, bool) {
+	f, ok := t.cached(q)
+	return f, ok && (t.opts.Renewal == 0 || uint64(t.it.now())+uint64(f.ttl) > uint64(t.opts.Renewal))
 }
 
 // inProgress reports whether q is being looked up already, further out.

@@ -28,7 +28,7 @@ func (t *task) walk(q dns.Question) (*finding, error) {
 	if err := w.start(); err != nil {
 		return nil, err
 	}
-	if f, ok := t.cached(q); ok {
+	if f, ok := t.lasting(q); ok {
 		return f, nil // learnt on the way, as the root's NS RRset is by priming
 	}
 	for range t.it.Limits.Referrals {

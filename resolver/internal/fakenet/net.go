@@ -65,6 +65,9 @@ func (n *Net) Serve(addr string, zones ...*Zone) *Server {
 	return s
 }
 
+// At returns the server at addr, to be changed within Change.
+func (n *Net) At(addr string) *Server { return n.servers[netip.MustParseAddr(addr)] }
+
 // Change runs f while nobody uses the servers.
 func (n *Net) Change(f func()) {
 	n.mu.Lock()

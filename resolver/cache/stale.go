@@ -1,0 +1,89 @@
+package cache
+
+import (
+	"encoding/binary"
+
+	"onoma/dns"
+)
+
+// Stale says how answers are given after their time (RFC 8767). Its zero value is
+// that they are not.
+type Stale struct {
+	For     uint32 // seconds after the end of its time in which an answer may be given
+	TTL     uint32 // that it is given with
+	Recheck uint32 // seconds for which it is then given without looking it up again
+}
+
+// maxStale bounds how long the answers are that are given as stale: most of one is
+// then rewritten.
+const maxStale = 1 << 16
+
+// Revive puts the answer to key back as a stale one, if it has one whose time is
+// over, and reports whether there is now one that Get returns. With reset, its age
+// counts from now on instead of from the end of its time.
+func (m *Messages) Revive(key []byte, now uint32, reset bool) bool {
+	hash := m.s.hash(key)
+	old, e, _, ok := m.s.getUse(nil, hash, key, false)
+	if !ok || len(old) < trailerLen || len(old) > maxStale {
+		return false
+	}
+	if e.expire() > now {
+		return true
+	}
+	ended, valid := staleness(old, e.expire())
+	switch {
+	case m.stale.For == 0 || valid <= now:
+		return false
+	case reset:
+		ended = now
+	case uint64(ended)+uint64(m.stale.For) <= uint64(now):
+		return false
+	}
+	return m.s.put(hash, key, m.stale.form(old, ended), 0, now, min(now+m.stale.Recheck, valid))
+}
+
+// IsStale reports whether the answer to key is over, may be given as stale, and was
+// given so not long ago: looking it up failed or took long.
+func (m *Messages) IsStale(key []byte, now uint32) bool {
+	v, e, _, ok := m.s.getUse(nil, m.s.hash(key), key, false)
+	if !ok || len(v) < trailerLen {
+		return false
+	}
+	flags := binary.BigEndian.Uint16(v[len(v)-trailerLen:])
+	return flags&staleFlag != 0 && uint64(e.expire())+uint64(m.stale.Recheck) > uint64(now)
+}
+
+// staleness returns when the time of an answer was over, and until when it may be
+// given nevertheless.
+func staleness(v []byte, expire uint32) (ended, valid uint32) {
+	t := v[len(v)-trailerLen:]
+	if binary.BigEndian.Uint16(t)&staleFlag != 0 {
+		expire = binary.BigEndian.Uint32(t[12:])
+	}
+	return expire, binary.BigEndian.Uint32(t[16:])
+}
+
+// form makes the stale form of an answer: with the TTL that stale answers have,
+// which does not count down, and the error that says what it is.
+func (s Stale) form(old []byte, ended uint32) []byte {
+	be := binary.BigEndian
+	t := old[len(old)-trailerLen:]
+	nTTL, nOpt := int(be.Uint16(t[8:])), int(be.Uint16(t[10:]))
+	body := len(old) - trailerLen - nOpt - 2*nTTL
+	v := append(make([]byte, 0, body+64), old[:body]...)
+	for offs := old[body : body+2*nTTL]; len(offs) > 0; offs = offs[2:] {
+		be.PutUint32(v[be.Uint16(offs):], s.TTL)
+	}
+	ede := dns.EDE{Code: dns.EDEStaleAnswer}
+	if dns.Flags(be.Uint16(t)).RCode() == dns.RCodeNXDomain {
+		ede.Code = dns.EDEStaleNXDomain // RFC 8914 §4.20
+	}
+	v = ede.Append(v)
+	options := len(v) - body
+	v = be.AppendUint16(v, be.Uint16(t)|staleFlag)
+	v = append(v, t[2:8]...)
+	v = be.AppendUint16(v, 0)
+	v = be.AppendUint16(v, uint16(options))
+	v = be.AppendUint32(v, ended)
+	return be.AppendUint32(v, be.Uint32(t[16:]))
+}
