@@ -29,6 +29,7 @@ func Trace(ctx context.Context, q dns.Question, o TraceOptions) (*Journey, error
 		Env: o.Env, Hints: o.Hints, UpstreamPort: o.Port, AllowLoopbackServers: o.Loopback,
 		NoMinimise: !o.Minimise, NoIPv4: o.NoIPv4, NoIPv6: o.NoIPv6, Tracer: r,
 	})
+	defer it.Close()
 	start := o.Env.Now()
 	a, err := it.Resolve(ctx, q, iterator.Options{})
 	j := &r.journey

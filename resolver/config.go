@@ -43,7 +43,7 @@ type Config struct {
 	Source4, Source6     netip.Addr
 	NoIPv4, NoIPv6       bool // do not ask servers of that family
 	AllowLoopbackServers bool // name servers may have loopback addresses, as in the lab
-	RandomCase           bool // random case in names sent upstream (0x20)
+	NoRandomCase         bool // no random case in names sent upstream (0x20)
 	NoMinimise           bool // send whole names to every server
 	Limits               Limits
 

@@ -47,7 +47,7 @@ func New(cfg Config) (*Resolver, error) {
 	r.iterator = iterator.New(iterator.Config{
 		Env: cfg.Env, Cache: cache.NewRecords(cfg.RecordCacheSize), Hints: cfg.Hints, Limits: cfg.Limits,
 		UpstreamPort: cfg.UpstreamPort, NoIPv4: cfg.NoIPv4, NoIPv6: cfg.NoIPv6,
-		AllowLoopbackServers: cfg.AllowLoopbackServers, RandomCase: cfg.RandomCase, NoMinimise: cfg.NoMinimise,
+		AllowLoopbackServers: cfg.AllowLoopbackServers, NoRandomCase: cfg.NoRandomCase, NoMinimise: cfg.NoMinimise,
 		UDPSize: cfg.UDPSize, Local: r.local, Tracer: cfg.Tracer,
 	})
 	r.exceptions.now = cfg.Env.Now
@@ -100,6 +100,7 @@ func (r *Resolver) Close() error {
 	r.jobs.close()
 	r.cancel(ErrClosed)
 	r.wg.Wait()
+	r.iterator.Close()
 	return nil
 }
 

@@ -1,7 +1,6 @@
 package iterator
 
 import (
-	"context"
 	"errors"
 	"fmt"
 	"net/netip"
@@ -20,9 +19,13 @@ func (t *task) ask(zone *cache.Delegation, q dns.Question) (*reply, error) {
 		return t.fromLocal(route, q)
 	}
 	ask := func() (*reply, error) {
+		if err := t.it.crowds.enter(zone.Zone, t.it.busy(), t.it.Env.Now()); err != nil {
+			return nil, err
+		}
 		s := t.newSearch(zone)
 		s.leaveOut(q)
 		r, err := s.run(q)
+		t.it.crowds.leave(zone.Zone, silence(err) && !t.it.servers.linkIsDown(), t.it.Env.Now())
 		if err != nil {
 			return nil, err
 		}
@@ -35,23 +38,40 @@ func (t *task) ask(zone *cache.Delegation, q dns.Question) (*reply, error) {
 	return t.shared(zone.Zone, route, q, ask)
 }
 
-func (s *search) run(q dns.Question) (*reply, error) {
+const (
+	// silentStep is how long a step goes on where nobody at all answers, once everybody was asked.
+	silentStep = 3 * time.Second
+	// downQueries is what a step sends while our own link is down: enough to notice that it is back.
+	downQueries = 3
+)
+
+func (s *search) run(q dns.Question) (r *reply, err error) {
+	defer func() { s.abandon(r == nil) }()
 	sent := int(s.t.budget.queries.Load())
-	for int(s.t.budget.queries.Load())-sent < s.t.it.Limits.ZoneQueries {
-		c, wait, err := s.next()
-		if err != nil {
+	for {
+		if len(s.onWay) == 0 {
+			if c, st, err := s.next(); err != nil {
+				return nil, err
+			} else if c == nil || int(s.t.budget.queries.Load())-sent >= s.most() {
+				break
+			} else if err := s.start(c, q, st); err != nil {
+				return nil, err
+			}
+			if err := s.probeFamily(q); err != nil {
+				return nil, err
+			}
+		}
+		a, err := s.await()
+		switch {
+		case err != nil:
 			return nil, err
+		case a == nil:
+			err = s.hedge(q)
+		default:
+			r, err = s.settle(a)
 		}
-		if c == nil {
-			break
-		}
-		c.tries++
-		r, err := s.try(c, q, wait)
-		if err != nil {
-			return nil, err
-		}
-		if r != nil {
-			return r, nil
+		if r != nil || err != nil {
+			return r, err
 		}
 	}
 	if s.spare != nil {
@@ -60,26 +80,80 @@ func (s *search) run(q dns.Question) (*reply, error) {
 	return nil, s.failure(q)
 }
 
-// try asks one server. A nil reply without an error means: the next one, please.
-func (s *search) try(c *candidate, q dns.Question, wait time.Duration) (*reply, error) {
-	r, err := s.converse(c, q, wait)
-	if r != nil {
-		r.source = Source{q.Name, q.Type, c.addr}
+// most is how many packets one step may send.
+func (s *search) most() int {
+	if s.t.it.servers.linkIsDown() {
+		return downQueries
 	}
-	now := s.t.it.Env.Now()
-	s.heard = s.heard || err == nil
+	return s.t.it.Limits.ZoneQueries
+}
+
+// start asks a server in the way that suits it. One that says nothing to EDNS and
+// was never seen to know it is asked without (RFC 6891 §6.2.2), unless its zone is
+// signed: then only the cookie is left out, as signatures come with EDNS alone.
+func (s *search) start(c *candidate, q dns.Question, st standing) error {
+	it := s.t.it
+	now := it.Env.Now()
+	x := exchange{server: c.addr, to: c.to, name: c.name, zone: s.zone.Zone, route: s.route, q: q}
+	x.to.Addr = netip.AddrPortFrom(c.addr, c.to.Addr.Port())
+	x.manners = it.servers.manners(c.addr, now, it.Env.Uint64())
+	x.wait, s.habit = s.route.patience(&c.to, c.patience(st)), st.habit
+	if s.route != nil {
+		s.habit = max(s.habit, x.wait/4)
+	} else if it.servers.linkIsDown() {
+		x.wait = min(x.wait, linkRTO)
+	}
+	switch isSigned := (x.plain || c.tries > 0) && s.isSigned(); {
+	case isSigned && x.plain:
+		x.plain = false
+	case isSigned:
+		if !x.doesCookies {
+			x.cookie = nil
+		}
+	case c.tries > 0 && !x.knowsEDNS:
+		x.plain = true
+	}
+	it.servers.takeDead(c.addr, x.wait, now)
+	c.tries++
+	return s.launch(c, x)
+}
+
+// isSigned reports whether the zone is known to be signed.
+func (s *search) isSigned() bool {
+	if s.zone.Zone.IsRoot() {
+		return true
+	}
+	_, ok := s.t.it.Cache.RRset(s.zone.Zone, dns.TypeDS, s.t.it.now())
+	return ok
+}
+
+// settle decides what an attempt that is over amounts to. A nil reply without an
+// error means: the next one, please.
+func (s *search) settle(a *attempt) (*reply, error) {
+	if x, ok := s.followUp(a); ok {
+		return nil, s.launch(a.c, x)
+	}
+	if a.err != nil {
+		return nil, s.noReply(a)
+	}
+	r, c := a.reply, a.c
+	r.source = Source{a.q.Name, a.q.Type, c.addr}
+	s.heard = s.heard || !r.suspect
 	switch {
-	case err != nil:
-		return nil, s.noReply(c, err, now)
 	case r.outcome == OutcomeLame || r.outcome == OutcomeError && r.rcode == dns.RCodeRefused:
 		c.out = true
-		s.t.it.servers.markLame(c.addr, s.zone.Zone, now)
+		if isCommon(a.q.Type) { // some refuse types that they do not know, and serve the zone otherwise
+			s.t.it.servers.markLame(c.addr, s.zone.Zone, a.end)
+		}
 		s.note(fmt.Sprintf("%s: %s", c.addr, r.reason))
 		return nil, nil
 	case r.outcome == OutcomeError || r.outcome == OutcomeTruncated:
 		c.out = true
 		s.note(fmt.Sprintf("%s: %s", c.addr, r.reason))
 		return nil, nil
+	}
+	s.draw(a)
+	switch {
 	case r.recursive && r.outcome != OutcomeReferral:
 		// It offers recursion and claims no authority: perhaps only a cache
 		// speaks. Some broken authorities do that; their word is better than none.
@@ -91,6 +165,85 @@ func (s *search) try(c *candidate, q dns.Question, wait time.Duration) (*reply, 
 		return s.doubt(c, r), nil
 	}
 	return r, nil
+}
+
+// maxFollowUps bounds how often a server is asked in another way: without a
+// cookie, without EDNS, over TCP.
+const maxFollowUps = 3
+
+// followUp says how to ask the same server again where its reply calls for that:
+// without EDNS where it does not know that (RFC 6891 §6.2.2), with the cookie that
+// it wants (RFC 7873 §5.3), over TCP where the reply was cut short, or where
+// somebody seems to send forged ones.
+func (s *search) followUp(a *attempt) (x exchange, ok bool) {
+	x = a.exchange
+	x.followUps++
+	x.after = a.reply
+	r := a.reply
+	overTCP := func() (exchange, bool) {
+		x.to.Proto, x.wait = transport.TCP, max(2*x.wait, unknownRTO) // two round trips
+		return x, a.to.Proto == transport.UDP
+	}
+	switch {
+	case a.followUps >= maxFollowUps:
+		return x, false
+	case a.err != nil && exchangeKind(a.err) == transport.Spoofed:
+		return overTCP()
+	case a.err != nil:
+		// Without TCP there is no proof, but perhaps it just does not keep the case.
+		x.to.Proto, x.sameCase, x.wait = transport.UDP, true, a.wait/2
+		return x, a.to.Proto == transport.TCP && a.after != nil && a.after.loose
+	case r.outcome == OutcomeTruncated:
+		return overTCP()
+	case r.outcome == OutcomeError && r.rcode == dns.RCodeBadCookie && a.to.Proto == transport.UDP && r.cookie.isGood && a.followUps == 0:
+		x.manners = s.t.it.servers.manners(a.server, a.end, s.t.it.Env.Uint64())
+		return x, true
+	case r.outcome == OutcomeError && r.rcode == dns.RCodeBadCookie:
+		return overTCP()
+	case !a.plain && ednsTrouble(r):
+		if len(x.cookie) > 0 && r.msg.EDNS != nil {
+			x.cookie, x.doesCookies = nil, false // it knows EDNS, so it is the option
+		} else {
+			x.plain = true
+		}
+		return x, true
+	}
+	return x, false
+}
+
+// ednsTrouble reports whether a reply may be a server's helplessness before EDNS,
+// or before an option. One that knows EDNS puts it into errors, too.
+func ednsTrouble(r *reply) bool {
+	if r.outcome != OutcomeError {
+		return false
+	}
+	switch r.rcode {
+	case dns.RCodeFormErr, dns.RCodeNotImp, dns.RCodeBadVers:
+		return true
+	case dns.RCodeServFail:
+		return r.msg.EDNS == nil
+	}
+	return false
+}
+
+// draw remembers what it took to get a good reply out of a server.
+func (s *search) draw(a *attempt) {
+	book := s.t.it.servers
+	switch said := a.after; {
+	case a.plain && said != nil && ednsTrouble(said):
+		book.markPlain(a.server, a.end.Add(plainFor))
+	case a.plain && !a.knowsEDNS && a.c.tries > 1:
+		book.markPlain(a.server, a.end.Add(plainSilence))
+	case said != nil && len(a.cookie) == 0 && ednsTrouble(said):
+		book.noCookies(a.server, a.end)
+	}
+	isProven := a.to.Proto != transport.UDP || a.reply.cookie.isGood
+	if isProven && a.reply.loose {
+		book.markCaseless(a.server, a.end)
+	}
+	if a.to.Proto != transport.UDP && a.doesCookies && !a.reply.cookie.isGood {
+		book.noCookies(a.server, a.end) // as it says itself
+	}
 }
 
 // doubt keeps a reply that may do if no server says better.
@@ -109,178 +262,23 @@ func (r *reply) hollow() bool {
 }
 
 // noReply notes why no reply came; it returns an error where that ends the step.
-func (s *search) noReply(c *candidate, err error, now time.Time) error {
+func (s *search) noReply(a *attempt) error {
 	var f *Failure
-	if errors.As(err, &f) {
+	if errors.As(a.err, &f) {
 		return f
 	}
 	if s.t.ctx.Err() != nil {
 		return s.t.outOfTime(s.notes...)
 	}
 	s.network = true
-	kind := exchangeKind(err)
-	if kind == transport.Unreachable {
-		c.out = true
-		s.t.it.servers.unreachable(c.addr, now)
-	} else {
-		s.t.it.servers.silent(c.addr, now)
+	kind := exchangeKind(a.err)
+	if kind != transport.Timeout || a.to.Proto != transport.UDP || s.t.budget.mute(a.server) {
+		a.c.out = true
 	}
-	s.note(fmt.Sprintf("%s %s", c.addr, kind))
+	text := fmt.Sprintf("%s %s", a.server, kind)
+	if a.to.Proto != transport.UDP {
+		text += " over " + a.to.Proto.String()
+	}
+	s.note(text)
 	return nil
-}
-
-// exchangeKind says why there was no reply.
-func exchangeKind(err error) transport.Kind {
-	var x *transport.ExchangeError
-	switch {
-	case errors.As(err, &x):
-		return x.Kind
-	case errors.Is(err, context.DeadlineExceeded):
-		return transport.Timeout
-	}
-	return transport.Failed
-}
-
-// converse has the exchange with one server that its replies call for: again
-// without EDNS where it does not know that (RFC 6891 §6.2.2), again over TCP
-// where the reply was cut short, or where somebody sends forged ones.
-func (s *search) converse(c *candidate, q dns.Question, wait time.Duration) (*reply, error) {
-	t := s.t
-	x := exchange{server: c.addr, to: c.to, name: c.name, zone: s.zone.Zone, route: s.route, q: q, wait: s.route.patience(&c.to, wait)}
-	x.to.Addr = netip.AddrPortFrom(c.addr, c.to.Addr.Port())
-	x.edns = !t.it.servers.plain(c.addr, t.it.Env.Now())
-	r, err := t.send(&x)
-	if err == nil && x.edns && ednsTrouble(r) {
-		x.edns = false
-		if r, err = t.send(&x); err == nil && r.outcome != OutcomeError && r.outcome != OutcomeLame {
-			t.it.servers.markPlain(c.addr, t.it.Env.Now())
-		}
-	}
-	if x.to.Proto == transport.UDP && (err == nil && r.outcome == OutcomeTruncated || err != nil && exchangeKind(err) == transport.Spoofed) {
-		x.to.Proto, x.wait = transport.TCP, max(2*wait, unknownRTO) // two round trips
-		r, err = t.send(&x)
-	}
-	return r, err
-}
-
-func ednsTrouble(r *reply) bool {
-	if r.outcome != OutcomeError {
-		return false
-	}
-	switch r.rcode {
-	case dns.RCodeFormErr, dns.RCodeNotImp, dns.RCodeBadVers:
-		return true
-	}
-	return false
-}
-
-// exchange is one packet there and one back.
-type exchange struct {
-	server netip.Addr
-	to     Target
-	name   dns.Name
-	zone   dns.Name
-	route  *Route // nil: the servers are those that referrals named
-	q      dns.Question
-	edns   bool
-	wait   time.Duration
-}
-
-// send does the exchange and reads the reply. A reply that is no proper message
-// has outcome OutcomeLame.
-func (t *task) send(x *exchange) (*reply, error) {
-	if t.ctx.Err() != nil {
-		return nil, t.outOfTime()
-	}
-	if err := t.budget.takeQuery(); err != nil {
-		return nil, err
-	}
-	sent := x.q
-	if t.it.RandomCase && x.to.Proto == transport.UDP {
-		sent.Name = t.it.randomCase(sent.Name)
-	}
-	ctx, cancel := context.WithTimeout(t.ctx, x.wait)
-	defer cancel()
-	t.traceAsk(x, sent)
-	start := t.it.Env.Now()
-	raw, err := t.it.Env.Exchange(ctx, x.to, t.it.query(x, sent))
-	now := t.it.Env.Now()
-	if err != nil {
-		t.traceReply(x, sent, now.Sub(start), 0, nil, err)
-		return nil, err
-	}
-	t.budget.addBytes(len(raw))
-	t.it.servers.answered(x.server, now.Sub(start), now)
-	r := t.it.read(x, sent, raw)
-	t.traceReply(x, sent, now.Sub(start), len(raw), r, nil)
-	return r, nil
-}
-
-// query returns the query for q in wire form. DNSSEC records are always asked
-// for: they are kept with what they sign, for the clients that want them.
-func (it *Iterator) query(x *exchange, q dns.Question) []byte {
-	m := dns.NewQuery(uint16(it.Env.Uint64()), q, x.route.forwards())
-	if x.route.forwards() && it.Validating.Load() {
-		m.Flags |= dns.FlagCD
-	}
-	if x.edns {
-		m.EDNS = &dns.EDNS{UDPSize: it.UDPSize, DO: true}
-	}
-	out, err := m.Append(make([]byte, 0, 300))
-	if err != nil {
-		panic("resolver: a query of one name does not fit: " + err.Error()) // 300 octets at most
-	}
-	return out
-}
-
-// read parses a reply and checks that it replies to sent.
-func (it *Iterator) read(x *exchange, sent dns.Question, raw []byte) *reply {
-	h, ok := dns.ParseHeader(raw)
-	if ok && h.Flags.Has(dns.FlagQR|dns.FlagTC) {
-		// RFC 2181 §9: what was cut short is not used, not even if it can be read,
-		// and not even over TCP, where it makes no sense.
-		return &reply{outcome: OutcomeTruncated, rcode: h.Flags.RCode(), reason: "truncated"}
-	}
-	m, err := dns.ParseMessage(raw)
-	if err != nil {
-		return &reply{outcome: OutcomeLame, reason: "malformed reply: " + err.Error()}
-	}
-	got := m.Question()
-	switch {
-	case !m.Flags.Has(dns.FlagQR), m.Flags.Opcode() != dns.OpcodeQuery:
-		return lame(m, "not a response to a query")
-	case len(m.Questions) == 0 && m.RCode != dns.RCodeNoError && m.RCode != dns.RCodeNXDomain:
-		// A server that could not read the question cannot repeat it.
-	case len(m.Questions) != 1, !got.Name.Equal(sent.Name), got.Type != sent.Type, got.Class != sent.Class:
-		return lame(m, "the reply has another question")
-	case it.RandomCase && x.to.Proto == transport.UDP && got.Name != sent.Name:
-		// It does not keep the case, or somebody guesses: TCP cannot be guessed.
-		return &reply{outcome: OutcomeTruncated, rcode: m.RCode, reason: "case of the name not kept"}
-	}
-	if x.route.forwards() {
-		return it.classifyForwarded(x.zone, x.q, m)
-	}
-	return it.classify(x.zone, x.q, m)
-}
-
-// randomCase returns n with each letter's case chosen by chance (0x20): bits
-// that a forger must guess.
-func (it *Iterator) randomCase(n dns.Name) dns.Name {
-	b := []byte(n.Wire())
-	bits, left := uint64(0), 0
-	for i, c := range b {
-		if c|0x20 < 'a' || c|0x20 > 'z' {
-			continue
-		}
-		if left == 0 {
-			bits, left = it.Env.Uint64(), 64
-		}
-		b[i] = c&^0x20 | byte(bits&1)<<5
-		bits, left = bits>>1, left-1
-	}
-	mixed, err := dns.NameFromWire(b)
-	if err != nil {
-		return n
-	}
-	return mixed
 }

@@ -2,7 +2,9 @@ package iterator
 
 import (
 	"fmt"
+	"net/netip"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -32,6 +34,9 @@ type Budget struct {
 	bytes   atomic.Int32
 	aliases atomic.Int32
 	lookups atomic.Int32
+
+	mu    sync.Mutex
+	mutes map[netip.Addr]int // time-outs of servers, whatever zone they were asked for
 }
 
 // NewBudget returns the budget of a question whose look-up begins now.
@@ -65,6 +70,28 @@ func (b *Budget) takeQuery() error {
 	return nil
 }
 
+// maxMute is how often a server may keep silent for one client's question. Many
+// zones may be said to have the same one.
+const maxMute = 6
+
+// mute notes a time-out of a server; it reports whether that was the last one.
+func (b *Budget) mute(a netip.Addr) bool {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if b.mutes == nil {
+		b.mutes = map[netip.Addr]int{}
+	}
+	b.mutes[a]++
+	return b.mutes[a] >= maxMute
+}
+
+// isMute reports whether a server has kept silent too often.
+func (b *Budget) isMute(a netip.Addr) bool {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.mutes[a] >= maxMute
+}
+
 func (b *Budget) addBytes(n int) { b.bytes.Add(int32(n)) }
 
 func (b *Budget) takeAlias() error {
@@ -88,7 +115,9 @@ type Failure struct {
 	EDE    []dns.EDE
 	Budget bool // the budget or the time of this question ran out: another question may fare better
 	Cached bool // known from an earlier look-up
-	silent bool // no server of the zone gave any reply
+
+	silent  bool // no server of the zone gave any reply
+	crowded bool // nobody was asked, as too many wait for that zone's servers
 }
 
 // Error returns the texts of the extended errors.

@@ -35,17 +35,22 @@ type search struct {
 	t       *task
 	zone    *cache.Delegation
 	route   *Route // nil: zone is a delegation
-	list    []candidate
+	list    []*candidate
 	pending []dns.Name // servers of which no address is known
 	lookups int        // of those, made in this step
 	notes   []string   // what went wrong, for a person
 	network bool       // some server did not answer at all
 	heard   bool       // some server did
 	spare   *reply     // a reply to be used if nothing better comes
+	begun   time.Time
+	onWay   []*attempt    // not over yet, at most two
+	done    chan *attempt // those that are
+	habit   time.Duration // of the server asked last
+	hedged  bool          // a second one was asked, or there is none
 }
 
 func (t *task) newSearch(zone *cache.Delegation) *search {
-	s := &search{t: t, zone: zone, route: t.routes.behind(zone)}
+	s := &search{t: t, zone: zone, route: t.routes.behind(zone), begun: t.it.Env.Now(), done: make(chan *attempt, 2)}
 	if s.route != nil {
 		s.addConfigured()
 		return s
@@ -70,7 +75,7 @@ func (t *task) newSearch(zone *cache.Delegation) *search {
 func (s *search) leaveOut(q dns.Question) {
 	for _, d := range s.t.opts.Doubted {
 		for i := range s.list {
-			if c := &s.list[i]; c.addr == d.Addr && d.Type == q.Type && d.Name.Equal(q.Name) {
+			if c := s.list[i]; c.addr == d.Addr && d.Type == q.Type && d.Name.Equal(q.Name) {
 				c.out = true
 				s.note(c.addr.String() + ": its answer is bogus")
 			}
@@ -110,7 +115,7 @@ next:
 				continue next
 			}
 		}
-		s.list = append(s.list, candidate{addr: a, name: name, to: s.targetOf(name)})
+		s.list = append(s.list, &candidate{addr: a, name: name, to: s.targetOf(name), out: s.t.budget.isMute(a)})
 	}
 	return any
 }
@@ -137,39 +142,43 @@ func addresses(set cache.RRset, limit int) []netip.Addr {
 	return list
 }
 
-// next chooses whom to ask and how long to wait: a server not yet tried that
-// seems well; failing that, one whose address must be found first; failing
-// that, one more try of those that kept silent or are in doubt.
-func (s *search) next() (c *candidate, wait time.Duration, err error) {
+// next chooses whom to ask: a server not yet tried that seems well; failing
+// that, one whose address must be found first; failing that, one more try of
+// those that kept silent or are in doubt.
+func (s *search) next() (*candidate, standing, error) {
 	for {
-		if c, wait = s.choose(func(c *candidate, st standing) bool { return c.tries == 0 && !st.doubtful }); c != nil {
-			return c, wait, nil
+		if c, st := s.choose(func(c *candidate, st standing) bool { return c.tries == 0 && !st.doubtful }); c != nil {
+			return c, st, nil
 		}
 		more, err := s.lookUpServer()
 		if err != nil {
-			return nil, 0, err
+			return nil, standing{}, err
 		}
 		if !more {
 			break
 		}
 	}
 	for tries := range maxTries {
-		fit := func(c *candidate, st standing) bool { return c.tries == tries && (!st.doubtful || tries < maxDoubtful) }
-		if c, wait = s.choose(fit); c != nil {
-			return c, wait, nil
+		if tries > 0 && !s.heard && s.t.it.Env.Now().Sub(s.begun) > silentStep {
+			break
+		}
+		fit := func(c *candidate, st standing) bool {
+			return c.tries == tries && (!st.doubtful || tries < maxDoubtful) && !st.hopeless
+		}
+		if c, st := s.choose(fit); c != nil {
+			return c, st, nil
 		}
 	}
-	return nil, 0, nil
+	return nil, standing{}, nil
 }
 
 // choose returns the best candidate that is fit, nil where none is.
-func (s *search) choose(fit func(*candidate, standing) bool) (best *candidate, wait time.Duration) {
+func (s *search) choose(fit func(*candidate, standing) bool) (best *candidate, chosen standing) {
 	it, now := s.t.it, s.t.it.Env.Now()
 	dice := it.Env.Uint64()
-	explore, bestScore, quickest := dice%exploreOneIn == 0, time.Duration(0), maxRTO
-	for i := range s.list {
-		c := &s.list[i]
-		if c.out {
+	explore, quickest := dice%exploreOneIn == 0, maxRTO
+	for _, c := range s.list {
+		if c.out || s.isOnWay(c) {
 			continue
 		}
 		roll := it.Env.Uint64()
@@ -177,23 +186,60 @@ func (s *search) choose(fit func(*candidate, standing) bool) (best *candidate, w
 		if st.known {
 			quickest = min(quickest, st.rto)
 		}
+		if st.hopeless {
+			s.note(c.addr.String() + " has kept silent for a while")
+		}
 		if !fit(c, st) {
 			continue
 		}
 		if explore {
 			st.score = time.Duration(roll % uint64(time.Second))
 		}
-		if best == nil || st.score < bestScore {
-			best, bestScore, wait = c, st.score, st.rto
+		if best == nil || st.score < chosen.score {
+			best, chosen = c, st
 		}
 	}
-	if explore {
-		wait = min(wait, 2*quickest) // curiosity must not cost the client much
+	if explore { // curiosity must not cost the client much
+		chosen.rto = min(chosen.rto, 2*quickest)
+		chosen.habit = min(chosen.habit, quickest)
 	}
-	if best != nil {
-		wait = min(wait<<best.tries, maxRTO)
+	return best, chosen
+}
+
+func (s *search) isOnWay(c *candidate) bool {
+	return slices.ContainsFunc(s.onWay, func(a *attempt) bool { return a.c == c })
+}
+
+// patience is how long to wait for a candidate. One that kept silent in this step
+// may be slower than it was: only the first wait is as short as its habit allows.
+func (c *candidate) patience(st standing) time.Duration {
+	wait := max(st.rto, secondWait[min(c.tries, len(secondWait)-1)])
+	if !st.known {
+		wait = min(wait, unknownMost)
 	}
-	return best, wait
+	return wait
+}
+
+var secondWait = [...]time.Duration{0, 600 * time.Millisecond, 1200 * time.Millisecond}
+
+// unknownMost is the longest wait for a server that has never answered.
+const unknownMost = 1200 * time.Millisecond
+
+// probeFamily asks a server of a family that seems down, beside the one that was
+// asked just now: so it is noticed within seconds that it is back.
+func (s *search) probeFamily(q dns.Question) error {
+	it := s.t.it
+	if len(s.list) < 2 || s.hedged || !it.servers.aFamilyIsBad() {
+		return nil
+	}
+	habit := s.habit
+	c, st := s.choose(func(c *candidate, st standing) bool { return c.tries == 0 && st.doubtful && !st.hopeless })
+	if c == nil || !it.servers.probeFamily(c.addr, it.Env.Now()) {
+		return nil
+	}
+	s.hedged = true
+	defer func() { s.habit = habit }()
+	return s.start(c, q, st)
 }
 
 // lookUpServer finds the addresses of one more server by a look-up of its own,

@@ -24,6 +24,9 @@ type reply struct {
 	msg       *dns.Message
 	source    Source
 	reason    string // OutcomeLame, OutcomeError: why
+	cookie    cookieIn
+	loose     bool // the case of the name was not kept
+	suspect   bool // perhaps it is forged: not used
 }
 
 // referral is the delegation that a reply leads to.
@@ -94,6 +97,7 @@ func (it *Iterator) followChain(r *reply, zone dns.Name, q dns.Question, answer 
 	for !seen[name.Fold().Wire()] && it.speaksOf(zone, q.Name, name) && len(seen) <= it.Limits.Aliases {
 		seen[name.Fold().Wire()] = true
 		if set, ok := answer.find(name, q.Type); ok {
+			set.Name = name // in the case that it was asked for in
 			r.outcome = OutcomeAnswer
 			r.chain = append(r.chain, set)
 			return name, true
@@ -121,6 +125,7 @@ func (it *Iterator) speaksOf(zone, asked, name dns.Name) bool {
 func (r *reply) alias(q dns.Question, name dns.Name, answer *sections) (target dns.Name, ok bool) {
 	dname, below := answer.dname(name)
 	if set, found := answer.find(name, dns.TypeCNAME); found && q.Type != dns.TypeCNAME && !below {
+		set.Name = name
 		set.Data = set.Data[:1] // RFC 2181 §10.1: one CNAME per name
 		r.chain = append(r.chain, set)
 		return nameOf(set.Data[0])

@@ -17,7 +17,7 @@ type Config struct {
 	UpstreamPort         uint16 // 0: 53
 	NoIPv4, NoIPv6       bool   // do not ask servers of that family
 	AllowLoopbackServers bool   // 127.0.0.0/8 and ::1 may be name servers
-	RandomCase           bool   // 0x20: random case in the names asked for
+	NoRandomCase         bool   // names are asked for in the case that the client gave, without 0x20
 	NoMinimise           bool   // send whole names to every server (RFC 9156 off)
 	UDPSize              uint16 // EDNS payload size offered upstream; 0: 1232
 

@@ -39,7 +39,7 @@ func (s *search) addConfigured() {
 			s.addNamed(server.Name)
 		case a.Is4() && it.NoIPv4, a.Is6() && it.NoIPv6:
 		default:
-			s.list = append(s.list, candidate{addr: a, name: server.Name, to: server.Target})
+			s.list = append(s.list, &candidate{addr: a, name: server.Name, to: server.Target})
 		}
 	}
 }

@@ -12,22 +12,30 @@ import (
 )
 
 // Iterator answers questions by asking the servers of the DNS. It is safe for
-// concurrent use.
+// concurrent use; Close ends it.
 type Iterator struct {
 	Config
 	servers *servers
 	flights flights
+	crowds  crowds
 	routes  atomic.Pointer[Routes]
 	ids     atomic.Uint64
+	active  atomic.Int32 // look-ups
 
 	// Validating says that what is found will be validated: then other resolvers
 	// are asked not to do it (RFC 6840 §5.9).
 	Validating atomic.Bool
+
+	ctx        context.Context // of all questions, until Close
+	cancel     context.CancelFunc
+	background background
 }
 
 // New returns an Iterator that works as cfg says.
 func New(cfg Config) *Iterator {
-	return &Iterator{Config: cfg.withDefaults(), servers: newServers(), flights: flights{all: map[flightKey]*flight{}}}
+	it := &Iterator{Config: cfg.withDefaults(), servers: newServers(), flights: flights{all: map[flightKey]*flight{}}, crowds: crowds{all: map[string]*crowd{}}}
+	it.ctx, it.cancel = context.WithCancel(context.Background())
+	return it
 }
 
 // now returns the time in the seconds that the cache counts in.
@@ -76,6 +84,8 @@ func (it *Iterator) Resolve(ctx context.Context, q dns.Question, opts Options) (
 	}
 	limited, cancel := context.WithTimeout(ctx, budget.ends.Sub(it.Env.Now()))
 	defer cancel()
+	it.active.Add(1)
+	defer it.active.Add(-1)
 	t := &task{it: it, ctx: limited, opts: opts, id: it.ids.Add(1), question: q, budget: budget, routes: it.Routes()}
 	t.traceStart()
 	a, err := t.lookup(q)

@@ -215,14 +215,19 @@ func (t *task) address(q dns.Question) (cache.RRset, error) {
 // depends on how often that came about in succession. That a budget ran out is
 // remembered for the client's own question only: another one, with what is left
 // of it elsewhere, may well find what this one was on the way to. Nor is it
-// remembered that nobody else is left to ask: who asks with CD is content.
+// remembered that nobody else is left to ask: who asks with CD is content. While our
+// own link is down nothing is remembered for longer than RFC 9520 §3.2 asks for.
 func (t *task) failed(q dns.Question, err error) error {
 	var f *Failure
-	if !errors.As(err, &f) || f.Cached || f.Budget && q != t.question || len(t.opts.Doubted) > 0 {
+	if !errors.As(err, &f) || f.Cached || f.Budget && q != t.question || f.crowded || len(t.opts.Doubted) > 0 {
 		return err
 	}
 	now := t.it.now()
 	old, _ := t.it.Cache.Failure(q.Name, q.Type)
+	if t.it.servers.linkIsDown() {
+		t.it.Cache.PutFailure(q.Name, q.Type, cache.Failure{Count: old.Count, Code: f.EDE[0].Code, Text: f.EDE[0].Text, Expire: now + 1}, now)
+		return err
+	}
 	count := old.Count
 	if old.Expire+seconds(t.it.Limits.MaxFailureTTL) < now {
 		count = 0 // too long ago to be in succession

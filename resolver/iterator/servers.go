@@ -9,17 +9,21 @@ import (
 )
 
 const (
-	unknownRTO  = 400 * time.Millisecond // first time-out for a server never heard of [Knot 400 ms, Unbound 376 ms]
-	minRTO      = 100 * time.Millisecond
-	maxRTO      = 3 * time.Second
-	deadAfter   = 3                // time-outs in succession until a server is left alone
-	deadFirst   = 2 * time.Second  // for so long at first, doubling
-	deadMax     = 30 * time.Second // so that an outage of ours is over within seconds after its end
-	lameFor     = 5 * time.Minute
-	plainFor    = time.Hour // that a server is asked without EDNS
-	familyFails = 6         // time-outs of different silent servers until their family is doubted [Knot: 6 prefixes]
-	familyFor   = 30 * time.Second
-	halfLife    = 5 * time.Minute // in which an unused server's SRTT is halved, so that it is tried again
+	unknownRTO   = 400 * time.Millisecond // first time-out for a server never heard of [Knot 400 ms, Unbound 376 ms]
+	minRTO       = 100 * time.Millisecond
+	maxRTO       = 3 * time.Second
+	unknownHabit = 150 * time.Millisecond // after so long another one is asked as well
+	minHabit     = 25 * time.Millisecond  // what is lost in a busy machine is not the server's fault
+	deadAfter    = 3                      // time-outs in succession until a server is left alone
+	hopeless     = 6                      // time-outs in succession until it is not even asked where there is no other
+	deadFirst    = 2 * time.Second        // for so long at first, doubling
+	deadMax      = 30 * time.Second       // so that one that is back is noticed soon
+	lastResort   = 5 * time.Second        // how often one look-up may find out whether the only servers are back
+	lameFor      = 5 * time.Minute
+	plainFor     = time.Hour        // that a server is asked without EDNS which says that it has none
+	plainSilence = 10 * time.Minute // and one that only seems to drop it
+	caselessFor  = time.Hour        // that a server is asked in lower case
+	halfLife     = 5 * time.Minute  // in which an unused server's SRTT is halved, so that it is tried again
 
 	maxServers = 20_000
 	maxLame    = 10_000
@@ -27,11 +31,17 @@ const (
 
 // server is what is known of one address.
 type server struct {
-	srtt, rttvar time.Duration // 0: never answered
-	used         time.Time
-	fails        int // time-outs in succession
-	deadUntil    time.Time
-	plainUntil   time.Time // no EDNS until then
+	srtt, rttvar  time.Duration // 0: never answered
+	used          time.Time
+	fails         int       // time-outs in succession, those of one moment counted once
+	failing       time.Time // when the first of them was
+	failed        time.Time // when the last of them was
+	deadUntil     time.Time
+	asked         time.Time // when it was asked last although it is dead
+	plainUntil    time.Time // no EDNS until then
+	caselessUntil time.Time // no random case until then
+	knowsEDNS     bool      // it has answered with an OPT record
+	cookies       cookies
 }
 
 type lameKey struct {
@@ -39,29 +49,20 @@ type lameKey struct {
 	zone string // wire form, folded
 }
 
-type family struct {
-	fails    int
-	badUntil time.Time
-}
-
-// servers is the book of all name servers' habits. It is guarded by one mutex:
-// only misses come here, and they wait for the network a thousand times longer.
+// servers is the book of all name servers' habits, and of our link's. It is guarded
+// by one mutex: only misses come here, and they wait for the network a thousand
+// times longer.
 type servers struct {
 	mu       sync.Mutex
 	book     map[netip.Addr]*server
 	lame     map[lameKey]time.Time
 	families [2]family // IPv4, IPv6
+	link     link
+	hedges   float64 // how many more questions may be hedged
 }
 
 func newServers() *servers {
-	return &servers{book: map[netip.Addr]*server{}, lame: map[lameKey]time.Time{}}
-}
-
-func familyOf(a netip.Addr) int {
-	if a.Is4() {
-		return 0
-	}
-	return 1
+	return &servers{book: map[netip.Addr]*server{}, lame: map[lameKey]time.Time{}, hedges: mostHedges}
 }
 
 // get returns the entry for a, made if need be; mu is held. A full book loses
@@ -85,8 +86,10 @@ func (s *servers) get(a netip.Addr) *server {
 type standing struct {
 	known    bool
 	score    time.Duration // expected time to an answer
+	habit    time.Duration // what it is slower than one time in twenty
 	rto      time.Duration // how long to wait for it
 	doubtful bool          // dead, lame or of a family that seems down: the last choice
+	hopeless bool          // dead for so long that it is asked now and then only
 }
 
 // standing judges server a of zone at now. dice spreads the choice among servers
@@ -94,16 +97,25 @@ type standing struct {
 func (s *servers) standing(a netip.Addr, zone dns.Name, now time.Time, dice uint64) standing {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	st := standing{score: time.Duration(dice % uint64(120*time.Millisecond)), rto: unknownRTO}
-	st.doubtful = now.Before(s.families[familyOf(a)].badUntil) || now.Before(s.lame[lameKey{a, zone.Fold().Wire()}])
+	st := standing{score: time.Duration(dice % uint64(120*time.Millisecond)), rto: unknownRTO, habit: unknownHabit}
+	f := &s.families[familyOf(a)]
+	st.doubtful = f.isBad || now.Before(s.lame[lameKey{a, zone.Fold().Wire()}])
+	if s.unproven(a, now) {
+		st.score += unprovenCost
+		st.habit = unprovenHabit
+	}
 	e := s.book[a]
 	if e == nil {
 		return st
 	}
-	st.doubtful = st.doubtful || now.Before(e.deadUntil)
+	if e.fails >= deadAfter {
+		st.doubtful = st.doubtful || now.Before(e.deadUntil)
+		st.hopeless = e.fails >= hopeless && now.Before(e.deadUntil) && now.Sub(e.asked) < lastResort
+	}
 	if e.srtt > 0 {
 		st.known = true
 		st.rto = e.srtt + 4*e.rttvar // RFC 6298 §2
+		st.habit = e.srtt + 2*e.rttvar
 		st.score = e.srtt
 		for idle := now.Sub(e.used); idle > halfLife && st.score > time.Millisecond; idle -= halfLife {
 			st.score /= 2
@@ -111,16 +123,31 @@ func (s *servers) standing(a netip.Addr, zone dns.Name, now time.Time, dice uint
 	}
 	// Back off, but not far: a server that is back answers as quickly as ever.
 	st.rto = min(max(st.rto, minRTO)<<min(e.fails, 2), maxRTO)
+	st.habit = min(max(st.habit, minHabit), st.rto)
 	if e.fails > 0 {
 		st.score = max(st.score, st.rto)
 	}
 	return st
 }
 
+// takeDead notes that a look-up asks a server that has kept silent, so that
+// others leave it alone until the outcome is known.
+func (s *servers) takeDead(a netip.Addr, wait time.Duration, now time.Time) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if e := s.book[a]; e != nil && e.fails >= deadAfter {
+		e.asked = now
+		if until := now.Add(wait); e.deadUntil.Before(until) {
+			e.deadUntil = until
+		}
+	}
+}
+
 // answered notes a reply of a after rtt.
 func (s *servers) answered(a netip.Addr, rtt time.Duration, now time.Time) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	s.heard(a, now)
 	e := s.get(a)
 	rtt = max(rtt, time.Microsecond)
 	if e.srtt == 0 || e.fails > 0 {
@@ -130,32 +157,40 @@ func (s *servers) answered(a netip.Addr, rtt time.Duration, now time.Time) {
 		e.srtt += (rtt - e.srtt) / 8
 	}
 	e.used, e.fails, e.deadUntil = now, 0, time.Time{}
-	s.families[familyOf(a)] = family{}
 }
 
-// silent notes that a did not answer in time. heard tells whether the wait was
-// long enough to count against it.
-func (s *servers) silent(a netip.Addr, now time.Time) {
+// silent notes that a did not answer what was sent to it then. Time-outs of
+// questions that were on their way together count once: they may have got lost
+// together. Nothing counts while our own link is down.
+func (s *servers) silent(a netip.Addr, sent, now time.Time) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	e := s.get(a)
-	f := &s.families[familyOf(a)]
-	if e.fails == 0 && e.srtt == 0 {
-		if f.fails++; f.fails >= familyFails {
-			f.badUntil = now.Add(familyFor)
-		}
+	s.missed(a, sent, now)
+	if s.link.isDown {
+		return
 	}
+	e := s.get(a)
 	e.used = now
+	if e.fails > 0 && sent.Before(e.failed) {
+		return
+	}
+	if e.fails == 0 {
+		e.failing = sent
+	}
+	e.failed = now
 	if e.fails++; e.fails >= deadAfter {
 		e.deadUntil = now.Add(min(deadFirst<<min(e.fails-deadAfter, 10), deadMax))
 	}
 }
 
 // unreachable notes that packets to a cannot even be sent: no route.
-func (s *servers) unreachable(a netip.Addr, now time.Time) {
-	s.silent(a, now)
+func (s *servers) unreachable(a netip.Addr, sent, now time.Time) {
+	s.silent(a, sent, now)
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	if s.link.isDown {
+		return
+	}
 	e := s.get(a)
 	e.fails = max(e.fails, deadAfter)
 	e.deadUntil = now.Add(deadFirst)
@@ -174,17 +209,52 @@ func (s *servers) markLame(a netip.Addr, zone dns.Name, now time.Time) {
 	s.lame[lameKey{a, zone.Fold().Wire()}] = now.Add(lameFor)
 }
 
-// plain reports whether a is to be asked without EDNS.
-func (s *servers) plain(a netip.Addr, now time.Time) bool {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	e := s.book[a]
-	return e != nil && now.Before(e.plainUntil)
+// manners is how a server is to be asked.
+type manners struct {
+	plain       bool   // without EDNS
+	sameCase    bool   // without random case
+	cookie      []byte // with this one; nil: none
+	doesCookies bool   // and an answer over UDP without it is not the server's
+	knowsEDNS   bool   // it has answered with an OPT record before
 }
 
-// markPlain notes that a answers without EDNS what it refuses with it.
-func (s *servers) markPlain(a netip.Addr, now time.Time) {
+// manners says how a is to be asked. fresh are eight octets that nobody knows.
+func (s *servers) manners(a netip.Addr, now time.Time, fresh uint64) manners {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.get(a).plainUntil = now.Add(plainFor)
+	s.hedges = min(s.hedges+hedgeShare, mostHedges)
+	e := s.get(a)
+	m := manners{plain: now.Before(e.plainUntil), sameCase: now.Before(e.caselessUntil), knowsEDNS: e.knowsEDNS}
+	m.cookie = e.cookies.cookie(now, fresh)
+	m.doesCookies = len(m.cookie) > clientCookieLen
+	return m
+}
+
+// isProven reports whether a's family is known to work.
+func (s *servers) isProven(a netip.Addr, now time.Time) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return now.Sub(s.families[familyOf(a)].heard) < unprovenFor
+}
+
+// markPlain notes that a answers without EDNS what it does not with it.
+func (s *servers) markPlain(a netip.Addr, until time.Time) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.get(a).plainUntil = until
+}
+
+// markEDNS notes that a knows EDNS.
+func (s *servers) markEDNS(a netip.Addr) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	e := s.get(a)
+	e.knowsEDNS, e.plainUntil = true, time.Time{}
+}
+
+// markCaseless notes that a does not keep the case of names.
+func (s *servers) markCaseless(a netip.Addr, now time.Time) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.get(a).caselessUntil = now.Add(caselessFor)
 }

@@ -1,8 +1,6 @@
 package iterator
 
 import (
-	"time"
-
 	"onoma/dns"
 )
 
@@ -71,24 +69,25 @@ func (t *task) traceShared(zone dns.Name, q dns.Question, r *reply) {
 	}
 }
 
-func (t *task) traceAsk(x *exchange, sent dns.Question) {
+func (t *task) traceAsk(x *exchange) {
 	if t.traced() {
-		t.trace(Event{
-			Kind: EventAsk, Question: t.question, Zone: x.zone, Server: x.name, Addr: x.to.Addr, Proto: x.to.Proto, Sent: sent,
-		})
+		e := t.exchangeEvent(EventAsk, x)
+		t.trace(e)
 	}
 }
 
-func (t *task) traceReply(x *exchange, sent dns.Question, rtt time.Duration, size int, r *reply, err error) {
+func (t *task) traceReply(a *attempt) {
 	if !t.traced() {
 		return
 	}
-	e := Event{
-		Kind: EventReply, Question: t.question, Zone: x.zone, Server: x.name, Addr: x.to.Addr, Proto: x.to.Proto, Sent: sent,
-		RTT: rtt, Size: size, Err: err, Outcome: OutcomeError,
-	}
-	e.fromReply(t, r)
+	e := t.exchangeEvent(EventReply, &a.exchange)
+	e.RTT, e.Size, e.Err, e.Outcome = a.end.Sub(a.start), a.size, a.err, OutcomeError
+	e.fromReply(t, a.reply)
 	t.trace(e)
+}
+
+func (t *task) exchangeEvent(kind EventKind, x *exchange) Event {
+	return Event{Kind: kind, Question: t.question, Zone: x.zone, Server: x.name, Addr: x.to.Addr, Proto: x.to.Proto, Sent: x.q}
 }
 
 // fromReply tells what a reply means and for how long that is remembered, the

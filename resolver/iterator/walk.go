@@ -134,7 +134,7 @@ func (w *walk) descend(r *reply) error {
 // final reports whether err ends the whole question, not only this step.
 func (t *task) final(err error) bool {
 	var f *Failure
-	return t.ctx.Err() != nil || errors.As(err, &f) && f.Budget
+	return t.ctx.Err() != nil || errors.As(err, &f) && (f.Budget || f.crowded)
 }
 
 // silence reports whether err says that no server gave any reply at all.

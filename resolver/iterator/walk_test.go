@@ -153,7 +153,7 @@ func TestServerWithoutEDNS(t *testing.T) {
 		expect(t, "asked again without EDNS", w.resolve("www.example.com.", dns.TypeA), "NOERROR www.example.com./3600/A=198.51.100.1")
 		w.asked()
 		expect(t, "and then at once", w.resolve("mail.example.com.", dns.TypeA), "NOERROR mail.example.com./3600/A=198.51.100.2")
-		if sent := w.Sent(); len(sent) != 1 || sent[0].EDNS {
+		if sent := w.Sent(); len(sent) != 1 || sent[0].EDNS != nil {
 			t.Errorf("sent %v, expected one query without EDNS", sent)
 		}
 	})

@@ -47,6 +47,7 @@ func inWorld(t *testing.T, cfg Config, test func(t *testing.T, w *world)) {
 			w.cfg.Cache = cache.NewRecords(1 << 20)
 		}
 		w.it = New(w.cfg)
+		defer w.it.Close()
 		test(t, w)
 	})
 }

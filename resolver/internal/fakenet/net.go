@@ -30,8 +30,9 @@ type Packet struct {
 	At       time.Time
 	To       netip.Addr
 	Proto    transport.Proto
-	Question dns.Question
-	EDNS     bool
+	Question dns.Question // in lower case
+	Name     dns.Name     // as sent
+	EDNS     *dns.EDNS    // nil: none
 }
 
 // Server is a name server at one address. Its fields are set before it is used,
@@ -129,7 +130,9 @@ func (n *Net) Exchange(ctx context.Context, target transport.Target, query []byt
 func (n *Net) arrive(to netip.Addr, proto transport.Proto, q *dns.Message) Server {
 	n.mu.Lock()
 	defer n.mu.Unlock()
-	n.log = append(n.log, Packet{time.Now(), to, proto, q.Question(), q.EDNS != nil})
+	ask := q.Question()
+	ask.Name = ask.Name.Fold()
+	n.log = append(n.log, Packet{time.Now(), to, proto, ask, q.Question().Name, q.EDNS})
 	if s := n.servers[to]; s != nil {
 		return *s
 	}
