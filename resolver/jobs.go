@@ -149,7 +149,9 @@ func (r *Resolver) run(ctx context.Context, j *job) {
 	variants := j.variants
 	js.mu.Unlock()
 	kept := r.keepAll(j, variants, out) // before anybody can ask anew
-	r.respond(j, r.takeOut(j, out, kept), out, kept)
+	waiters := r.takeOut(j, out, kept)
+	r.counters.ended(&out, len(waiters))
+	r.respond(j, waiters, out, kept)
 }
 
 // resolve looks up, except that a panic in it costs this question only.

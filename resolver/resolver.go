@@ -26,6 +26,7 @@ type Resolver struct {
 	verdicts   atomic.Uint64 // counts how often all of them were forgotten
 	jobs       jobs
 	routing    sync.Mutex // held by who replaces the routes
+	counters   counters
 
 	ctx    context.Context // of all look-ups for clients
 	cancel context.CancelCauseFunc

@@ -184,6 +184,7 @@ func (w *worker) refuse(dst []byte, tq *transport.Query) []byte {
 	if err := w.q.Parse(tq.Msg); err != nil {
 		return w.malformed(dst, tq)
 	}
+	w.r.counters.refused.Add(1)
 	return w.fail(dst, tq, dns.RCodeRefused, edeNotAllowed)
 }
 

@@ -30,7 +30,8 @@ type Report struct {
 	Limited     map[string]uint64      `json:"limited,omitempty"`  // answers that were too many, by class
 	Slipped     uint64                 `json:"slipped"`            // of them, those answered without records
 	Zones       Zones                  `json:"zones"`
-	Changing    *Changing              `json:"changing,omitempty"` // where zones change
+	Changing    *Changing              `json:"changing,omitempty"`  // where zones change
+	Resolving   *Resolving             `json:"resolving,omitempty"` // of a resolver
 	Dnstap      *dnstap.Stats          `json:"dnstap,omitempty"`
 	Log         Log                    `json:"log"`
 	Process     Process                `json:"process"`

@@ -10,6 +10,7 @@ import (
 
 	"onoma/dns"
 	"onoma/resolver"
+	"onoma/telemetry"
 	"onoma/telemetry/control"
 )
 
@@ -38,6 +39,18 @@ func resolverDesk(r *resolver.Resolver) *control.ResolverDesk {
 			return list
 		},
 		Except: func(x control.Insecure) { r.Except(dns.MustName(x.Name), x.Until) },
+	}
+}
+
+// reportResolver adds what a resolver counts, where there is one.
+func reportResolver(r *telemetry.Report, from *resolver.Resolver) {
+	if from == nil {
+		return
+	}
+	s := from.Stats()
+	r.Resolving = &telemetry.Resolving{
+		LookedUp: s.LookedUp, Clients: s.Clients, Failures: s.Failures, Refused: s.Refused, InFlight: s.InFlight, Entries: s.Entries,
+		UpstreamSent: s.Upstream.Sent, UpstreamFailed: s.Upstream.Failed, UpstreamOctets: s.Upstream.Octets,
 	}
 }
 

@@ -11,6 +11,7 @@ import (
 	"onoma/resolver"
 	"onoma/resolver/iterator"
 	"onoma/resolver/validator"
+	"onoma/telemetry"
 )
 
 type resolverCmd struct {
@@ -64,7 +65,10 @@ func (c *resolverCmd) Run(a *app) error {
 		return err
 	}
 	defer r.Close()
-	return c.serve(a, r, operations{role: "resolver", resolver: resolverDesk(r)})
+	return c.serve(a, r, operations{
+		role: "resolver", resolver: resolverDesk(r),
+		report: func(report *telemetry.Report) { reportResolver(report, r) },
+	})
 }
 
 // exception is a negative trust anchor, and for how long; 0 is no end.

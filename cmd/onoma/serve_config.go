@@ -85,6 +85,7 @@ func serveOperations(a *app, d *daemon.Daemon, conf *config.Config, m *manners) 
 		report: func(r *telemetry.Report) {
 			reportAuthority(r, d.Stats())
 			r.Changing = d.Changing()
+			reportResolver(r, d.Resolver())
 		},
 		reload: func(ctx context.Context, name string) ([]control.Reloaded, error) {
 			if name == "" {

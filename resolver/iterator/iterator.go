@@ -29,6 +29,7 @@ type Iterator struct {
 	ctx        context.Context // of all questions, until Close
 	cancel     context.CancelFunc
 	background background
+	counts     counts
 }
 
 // New returns an Iterator that works as cfg says.

@@ -110,7 +110,7 @@ var all = []*prometheus.Desc{
 type collector struct{ Source }
 
 func (c *collector) Describe(out chan<- *prometheus.Desc) {
-	for _, d := range slices.Concat(all, allChanging, allSigning) {
+	for _, d := range slices.Concat(all, allChanging, allSigning, allResolving) {
 		out <- d
 	}
 }
@@ -124,6 +124,7 @@ func (c *collector) Collect(out chan<- prometheus.Metric) {
 	p.transports(&r)
 	p.zones(&r)
 	p.changing(r.Changing)
+	p.resolving(r.Resolving)
 	c.eachZone(p, r.Zones.Count)
 	p.sinks(&r)
 }

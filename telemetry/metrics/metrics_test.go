@@ -134,7 +134,7 @@ func TestEveryMetricIsExplained(t *testing.T) {
 	for _, name := range regexp.MustCompile("`(onoma_[a-z_]+)`").FindAllStringSubmatch(string(page), -1) {
 		told[name[1]] = true
 	}
-	for _, d := range slices.Concat(all, allChanging, allSigning) {
+	for _, d := range slices.Concat(all, allChanging, allSigning, allResolving) {
 		name := regexp.MustCompile(`fqName: "([^"]+)"`).FindStringSubmatch(d.String())[1]
 		if !told[name] {
 			t.Errorf("docs/telemetry.md does not explain %s", name)

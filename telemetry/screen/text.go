@@ -102,6 +102,7 @@ func WriteStats(w io.Writer, r *telemetry.Report) error {
 		heading(t, "outcome", "questions")
 		rows(t, r.Outcomes)
 	}
+	resolving(t, r.Resolving)
 	if len(r.Limited) > 0 {
 		heading(t, "rate limit", "answers too many")
 		rows(t, r.Limited)

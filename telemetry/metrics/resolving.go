@@ -1,0 +1,39 @@
+package metrics
+
+import (
+	"github.com/prometheus/client_golang/prometheus"
+
+	"onoma/telemetry"
+)
+
+var (
+	lookups        = desc("resolver_lookups_total", "Look-ups for clients, by what came of them.", "outcome")
+	lookupClients  = desc("resolver_lookup_clients_total", "Clients that waited for look-ups.")
+	lookupFailures = desc("resolver_failures_total", "Look-ups that failed or were bogus, by their extended error.", "error")
+	clientsRefused = desc("resolver_refused_total", "Queries of clients that may not ask.")
+	lookupsNow     = desc("resolver_lookups", "Look-ups now.")
+	cacheEntries   = desc("resolver_cache_entries", "Entries of the cache of record sets.")
+	upstreamSent   = desc("resolver_upstream_queries_total", "Questions to name servers.", "transport")
+	upstreamFailed = desc("resolver_upstream_failures_total", "Questions to name servers that no reply came to, by reason.", "reason")
+	upstreamOctets = desc("resolver_upstream_receive_bytes_total", "Octets of name servers' replies.")
+)
+
+var allResolving = []*prometheus.Desc{
+	lookups, lookupClients, lookupFailures, clientsRefused, lookupsNow, cacheEntries, upstreamSent, upstreamFailed, upstreamOctets,
+}
+
+// resolving shows what there is about a resolver.
+func (p page) resolving(r *telemetry.Resolving) {
+	if r == nil {
+		return
+	}
+	p.each(lookups, r.LookedUp)
+	p.count(lookupClients, r.Clients)
+	p.each(lookupFailures, r.Failures)
+	p.count(clientsRefused, r.Refused)
+	p.gauge(lookupsNow, float64(r.InFlight))
+	p.gauge(cacheEntries, float64(r.Entries))
+	p.each(upstreamSent, r.UpstreamSent)
+	p.each(upstreamFailed, r.UpstreamFailed)
+	p.count(upstreamOctets, r.UpstreamOctets)
+}

@@ -1,0 +1,31 @@
+package screen
+
+import (
+	"io"
+
+	"onoma/telemetry"
+)
+
+// resolving writes what there is about a resolver.
+func resolving(t io.Writer, r *telemetry.Resolving) {
+	if r == nil {
+		return
+	}
+	heading(t, "look-ups", "count")
+	rows(t, r.LookedUp)
+	row(t, "clients that waited", r.Clients)
+	row(t, "now", uint64(r.InFlight))
+	row(t, "refused", r.Refused)
+	row(t, "entries of the cache", uint64(r.Entries))
+	if len(r.Failures) > 0 {
+		heading(t, "failure", "look-ups")
+		rows(t, r.Failures)
+	}
+	heading(t, "asked servers", "questions")
+	rows(t, r.UpstreamSent)
+	row(t, "octets of replies", r.UpstreamOctets)
+	if len(r.UpstreamFailed) > 0 {
+		heading(t, "no reply", "questions")
+		rows(t, r.UpstreamFailed)
+	}
+}
