@@ -65,6 +65,7 @@ func (s *search) fly(ctx context.Context, a *attempt) {
 	defer a.cancel()
 	raw, err := it.Env.Exchange(ctx, a.to, it.query(&a.exchange))
 	a.end, a.size, a.err = it.Env.Now(), len(raw), err
+	it.counts.exchanged(a.to.Proto, raw, err)
 	if err == nil {
 		s.t.budget.addBytes(len(raw))
 		a.reply = it.read(&a.exchange, raw)
