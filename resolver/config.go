@@ -30,6 +30,8 @@ type Config struct {
 	Env   Env            // nil: the system's clock, randomness and sockets
 	Allow []netip.Prefix // who may ask; nil: PrivateNetworks. An empty list allows nobody.
 
+	Policy *Policy // rules by which clients are answered otherwise; nil: none
+
 	Anchors []dns.Record // DS and DNSKEY records that are trusted, as validator.RootAnchors; none: nothing is validated
 
 	// Insecure are negative trust anchors (RFC 7646), each with its end; the zero
@@ -41,10 +43,11 @@ type Config struct {
 	Hints                []Hint // nil: the root servers of the Internet
 	UpstreamPort         uint16 // 0: 53
 	Source4, Source6     netip.Addr
-	NoIPv4, NoIPv6       bool // do not ask servers of that family
-	AllowLoopbackServers bool // name servers may have loopback addresses, as in the lab
-	NoRandomCase         bool // no random case in names sent upstream (0x20)
-	NoMinimise           bool // send whole names to every server
+	NoIPv4, NoIPv6       bool         // do not ask servers of that family
+	AllowLoopbackServers bool         // name servers may have loopback addresses, as in the lab
+	NAT64                netip.Prefix // servers with IPv4 addresses are asked through the translator of this prefix
+	NoRandomCase         bool         // no random case in names sent upstream (0x20)
+	NoMinimise           bool         // send whole names to every server
 	Limits               Limits
 
 	MessageCacheSize int // octets for whole answers; 0: 32 MiB

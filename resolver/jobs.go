@@ -31,6 +31,7 @@ type job struct {
 	cancel   context.CancelCauseFunc
 	place    *list.Element // nil once it gave way to a newer one
 
+	bearing
 	checkingDisabled bool   // not validated: the client does that
 	renewal          uint32 // if not 0: began for nobody, and what is known no longer than until then is asked for again
 
@@ -60,7 +61,7 @@ var errPanic = errors.New("internal error")
 
 // admit detaches a query and has it looked up, together with others that ask
 // the same. Where there is no room, it is not detached, and ede says why.
-func (r *Resolver) admit(tq *transport.Query, q dns.Question, key []byte, v cache.Variant) (ede dns.EDE, ok bool) {
+func (r *Resolver) admit(tq *transport.Query, q dns.Question, key []byte, v cache.Variant, b bearing) (ede dns.EDE, ok bool) {
 	js := &r.jobs
 	js.mu.Lock()
 	defer js.mu.Unlock()
@@ -72,7 +73,7 @@ func (r *Resolver) admit(tq *transport.Query, q dns.Question, key []byte, v cach
 	case j == nil && js.order.Len() >= r.cfg.MaxInFlight && !js.jostle(r.cfg.Env.Now(), r.cfg.JostleAfter):
 		return edeTooMany, false
 	case j == nil:
-		j = r.begin(&job{key: string(key), question: q})
+		j = r.begin(&job{key: string(key), question: q, bearing: b})
 	case len(j.waiters) >= r.cfg.MaxWaiters:
 		return edeTooMany, false
 	}
@@ -84,7 +85,7 @@ func (r *Resolver) admit(tq *transport.Query, q dns.Question, key []byte, v cach
 
 // renew has the answer to q looked up again though, until then, it is in the cache,
 // or at least a stale one. Nobody waits for it: where there is no room, it is not done.
-func (r *Resolver) renew(q dns.Question, key []byte, v cache.Variant, until uint32) {
+func (r *Resolver) renew(q dns.Question, key []byte, v cache.Variant, until uint32, b bearing) {
 	js := &r.jobs
 	js.mu.Lock()
 	defer js.mu.Unlock()
@@ -94,7 +95,7 @@ func (r *Resolver) renew(q dns.Question, key []byte, v cache.Variant, until uint
 		return
 	case j == nil:
 		js.renewals++
-		j = r.begin(&job{key: string(key), question: q, renewal: max(until, 1)})
+		j = r.begin(&job{key: string(key), question: q, renewal: max(until, 1), bearing: b})
 	}
 	j.variants |= 1 << v
 }
@@ -162,7 +163,7 @@ func (r *Resolver) resolve(ctx context.Context, j *job) (out outcome, err error)
 			out, err = outcome{}, errPanic
 		}
 	}()
-	return r.lookUp(ctx, j.question, asking{checkingDisabled: j.checkingDisabled, renewal: j.renewal})
+	return r.treat(ctx, j.question, asking{checkingDisabled: j.checkingDisabled, renewal: j.renewal}, j.bearing)
 }
 
 // takeOut ends the job for newcomers, and returns its clients.

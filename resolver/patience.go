@@ -87,6 +87,9 @@ func (r *Resolver) revive(j *job, variants uint8, reset bool) (done uint8) {
 // were asked for, and returns which of them can be had there. A failure leaves a
 // stale answer in its place, and only where there is none is remembered itself.
 func (r *Resolver) keepAll(j *job, variants uint8, out outcome) (kept uint8) {
+	if !j.remembers(out) {
+		return 0
+	}
 	failed := out.answer == nil
 	if failed {
 		kept = r.revive(j, variants, r.cfg.StaleTTLReset)
@@ -110,8 +113,9 @@ func (r *Resolver) respond(j *job, waiters []*transport.Pending, out outcome, ke
 	var q dns.Query
 	for _, p := range r.respondCached(j, waiters, kept) {
 		if err := q.Parse(p.Msg); err == nil {
-			buf = r.reply(buf[:0], p.Msg, &q, p.Proto, out)
-			r.send(j, p, buf)
+			if buf = r.reply(buf[:0], p.Msg, &q, p.Proto, out); len(buf) > 0 {
+				r.send(j, p, buf)
+			}
 		}
 		p.Done()
 	}
@@ -168,11 +172,11 @@ func (w *worker) outdated(dst []byte, tq *transport.Query, question dns.Question
 
 // renew has an answer looked up again in the background.
 func (w *worker) renew(question dns.Question, key []byte, until uint32) {
-	var buf [cache.MaxKey]byte
+	var buf [maxKey]byte
 	shared := append(buf[:0], key...)
 	v := cache.Variant(shared[len(shared)-1])
 	shared[len(shared)-1] &^= byte(cache.VariantDO)
-	w.r.renew(question, shared, v, until)
+	w.r.renew(question, shared, v, until, w.whose)
 }
 
 // prefetch renews an answer that is asked for often shortly before its time is over.

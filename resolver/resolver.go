@@ -3,6 +3,7 @@ package resolver
 import (
 	"context"
 	"errors"
+	"net/netip"
 	"sync"
 	"sync/atomic"
 
@@ -24,6 +25,7 @@ type Resolver struct {
 	hosts      atomic.Pointer[local.Hosts]
 	exceptions exceptions
 	verdicts   atomic.Uint64 // counts how often all of them were forgotten
+	policing   policing
 	jobs       jobs
 	routing    sync.Mutex // held by who replaces the routes
 	counters   counters
@@ -48,7 +50,7 @@ func New(cfg Config) (*Resolver, error) {
 	r.iterator = iterator.New(iterator.Config{
 		Env: cfg.Env, Cache: cache.NewRecords(cfg.RecordCacheSize), Hints: cfg.Hints, Limits: cfg.Limits,
 		UpstreamPort: cfg.UpstreamPort, NoIPv4: cfg.NoIPv4, NoIPv6: cfg.NoIPv6,
-		AllowLoopbackServers: cfg.AllowLoopbackServers, NoRandomCase: cfg.NoRandomCase, NoMinimise: cfg.NoMinimise,
+		AllowLoopbackServers: cfg.AllowLoopbackServers, NAT64: cfg.NAT64, NoRandomCase: cfg.NoRandomCase, NoMinimise: cfg.NoMinimise,
 		UDPSize: cfg.UDPSize, Local: r.local, Tracer: cfg.Tracer,
 	})
 	r.exceptions.now = cfg.Env.Now
@@ -59,6 +61,7 @@ func New(cfg Config) (*Resolver, error) {
 	if err := r.SetRoutes(cfg.Routes); err != nil {
 		return nil, err
 	}
+	r.SetPolicy(cfg.Policy)
 	r.jobs.init()
 	r.ctx, r.cancel = context.WithCancelCause(context.Background())
 	if err := r.watchHosts(); err != nil {
@@ -141,6 +144,9 @@ type Options struct {
 	CacheOnly        bool   // ask nobody
 	Tracer           Tracer // told of every step
 
+	Client   netip.Addr // whose rules are heard; the zero Addr is a client that Policy.Clients does not have
+	NoPolicy bool       // no rules are heard
+
 	explain *explainer
 	budget  *iterator.Budget // nil: one of its own
 }
@@ -153,7 +159,8 @@ type Result struct {
 	Answer    []dns.Record // aliases first and in order, then the RRset asked for
 	Authority []dns.Record // of a negative answer: SOA and proof
 	EDE       []dns.EDE
-	TTL       uint32 // how long all of it may be kept
+	TTL       uint32   // how long all of it may be kept
+	Rulings   []Ruling // what rules decided, in order; the last one is what is answered
 	Cost      Cost
 	IsSecure  bool // validated, as AD says
 }
@@ -177,15 +184,19 @@ func (r *Resolver) Resolve(ctx context.Context, q dns.Question, opts Options) (R
 	how := asking{checkingDisabled: opts.CheckingDisabled, tracer: opts.Tracer, explain: opts.explain, budget: opts.budget}
 	var out outcome
 	var err error
+	var b bearing
+	if !opts.NoPolicy {
+		b = bearing{group: r.policing.rules.Load().groupOf(opts.Client), client: opts.Client}
+	}
 	if opts.CacheOnly {
-		out = r.cacheOnly(q, how)
-	} else if out, err = r.lookUp(ctx, q, how); err != nil {
+		out = r.treatCached(q, how, b)
+	} else if out, err = r.treat(ctx, q, how, b); err != nil {
 		if ctx.Err() != nil {
 			return res, context.Cause(ctx)
 		}
 		out = failed(err)
 	}
-	res.RCode, res.EDE, res.IsSecure = out.rcode, out.ede, out.isSecure
+	res.RCode, res.EDE, res.IsSecure, res.Rulings = out.rcode, out.ede, out.isSecure, out.rulings
 	if a := out.answer; a != nil {
 		res.TTL, res.Cost = a.TTL, a.Cost
 		res.Answer, res.Authority = sections(a, opts.DNSSEC)

@@ -18,6 +18,13 @@ type outcome struct {
 	rcode    dns.RCode
 	ede      []dns.EDE
 	isSecure bool // validated: AD
+
+	// What policy has decided.
+	extra     []dns.Record // for the additional section
+	isDropped bool         // there is no answer
+	isTCPOnly bool         // over UDP the answer is TC
+	clearRA   bool
+	rulings   []Ruling
 }
 
 // found makes the outcome of an answer.
@@ -42,7 +49,7 @@ func (r *Resolver) cacheOnly(q dns.Question, how asking) outcome {
 	if ede, ok := r.knownBogus(q, how.checkingDisabled); ok {
 		return outcome{rcode: dns.RCodeServFail, ede: ede}
 	}
-	a, err := r.iterator.Resolve(context.Background(), q, iterator.Options{CacheOnly: true, Tracer: how.tracer})
+	a, err := r.iterator.Resolve(context.Background(), q, iterator.Options{CacheOnly: true, Tracer: how.tracer, Alias: how.alias})
 	if err != nil {
 		return failed(err)
 	}
@@ -96,11 +103,16 @@ func appendSet(list []dns.Record, s *cache.RRset, sigs bool) []dns.Record {
 	return list
 }
 
-// reply appends the response to q, whose message is msg.
+// reply appends the response to q, whose message is msg, if it gets one.
 func (r *Resolver) reply(dst, msg []byte, q *dns.Query, proto transport.Proto, out outcome) []byte {
 	options := optionsOf(out)
-	if out.answer == nil {
+	switch {
+	case out.isDropped:
+		return dst
+	case out.answer == nil:
 		return r.failure(dst, msg, q, out.rcode, options)
+	case out.isTCPOnly && proto == transport.UDP:
+		return r.truncated(dst, msg, q)
 	}
 	start := len(dst)
 	dst, ok := r.build(dst, q, out)
@@ -179,6 +191,14 @@ func expiration(set *cache.RRset) uint32 {
 	return last
 }
 
+// truncated appends a response to q that says: come again by TCP.
+func (r *Resolver) truncated(dst, msg []byte, q *dns.Query) []byte {
+	start := len(dst)
+	dst = r.failure(dst, msg, q, dns.RCodeNoError, nil)
+	dst[start+2] |= byte(dns.FlagTC >> 8)
+	return dst
+}
+
 // build appends the whole response, without OPT and whatever its size.
 func (r *Resolver) build(dst []byte, q *dns.Query, out outcome) ([]byte, bool) {
 	var b dns.Builder
@@ -186,10 +206,13 @@ func (r *Resolver) build(dst []byte, q *dns.Query, out outcome) ([]byte, bool) {
 	if out.isSecure {
 		flags |= dns.FlagAD
 	}
+	if out.clearRA {
+		flags &^= dns.FlagRA
+	}
 	b.Start(dst, dns.MaxMessageLen, q.ID, flags.WithRCode(out.rcode))
 	b.Question(q.Name, q.Type, q.Class)
 	answer, authority := sections(out.answer, q.DO)
-	ok := addRecords(&b, dns.SectionAnswer, answer) && addRecords(&b, dns.SectionAuthority, authority)
+	ok := addRecords(&b, dns.SectionAnswer, answer) && addRecords(&b, dns.SectionAuthority, authority) && addRecords(&b, dns.SectionAdditional, out.extra)
 	return b.Finish(), ok
 }
 

@@ -48,6 +48,9 @@ type asking struct {
 	budget           *iterator.Budget // nil: one of its own
 	explain          *explainer       // told of proofs, which are then whole; or nil
 	renewal          uint32           // what the cache keeps no longer than until then is asked for again
+
+	// alias is asked before an alias is followed; see iterator.Options.
+	alias func(target dns.Question) *iterator.Answer
 }
 
 // lookUp finds the answer to q and, where there are anchors, validates it.
@@ -55,7 +58,7 @@ func (r *Resolver) lookUp(ctx context.Context, q dns.Question, how asking) (outc
 	verdicts := r.verdicts.Load() // before the validator that they are by
 	v := r.validator.Load()
 	if v == nil || how.checkingDisabled || !validator.CanJudge(q.Type) {
-		a, err := r.iterator.Resolve(ctx, q, iterator.Options{Tracer: how.tracer, Budget: how.budget, Renewal: how.renewal})
+		a, err := r.iterator.Resolve(ctx, q, iterator.Options{Tracer: how.tracer, Budget: how.budget, Renewal: how.renewal, Alias: how.alias})
 		if err != nil {
 			return outcome{}, err
 		}
@@ -127,7 +130,7 @@ func (in *inquiry) run(ctx context.Context) (outcome, error) {
 
 func (in *inquiry) resolve(ctx context.Context, q dns.Question, isProof bool) (*iterator.Answer, error) {
 	return in.r.iterator.Resolve(ctx, q, iterator.Options{
-		Tracer: in.asking.tracer, Budget: in.budget, Doubted: in.doubted, Proof: isProof, Renewal: in.asking.renewal,
+		Tracer: in.asking.tracer, Budget: in.budget, Doubted: in.doubted, Proof: isProof, Renewal: in.asking.renewal, Alias: in.asking.alias,
 	})
 }
 

@@ -5,6 +5,7 @@ import (
 
 	"onoma/dns"
 	"onoma/resolver/cache"
+	"onoma/resolver/policy"
 	"onoma/transport"
 )
 
@@ -13,14 +14,20 @@ type worker struct {
 	r    *Resolver
 	q    dns.Query
 	hit  cache.Hit
-	key  [cache.MaxKey]byte
+	key  [maxKey]byte
 	opts []byte
 	b    dns.Builder
+
+	whose bearing
 }
 
 // Answer answers from the cache, or hands the query on and answers later.
 func (w *worker) Answer(dst []byte, tq *transport.Query) []byte {
-	if !w.r.allowed(tq.Client.Addr()) {
+	access := w.r.access(tq.Client.Addr())
+	switch access {
+	case policy.Denied:
+		return dst
+	case policy.Refused:
 		return w.refuse(dst, tq)
 	}
 	q := &w.q
@@ -35,14 +42,24 @@ func (w *worker) Answer(dst []byte, tq *transport.Query) []byte {
 	case q.Class != dns.ClassIN:
 		return w.otherClass(dst, tq)
 	}
-	key := cache.AppendKey(w.key[:0], q.Name, q.Type, 0, variant(q))
+	w.whose = bearing{}
+	if g := w.r.policing.rules.Load().groupOf(tq.Client.Addr()); g != nil {
+		if out, done := w.judge(dst, tq, g); done {
+			return out
+		}
+	}
+	if access == policy.LocalOnly {
+		return w.fail(dst, tq, dns.RCodeRefused, edeNotAllowed)
+	}
+	key := w.whose.appendKey(w.key[:0], q)
 	if out, ok := w.cached(dst, tq.Msg, tq.Proto, key); ok {
 		if w.hit.IsDue {
 			w.prefetch(key)
 		}
 		return out
 	}
-	return w.miss(dst, tq, key)
+	recurse := access == policy.AllowedSetRD || access == policy.Allowed && q.Flags.Has(dns.FlagRD)
+	return w.miss(dst, tq, key, recurse)
 }
 
 // variant returns which of the answers to a question the client wants.
@@ -207,7 +224,7 @@ func (w *worker) otherClass(dst []byte, tq *transport.Query) []byte {
 }
 
 // miss deals with what is not in the cache of messages.
-func (w *worker) miss(dst []byte, tq *transport.Query, key []byte) []byte {
+func (w *worker) miss(dst []byte, tq *transport.Query, key []byte, recurse bool) []byte {
 	name, err := dns.NameFromWire(w.q.Name)
 	if err != nil {
 		return w.fail(dst, tq, dns.RCodeFormErr)
@@ -223,11 +240,11 @@ func (w *worker) miss(dst []byte, tq *transport.Query, key []byte) []byte {
 	if out, ok := w.outdated(dst, tq, question, key); ok {
 		return out
 	}
-	if !w.q.Flags.Has(dns.FlagRD) {
-		return w.answer(dst, tq, question, key, w.r.cacheOnly(question, asking{checkingDisabled: w.q.Flags.Has(dns.FlagCD)}))
+	if !recurse {
+		return w.answer(dst, tq, question, key, w.r.treatCached(question, asking{checkingDisabled: w.q.Flags.Has(dns.FlagCD)}, w.whose))
 	}
 	key[len(key)-1] &^= byte(cache.VariantDO) // one look-up serves both kinds of clients, but not those with CD
-	if ede, ok := w.r.admit(tq, question, key, variant(&w.q)); !ok {
+	if ede, ok := w.r.admit(tq, question, key, variant(&w.q), w.whose); !ok {
 		return w.fail(dst, tq, dns.RCodeServFail, ede)
 	}
 	return dst
@@ -235,7 +252,7 @@ func (w *worker) miss(dst []byte, tq *transport.Query, key []byte) []byte {
 
 // answer answers with what is known at once, and remembers it.
 func (w *worker) answer(dst []byte, tq *transport.Query, question dns.Question, key []byte, out outcome) []byte {
-	if out.answer != nil {
+	if out.answer != nil && w.whose.remembers(out) {
 		w.r.keep(question, key, out)
 	}
 	return w.r.reply(dst, tq.Msg, &w.q, tq.Proto, out)

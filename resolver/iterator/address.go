@@ -12,7 +12,7 @@ var (
 // local network at large, or to nowhere at our expense.
 func (it *Iterator) usable(a netip.Addr) bool {
 	switch {
-	case !a.IsValid(), a.Is4() && it.NoIPv4, a.Is6() && it.NoIPv6:
+	case !a.IsValid(), a.Is4() && it.NoIPv4 && !it.NAT64.IsValid(), a.Is6() && it.NoIPv6:
 		return false
 	case a.Is4In6(), a.Zone() != "":
 		return false

@@ -8,6 +8,7 @@ import (
 
 	"onoma/dns"
 	"onoma/resolver/cache"
+	"onoma/resolver/policy"
 )
 
 // candidate is an address that a zone's question can be sent to.
@@ -110,6 +111,9 @@ next:
 			continue
 		}
 		any = true
+		if a.Is4() && s.t.it.NAT64.IsValid() {
+			a = policy.Embed(s.t.it.NAT64, a)
+		}
 		for i := range s.list {
 			if s.list[i].addr == a {
 				continue next
@@ -123,7 +127,7 @@ next:
 // addressTypes returns the types of address that can be used, IPv4 first.
 func (it *Iterator) addressTypes() []dns.Type {
 	switch {
-	case it.NoIPv4:
+	case it.NoIPv4 && !it.NAT64.IsValid():
 		return []dns.Type{dns.TypeAAAA}
 	case it.NoIPv6:
 		return []dns.Type{dns.TypeA}

@@ -63,6 +63,10 @@ type Options struct {
 	Proof     bool     // for validation: no local answers, no alias followed, and what a referral says of DS is enough
 	Renewal   uint32   // what the cache keeps no longer than until then is asked for again
 	Doubted   []Source // whose answers to these questions were found wrong
+
+	// Alias is asked before an alias is followed: an answer takes the place of
+	// what the DNS has at its target, as one of Config.Local does.
+	Alias func(target dns.Question) *Answer
 }
 
 // Source is a server that gave the answer to a question. Of those in

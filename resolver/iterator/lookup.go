@@ -42,7 +42,11 @@ func (t *task) lookup(q dns.Question) (*Answer, error) {
 	a := &Answer{TTL: dns.MaxTTL, Status: cache.Secure}
 	seen := map[string]bool{q.Name.Fold().Wire(): true}
 	for {
-		if local := t.local(q); local != nil && !t.opts.Proof {
+		local := t.local(q)
+		if local == nil && t.opts.Alias != nil && len(a.Chain) > 0 {
+			local = t.opts.Alias(q)
+		}
+		if local != nil && !t.opts.Proof {
 			a.append(&finding{rcode: local.RCode, status: a.Status, chain: local.Chain, authority: local.Authority, ttl: local.TTL})
 			a.Local = q.Name
 			return a, nil

@@ -15,6 +15,7 @@ type Blocks struct {
 	lists    []string
 	rules    [][]blockRule
 	how      Blocking
+	ede      dns.EDECode
 	count    int
 	skipped  int
 	problems Problems
@@ -76,7 +77,8 @@ const (
 // BlockOptions say how lists are to be taken.
 type BlockOptions struct {
 	Blocking   Blocking
-	Subdomains bool // a line that is only a name is for the names below it, too
+	EDE        dns.EDECode // that goes with what is blocked; 0: Blocked
+	Subdomains bool        // a line that is only a name is for the names below it, too
 }
 
 // BlockBuilder compiles lists. It belongs to one goroutine.
@@ -92,7 +94,7 @@ type BlockBuilder struct {
 // NewBlocks begins a set of block lists.
 func NewBlocks(o BlockOptions) *BlockBuilder {
 	return &BlockBuilder{
-		blocks: &Blocks{names: newNames(), how: o.Blocking}, subdomains: o.Subdomains, known: map[string]uint32{},
+		blocks: &Blocks{names: newNames(), how: o.Blocking, ede: o.EDE}, subdomains: o.Subdomains, known: map[string]uint32{},
 	}
 }
 
@@ -166,7 +168,12 @@ func (b *BlockBuilder) Compile() *Blocks {
 }
 
 // Len returns how many rules there are; what several lists have counts several times.
-func (b *Blocks) Len() int { return b.count }
+func (b *Blocks) Len() int {
+	if b == nil {
+		return 0
+	}
+	return b.count
+}
 
 // Skipped returns how many lines were about other things than names, such as what to hide on a page.
 func (b *Blocks) Skipped() int { return b.skipped }

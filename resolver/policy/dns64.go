@@ -68,8 +68,9 @@ func (t *Table[T]) holds(a netip.Addr) bool {
 	return t != nil && a.IsValid() && t.prefixes.find(a.WithZone("")) != nil
 }
 
-// offset is where the first octet of the IPv4 address stands behind a prefix (RFC 6052 §2.2).
-func embed(p netip.Prefix, v4 netip.Addr) netip.Addr {
+// Embed returns the address that stands for an IPv4 address behind the translator of a prefix (RFC 6052 §2.2), whose length must be
+// one that RFC has.
+func Embed(p netip.Prefix, v4 netip.Addr) netip.Addr {
 	out, four := p.Addr().As16(), v4.As4()
 	at := p.Bits() / 8
 	for _, octet := range four {
@@ -154,7 +155,7 @@ func (d *DNS64) Synthesize(a, authority []dns.Record) []dns.Record {
 			}
 			made = true
 			for _, p := range d.prefixes {
-				t, data := dns.NewAddr(embed(p, v4))
+				t, data := dns.NewAddr(Embed(p, v4))
 				out = append(out, dns.Record{Name: r.Name, Type: t, Class: r.Class, TTL: min(r.TTL, ttl), Data: data})
 			}
 		}

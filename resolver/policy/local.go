@@ -146,6 +146,14 @@ func (b *localBuilder) record(r dns.Record) error {
 	return nil
 }
 
+// Len returns how many zones there are and names with data.
+func (l *Local) Len() int {
+	if l == nil {
+		return 0
+	}
+	return l.zones.count + l.owned.count
+}
+
 // LocalMatch is what the local zones have to say about a question.
 type LocalMatch struct {
 	Action Action // None: it is looked up

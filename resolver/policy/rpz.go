@@ -199,10 +199,11 @@ func (r RPZ) Reply(m Match, name dns.Name, t dns.Type) Reply {
 	}
 	switch m.Action {
 	case NXDomain:
-		reply.RCode = dns.RCodeNXDomain
+		reply.RCode, reply.ClearRA = dns.RCodeNXDomain, z.signal
 	case Refuse:
 		reply.RCode = dns.RCodeRefused
 	case Data:
+		reply.Again = z.again
 		z.local(&reply, m.value, name, t)
 	}
 	return reply

@@ -50,6 +50,18 @@ func (t *Table[T]) Find(a netip.Addr) (value T, ok bool) {
 	return t.values[p.value], true
 }
 
+// MapTable returns a table with what f makes of the values of t; nil of nil.
+func MapTable[A, B any](t *Table[A], f func(A) B) *Table[B] {
+	if t == nil {
+		return nil
+	}
+	out := &Table[B]{prefixes: t.prefixes, values: make([]B, len(t.values))}
+	for i, v := range t.values {
+		out.values[i] = f(v)
+	}
+	return out
+}
+
 // Len returns the number of prefixes.
 func (t *Table[T]) Len() int {
 	if t == nil {
@@ -64,11 +76,13 @@ type Access uint8
 const (
 	Refused   Access = iota // it gets REFUSED
 	Denied                  // it gets nothing
-	CacheOnly               // it gets REFUSED for what is not in the cache
+	LocalOnly               // it gets what local data and other rules answer, REFUSED for all else
+	CacheOnly               // it gets REFUSED for what is not in the cache, too
 	Allowed
+	AllowedSetRD // as if it had set RD, whether it did or not
 )
 
-var accessNames = [...]string{"refuse", "deny", "cache-only", "allow"}
+var accessNames = [...]string{"refuse", "deny", "local-only", "cache-only", "allow", "allow-set-rd"}
 
 // String returns the name as it stands in configurations.
 func (a Access) String() string { return accessNames[a] }

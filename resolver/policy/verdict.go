@@ -40,6 +40,8 @@ type Reply struct {
 	Follow    dns.Name     // where Answer is a CNAME: the name to be looked up next, else zero
 	Authority []dns.Record // the SOA of a negative answer
 	Extra     []dns.Record // for the additional section
+	ClearRA   bool         // RA is to be clear
+	Again     bool         // the rules have a say about the name to Follow, too
 }
 
 // actionBits are those of a value that say the action; the others are the number of a set in dataSets.

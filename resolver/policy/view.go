@@ -1,6 +1,7 @@
 package policy
 
 import (
+	"cmp"
 	"net/netip"
 
 	"onoma/dns"
@@ -37,6 +38,7 @@ type Verdict struct {
 	IsFinal bool  // the answer cannot change it; else the question is resolved, and View.Answer asked
 	Match   Match // the rule where the Source is FromRPZ
 	local   LocalMatch
+	ede     dns.EDECode
 }
 
 // Question says what the rules have about a question before it is resolved. name is in wire form, in any case. It does not allocate.
@@ -50,17 +52,17 @@ func (v *View) Question(client netip.Addr, name []byte, t dns.Type) Verdict {
 		return Verdict{Action: m.Action, Source: FromLocal, IsFinal: true, local: m}
 	}
 	if a := v.Blocks.Ask(name, t); a != None && a != Passthru {
-		return Verdict{Action: a, Source: FromBlocks, IsFinal: true}
+		return Verdict{Action: a, Source: FromBlocks, IsFinal: true, ede: v.Blocks.ede}
 	}
-	return byRPZ(v.RPZ.Question(client, name))
+	return v.byRPZ(v.RPZ.Question(client, name))
 }
 
-func byRPZ(m Match) Verdict {
-	v := Verdict{Action: m.Action, IsFinal: m.IsFinal, Match: m}
+func (v *View) byRPZ(m Match) Verdict {
+	d := Verdict{Action: m.Action, IsFinal: m.IsFinal, Match: m}
 	if m.Action != None {
-		v.Source = FromRPZ
+		d.Source, d.ede = FromRPZ, v.RPZ[m.Zone].ede
 	}
-	return v
+	return d
 }
 
 // Answer returns what stands of a verdict in view of the answer. It does not allocate.
@@ -68,14 +70,16 @@ func (v *View) Answer(d Verdict, f Facts) Verdict {
 	if d.IsFinal {
 		return d
 	}
-	return byRPZ(v.RPZ.Answer(d.Match, f))
+	return v.byRPZ(v.RPZ.Answer(d.Match, f))
 }
 
 // Reply returns the answer that a verdict gives.
 func (v *View) Reply(d Verdict, name dns.Name, t dns.Type) Reply {
 	switch d.Source {
 	case FromLocal:
-		return v.Local.Reply(d.local, name, t)
+		reply := v.Local.Reply(d.local, name, t)
+		reply.Again = true
+		return reply
 	case FromBlocks:
 		return v.Blocks.Reply(d.Action, name, t)
 	case FromRPZ:
@@ -88,11 +92,37 @@ func (v *View) Reply(d Verdict, name dns.Name, t dns.Type) Reply {
 func (d Verdict) EDE() (code dns.EDECode, ok bool) {
 	switch d.Action {
 	case NXDomain, NoData, Refuse:
-		return dns.EDEBlocked, d.Source != FromLocal // RFC 8914 §4.16; what is local is nobody's censorship
+		return cmp.Or(d.ede, dns.EDEBlocked), d.Source != FromLocal // RFC 8914 §4.16 to §4.18; what is local is nobody's censorship
 	case Data:
 		return dns.EDEForgedAnswer, d.Source != FromLocal // RFC 8914 §4.5
 	}
 	return 0, false
+}
+
+// OnlyLocal returns a view with no rules but the local ones.
+func (v *View) OnlyLocal() *View {
+	if v == nil || v.Local == nil {
+		return nil
+	}
+	return &View{Name: v.Name, Local: v.Local}
+}
+
+// HeedsAnswers says whether rules have a say about aliases, addresses or servers that come to light as a question is resolved.
+func (v *View) HeedsAnswers() bool {
+	return v != nil && (v.Local.Len() > 0 || v.Blocks.Len() > 0 || len(v.RPZ) > 0)
+}
+
+// List names the list that a verdict is by: the policy zone, the block list. name and t are those of the question.
+func (v *View) List(d Verdict, name dns.Name, t dns.Type) string {
+	switch d.Source {
+	case FromLocal:
+		return "local"
+	case FromBlocks:
+		return v.Blocks.List(name, t)
+	case FromRPZ:
+		return v.RPZ[d.Match.Zone].origin.String()
+	}
+	return ""
 }
 
 // Rule says which rule a verdict is by, for logs: the owner in a policy zone, the block list. name and t are those of the question.

@@ -15,6 +15,9 @@ type Zone struct {
 	override Action
 	target   dns.Name
 	maxTTL   uint32
+	ede      dns.EDECode
+	signal   bool
+	again    bool
 	byName   names                         // QNAME
 	byServer names                         // NSDNAME
 	byAddr   [ByServerAddress + 1]prefixes // of the triggers by address
@@ -29,6 +32,9 @@ type ZoneOptions struct {
 	Override Action   // in place of what the rules say; None: as they say. [Data] with Target: a CNAME to it
 	Target   dns.Name // of Override
 	MaxTTL   uint32   // of the records that the rules answer with, in seconds; 0: no limit
+
+	EDE    dns.EDECode // that goes with what is blocked; 0: Blocked
+	Signal bool        // NXDOMAIN by a rule has RA clear, by which a client can tell it from a true one
 }
 
 // ZoneBuilder compiles a policy zone out of its records, in whatever order. It belongs to one goroutine.
@@ -49,7 +55,7 @@ func NewZone(o ZoneOptions) (*ZoneBuilder, error) {
 	if o.Override >= numActions || (o.Override == Data) == o.Target.IsZero() {
 		return nil, errors.New("an override by data needs a target and no other has one")
 	}
-	z := &Zone{origin: o.Origin.Fold(), override: o.Override, target: o.Target, maxTTL: o.MaxTTL, byName: newNames(), byServer: newNames()}
+	z := &Zone{origin: o.Origin.Fold(), override: o.Override, target: o.Target, maxTTL: o.MaxTTL, ede: o.EDE, signal: o.Signal, byName: newNames(), byServer: newNames()}
 	return &ZoneBuilder{zone: z}, nil
 }
 
