@@ -69,6 +69,7 @@ type Config struct {
 
 	MaxInFlight int           // look-ups at the same time; 0: 2048
 	MaxWaiters  int           // clients that wait for one of them; 0: 1000
+	MaxWaiting  int           // clients that wait for any of them; 0: 16 for each of MaxInFlight [U 16]
 	JostleAfter time.Duration // a look-up older than this gives way when there are too many; 0: 1 s
 	UDPSize     uint16        // largest UDP answer, and what is offered upstream; 0: 1232 (RFC 9715)
 	HostsFile   string        // answered from first, and read again when it changes; "": none
@@ -119,6 +120,7 @@ func (c Config) withDefaults() Config {
 	orDefault(&c.MaxRenewals, 64)
 	orDefault(&c.MaxInFlight, 2048)
 	orDefault(&c.MaxWaiters, 1000)
+	orDefault(&c.MaxWaiting, 16*c.MaxInFlight)
 	orDefault(&c.JostleAfter, time.Second)
 	orDefault(&c.UDPSize, 1232)
 	orDefault(&c.HostsEvery, 5*time.Second)

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"runtime/debug"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"onoma/dns"
@@ -21,6 +22,8 @@ type jobs struct {
 	closed bool
 
 	renewals int // that run
+
+	waiting atomic.Int64 // clients, for all of them
 }
 
 // job is one look-up and the clients that wait for it.
@@ -70,6 +73,8 @@ func (r *Resolver) admit(tq *transport.Query, q dns.Question, key []byte, v cach
 	}
 	j := js.byKey[string(key)]
 	switch {
+	case js.waiting.Load() >= int64(r.cfg.MaxWaiting):
+		return edeTooMany, false
 	case j == nil && js.order.Len() >= r.cfg.MaxInFlight && !js.jostle(r.cfg.Env.Now(), r.cfg.JostleAfter):
 		return edeTooMany, false
 	case j == nil:
@@ -78,6 +83,7 @@ func (r *Resolver) admit(tq *transport.Query, q dns.Question, key []byte, v cach
 		return edeTooMany, false
 	}
 	j.waiters = append(j.waiters, tq.Detach())
+	js.waiting.Add(1)
 	j.variants |= 1 << v
 	r.setAlarm(j)
 	return ede, true

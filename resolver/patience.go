@@ -117,7 +117,7 @@ func (r *Resolver) respond(j *job, waiters []*transport.Pending, out outcome, ke
 				r.send(j, p, buf)
 			}
 		}
-		p.Done()
+		r.dismiss(p)
 	}
 }
 
@@ -143,9 +143,15 @@ func (r *Resolver) respondCached(j *job, waiters []*transport.Pending, variants 
 			}
 			r.send(j, p, buf)
 		}
-		p.Done()
+		r.dismiss(p)
 	}
 	return others
+}
+
+// dismiss lets a client go that has its answer.
+func (r *Resolver) dismiss(p *transport.Pending) {
+	p.Done()
+	r.jobs.waiting.Add(-1)
 }
 
 func (r *Resolver) send(j *job, p *transport.Pending, msg []byte) {

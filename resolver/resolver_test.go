@@ -322,6 +322,19 @@ func TestTooManyLookups(t *testing.T) {
 	})
 }
 
+// TestTooManyClients: those who wait for all look-ups together are bounded, too.
+func TestTooManyClients(t *testing.T) {
+	inWorld(t, Config{MaxWaiting: 3}, "dead NS ns.dead\nns.dead A 192.0.2.77\nwww A 198.51.100.1", func(t *testing.T, w *world) {
+		for i := range 3 {
+			w.start(pack(t, query(fmt.Sprintf("n%d.dead.example.com.", i), dns.TypeA, 1232, false)))
+		}
+		m := query("www.example.com.", dns.TypeA, 1232, false)
+		expect(t, "no room", text(w.ask(m)), "SERVFAIL qr,rd,ra EDE0:too many questions are being looked up")
+		time.Sleep(10 * time.Second)
+		expect(t, "they have their answers", text(w.ask(m)), "NOERROR qr,rd,ra www.example.com. 3590 A 198.51.100.1;")
+	})
+}
+
 func TestCloseEndsLookups(t *testing.T) {
 	inWorld(t, Config{}, "dead NS ns.dead\nns.dead A 192.0.2.77", func(t *testing.T, w *world) {
 		wait := w.start(pack(t, query("a.dead.example.com.", dns.TypeA, 1232, false)))

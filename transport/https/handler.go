@@ -148,8 +148,11 @@ func (x *exchange) keep(answer []byte) {
 	}
 }
 
-// Detached makes the request wait.
-func (x *exchange) Detached() { x.late = make(chan []byte, 1) }
+// Detached makes the request wait. It holds as little as can be meanwhile: a client can have many wait, and take them back.
+func (x *exchange) Detached() {
+	x.late = make(chan []byte, 1)
+	x.in, x.out = nil, nil
+}
 
 var errManyMessages = errors.New("a response over HTTPS is one message")
 

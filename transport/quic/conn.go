@@ -65,6 +65,10 @@ func (c *conn) serve() {
 			continue
 		}
 		st.SetReceiveFinalSizeCallback(nil)
+		if !c.srv.admitPartial() {
+			s.refuse()
+			continue
+		}
 		c.srv.wg.Go(s.await)
 	}
 }

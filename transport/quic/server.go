@@ -36,6 +36,7 @@ type Limits struct {
 	MaxConns          int           // open at once: 2000
 	MaxConnsPerClient int           // for one IPv4 address or one IPv6 /64: 200
 	MaxStreams        int           // queries of one connection in flight: 100
+	MaxPartial        int           // streams of all connections whose query has not come whole: 4096
 	RetryAbove        int           // handshakes open at once, beyond which addresses are validated first: 64
 	IdleTimeout       time.Duration // without a packet: 30 s
 	HandshakeTimeout  time.Duration // 5 s
@@ -47,7 +48,7 @@ func (c Config) withDefaults() Config {
 	for _, d := range []struct {
 		v   *int
 		def int
-	}{{&l.MaxConns, 2000}, {&l.MaxConnsPerClient, 200}, {&l.MaxStreams, 100}, {&l.RetryAbove, 64}} {
+	}{{&l.MaxConns, 2000}, {&l.MaxConnsPerClient, 200}, {&l.MaxStreams, 100}, {&l.MaxPartial, 4096}, {&l.RetryAbove, 64}} {
 		if *d.v == 0 {
 			*d.v = d.def
 		}
@@ -88,6 +89,7 @@ type Server struct {
 	stopping bool
 
 	inFlight inFlight       // streams that are being answered
+	partial  atomic.Int64   // of these, streams whose query has not come whole
 	wg       sync.WaitGroup // goroutines
 }
 
@@ -285,6 +287,16 @@ func (s *Server) newConn(qc *quic.Conn, l *listener) *conn {
 	}
 	s.conns[c] = struct{}{}
 	return c
+}
+
+// admitPartial reports whether there is room for one more stream whose query has not come whole. Queries that come in one
+// piece, as nearly all do, need no such room: half queries by the thousand do not keep them out.
+func (s *Server) admitPartial() bool {
+	if s.partial.Add(1) <= int64(s.cfg.Limits.MaxPartial) {
+		return true
+	}
+	s.partial.Add(-1)
+	return false
 }
 
 func (s *Server) forget(c *conn) {

@@ -290,6 +290,31 @@ func TestSlowStream(t *testing.T) {
 	eventually(t, "nothing is in flight", func() bool { return s.inFlight.n.Load() == 0 })
 }
 
+// Half queries beyond what may wait are turned away at once, and whole ones are not.
+func TestHalfQueries(t *testing.T) {
+	s, client := start(t, Config{Handler: flip, Limits: Limits{MessageTimeout: patience, MaxPartial: 2}})
+	c := dial(t, s, client)
+	for i := range 3 {
+		st, err := c.qc.OpenStream()
+		if err != nil {
+			t.Fatal(err)
+		}
+		st.Write([]byte{0, 50, 0})
+		if i < 2 {
+			eventually(t, "it waits", func() bool { return s.partial.Load() == int64(i+1) })
+			continue
+		}
+		st.SetReadDeadline(time.Now().Add(patience))
+		var reset *quic.StreamError
+		if _, err := io.ReadAll(st); !errors.As(err, &reset) || reset.ErrorCode != codeExcessiveLoad {
+			t.Errorf("the third stream ended with %v", err)
+		}
+	}
+	exchange(t, c, query("good."))
+	c.qc.CloseWithError(0, "")
+	eventually(t, "nothing waits", func() bool { return s.partial.Load() == 0 })
+}
+
 // A client that resumes may ask at once; what must not be replayed waits for the handshake, and is answered.
 func TestEarlyData(t *testing.T) {
 	s, client := start(t, Config{Handler: flip})

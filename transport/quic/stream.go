@@ -39,7 +39,7 @@ const (
 )
 
 func newStream(s *Server) *stream {
-	return &stream{srv: s, in: make([]byte, inRoom), out: make([]byte, 0, outRoom)}
+	return &stream{srv: s, in: make([]byte, inRoom)}
 }
 
 // release lets go, and recycles when nobody holds on.
@@ -52,7 +52,7 @@ func (s *stream) release() {
 		s.in = make([]byte, inRoom)
 	}
 	if cap(s.out) > pooledRoom {
-		s.out = make([]byte, 0, outRoom)
+		s.out = nil
 	}
 	s.conn, s.st, s.replied = nil, nil, false
 	s.detached.Store(false)
@@ -64,8 +64,16 @@ func (s *stream) release() {
 
 // await serves a stream that has not come whole yet. A client that takes too long is not waited for.
 func (s *stream) await() {
+	defer s.srv.partial.Add(-1)
 	s.st.SetReadDeadline(time.Now().Add(s.srv.cfg.Limits.MessageTimeout))
 	s.serve()
+}
+
+// refuse ends a stream that there is no room to wait for.
+func (s *stream) refuse() {
+	s.st.CancelRead(codeExcessiveLoad)
+	s.st.CancelWrite(codeExcessiveLoad)
+	s.release()
 }
 
 // serve reads the query and answers it.
@@ -147,6 +155,9 @@ func (s *stream) answer(msg []byte) {
 	q := transport.Query{Msg: msg, Client: s.conn.client(), Local: s.conn.local, Proto: transport.QUIC, Now: time.Now().UnixNano()}
 	q.Peer = s.conn.peer()
 	q.SetSource(s)
+	if s.out == nil { // not before: a stream that waits for its query holds as little as can be
+		s.out = make([]byte, 0, outRoom)
+	}
 	body := append(s.out[:0], 0, 0)
 	dst := body[lengthLen:]
 	answer, ok := seat.Answer(dst, &q)
