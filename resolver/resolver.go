@@ -80,7 +80,10 @@ const rememberedZones = 16384
 func (r *Resolver) Trust(anchors []dns.Record) {
 	var v *validator.Validator
 	if len(anchors) > 0 {
-		v = validator.New(validator.Options{Anchors: anchors, Fetch: r.fetch, Clock: r.cfg.Env.Now, Except: r.isExcepted, Brief: true, Limits: validator.Limits{Zones: rememberedZones}})
+		v = validator.New(validator.Options{
+			Anchors: anchors, Fetch: r.fetch, Clock: r.cfg.Env.Now, Except: r.isExcepted, Proven: r.learn,
+			Brief: true, Limits: validator.Limits{Zones: rememberedZones},
+		})
 	}
 	r.validator.Store(v)
 	r.iterator.Validating.Store(v != nil)

@@ -37,7 +37,6 @@ var scenarioSkips = map[string]string{
 	"val_faildnskey_ok":                 validatorSkips["val_faildnskey_ok"],
 	"val_ta_algo_missing":               validatorSkips["val_ta_algo_missing"],
 	"val_failure_dnskey":                "wants the error Network Error where a server answered SERVFAIL",
-	"val_negcache_dssoa":                "makes an answer of cached NSEC records (RFC 8198)",
 	"val_nsec3_b1_nameerror_nowc":       "wants another error for a proof that lacks a record",
 	"val_nsec3_entnodata_optout_badopt": "wants another error for a proof that lacks a record",
 	"val_nsec3_cname_ds":                "has a wildcard's CNAME without its proof, below which it wants data",

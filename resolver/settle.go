@@ -1,6 +1,9 @@
 package resolver
 
 import (
+	"context"
+	"time"
+
 	"onoma/dns"
 	"onoma/resolver/cache"
 	"onoma/resolver/iterator"
@@ -70,4 +73,20 @@ func (in *inquiry) finding(was, kept []cache.RRset, status validator.Status, now
 		}
 	}
 	return f
+}
+
+// learn takes what proves something of other names (RFC 8198). An SOA is kept for
+// as long as a negative answer may be (RFC 2308 §5, RFC 9077 §3).
+func (r *Resolver) learn(ctx context.Context, p validator.Proven) {
+	in := ctx.Value(inquiryKey{}).(*inquiry)
+	if in.verdicts != r.verdicts.Load() {
+		return
+	}
+	ttl := min(p.TTL, uint32(r.cfg.Limits.MaxNegativeTTL/time.Second))
+	if soa, err := dns.ParseSOA(p.Set.RData[0]); p.Set.Type == dns.TypeSOA && err == nil {
+		ttl = min(ttl, soa.Minimum)
+	}
+	set := &cache.RRset{Name: p.Set.Owner, Type: p.Set.Type, Data: p.Set.RData, Sigs: []dns.RData{p.Sig.RData()}}
+	now := r.now()
+	r.iterator.Cache.PutProven(p.Zone, set, now, now+ttl)
 }

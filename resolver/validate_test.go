@@ -28,6 +28,11 @@ type signedZone struct {
 // signZone makes a zone of text, signed now for validity; children get their DS.
 func signZone(t *testing.T, origin, text string, validity time.Duration, children map[string]*signedZone) *signedZone {
 	t.Helper()
+	return signZoneAs(t, origin, text, validity, children, sign.Denial{Kind: sign.NSEC})
+}
+
+func signZoneAs(t *testing.T, origin, text string, validity time.Duration, children map[string]*signedZone, denial sign.Denial) *signedZone {
+	t.Helper()
 	name := dns.MustName(origin)
 	b := zone.NewBuilder(name)
 	r := zonefile.NewReader(strings.NewReader("@ 3600 SOA ns hostmaster 1 3600 900 604800 300\n"+text), zonefile.Options{Origin: name, DefaultTTL: 3600})
@@ -59,7 +64,7 @@ func signZone(t *testing.T, origin, text string, validity time.Duration, childre
 		t.Fatal(err)
 	}
 	plan := sign.Plan{
-		Keys: []sign.Key{{Key: k, SignsKeys: true, SignsZone: true}}, Denial: sign.Denial{Kind: sign.NSEC}, Validity: validity, Skew: time.Hour,
+		Keys: []sign.Key{{Key: k, SignsKeys: true, SignsZone: true}}, Denial: denial, Validity: validity, Skew: time.Hour,
 		Apex: []dns.Record{{Name: name, Type: dns.TypeDNSKEY, Class: dns.ClassIN, TTL: 3600, Data: k.RData()}},
 	}
 	if v, _, err = plan.Whole(context.Background(), v, time.Now()); err != nil {
@@ -75,17 +80,26 @@ func signZone(t *testing.T, origin, text string, validity time.Duration, childre
 // serve has the zone at an address; change, if there is one, may change answers.
 func (z *signedZone) serve(w *world, addr string, change func(q dns.Question, a *dns.Message)) {
 	w.Serve(addr).Hook = func(q, _ *dns.Message, _ transport.Proto) *dns.Message {
-		msg, err := q.Append(nil)
-		if err != nil {
-			return nil
-		}
-		client := netip.MustParseAddrPort("127.0.0.1:1")
-		a, err := dns.ParseMessage(z.worker.Answer(nil, transport.NewQuery(msg, client, client, transport.TCP, nil)))
-		if err == nil && change != nil {
+		a := z.answer(q)
+		if a != nil && change != nil {
 			change(q.Question(), a)
 		}
 		return a
 	}
+}
+
+// answer is what the zone's server says to q.
+func (z *signedZone) answer(q *dns.Message) *dns.Message {
+	msg, err := q.Append(nil)
+	if err != nil {
+		return nil
+	}
+	client := netip.MustParseAddrPort("127.0.0.1:1")
+	a, err := dns.ParseMessage(z.worker.Answer(nil, transport.NewQuery(msg, client, client, transport.TCP, nil)))
+	if err != nil {
+		return nil
+	}
+	return a
 }
 
 const signedText = "@ NS ns1\n@ NS ns2\nns1 A 192.0.2.3\nns2 A 192.0.2.4\nwww 300 A 198.51.100.1\n*.wild 300 TXT w\nalias CNAME www\nhome CNAME printer.home.arpa.\n"

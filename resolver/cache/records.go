@@ -81,10 +81,17 @@ type Failure struct {
 }
 
 // Records holds what the iterator learnt. It is safe for concurrent use.
-type Records struct{ s *store }
+type Records struct {
+	s       *store
+	denials denials
+}
 
-// NewRecords returns a cache that uses about size octets.
-func NewRecords(size int) *Records { return &Records{newStore(size)} }
+// NewRecords returns a cache that uses about size octets: one in 16 of them for
+// the order of NSEC and NSEC3 records.
+func NewRecords(size int) *Records {
+	order := size / 16
+	return &Records{s: newStore(size - order), denials: denials{zones: map[dns.Name]*deniedZone{}, most: order}}
+}
 
 // kind is the last octet of a key.
 type kind byte
@@ -96,6 +103,8 @@ const (
 	kindDelegation kind = 'D'
 	kindFailure    kind = 'F'
 	kindBogus      kind = 'B'
+	kindProven     kind = 'P' // NSEC, NSEC3 and SOA sets that are Secure
+	kindWildcard   kind = 'W' // RRsets of wildcards that are Secure
 )
 
 // keyBuf has room for a key: name, type, kind.
@@ -312,8 +321,12 @@ func (r *Records) Len() int { return r.s.len() }
 
 // Flush forgets everything about name, and below it if tree.
 func (r *Records) Flush(name dns.Name, tree bool) int {
+	r.denials.flush(name, tree)
 	return r.s.dropFunc(matchName(name, tree, 3))
 }
 
 // FlushAll forgets everything.
-func (r *Records) FlushAll() int { return r.s.dropFunc(func([]byte) bool { return true }) }
+func (r *Records) FlushAll() int {
+	r.denials.flush(dns.Root, true)
+	return r.s.dropFunc(func([]byte) bool { return true })
+}

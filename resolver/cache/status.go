@@ -61,4 +61,8 @@ func (r *Records) settle(k kind, name dns.Name, t dns.Type, f Finding, now uint3
 }
 
 // ForgetStatus has everything validated again: other anchors may judge otherwise.
-func (r *Records) ForgetStatus() { r.s.unmark() }
+// What was proved of other names is forgotten.
+func (r *Records) ForgetStatus() {
+	r.s.unmark()
+	r.forgetProven()
+}

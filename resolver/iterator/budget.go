@@ -34,6 +34,7 @@ type Budget struct {
 	bytes   atomic.Int32
 	aliases atomic.Int32
 	lookups atomic.Int32
+	rounds  atomic.Int32 // of SHA-1, for NSEC3 records of the cache
 
 	mu    sync.Mutex
 	mutes map[netip.Addr]int // time-outs of servers, whatever zone they were asked for
@@ -46,15 +47,19 @@ func (it *Iterator) NewBudget() *Budget {
 }
 
 func (l *Limits) proof() validator.Work {
-	return validator.Work{Signatures: l.Signatures, Rounds: l.Rounds, Questions: l.ProofQuestions}
+	return validator.Work{Signatures: l.Signatures, Rounds: l.Rounds - l.rounds(), Questions: l.ProofQuestions}
 }
+
+// rounds is how many rounds may go into looking names up among known NSEC3
+// records; the others are for validation.
+func (l *Limits) rounds() int { return l.Rounds / 8 }
 
 // Cost is what was spent so far.
 func (b *Budget) Cost() Cost {
 	all := b.limits.proof()
 	return Cost{
 		Queries: int(b.queries.Load()), Bytes: int(b.bytes.Load()), Aliases: int(b.aliases.Load()), NSLookups: int(b.lookups.Load()),
-		Checks: min(all.Signatures-b.Proof.Signatures, all.Signatures), Rounds: min(all.Rounds-b.Proof.Rounds, all.Rounds),
+		Checks: min(all.Signatures-b.Proof.Signatures, all.Signatures), Rounds: min(all.Rounds-b.Proof.Rounds, all.Rounds) + int(b.rounds.Load()),
 	}
 }
 
@@ -107,6 +112,15 @@ func (b *Budget) takeLookup() error {
 	}
 	b.lookups.Add(1)
 	return nil
+}
+
+// takeRounds pays for hashing names to look them up among known NSEC3 records.
+func (b *Budget) takeRounds(n int) bool {
+	if int(b.rounds.Load())+n > b.limits.rounds() {
+		return false
+	}
+	b.rounds.Add(int32(n))
+	return true
 }
 
 // Failure is a look-up that came to nothing: SERVFAIL to a client, with the

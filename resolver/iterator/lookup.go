@@ -129,6 +129,10 @@ func (t *task) find(q dns.Question) (*finding, error) {
 		t.traceCached(q, f, false)
 		return f, nil
 	}
+	if f, ok := t.denied(q); ok {
+		t.traceCached(q, f, false)
+		return f, nil
+	}
 	if t.opts.CacheOnly {
 		if f, ok := t.localReply(q); ok {
 			return f, nil
@@ -184,7 +188,7 @@ func (t *task) cached(q dns.Question) (*finding, bool) {
 	if e, ok := c.RRset(q.Name, q.Type, now); ok {
 		return &finding{outcome: OutcomeAnswer, status: e.Status, chain: e.Sets, ttl: e.Expire - now}, true
 	}
-	if q.Type != dns.TypeCNAME {
+	if followed(q.Type) {
 		if e, ok := c.RRset(q.Name, dns.TypeCNAME, now); ok {
 			target, _ := nameOf(e.Sets[len(e.Sets)-1].Data[0])
 			return &finding{outcome: OutcomeAlias, status: e.Status, chain: e.Sets, target: target, ttl: e.Expire - now}, true
@@ -197,6 +201,16 @@ func (t *task) cached(q dns.Question) (*finding, bool) {
 		return &finding{outcome: OutcomeNoData, status: e.Status, authority: e.Sets, ttl: e.Expire - now}, true
 	}
 	return nil, false
+}
+
+// followed reports whether an alias answers a question for records of type t: not
+// where such records may stand beside it (RFC 2181 §10.1, RFC 4035 §2.5).
+func followed(t dns.Type) bool {
+	switch t {
+	case dns.TypeCNAME, dns.TypeNSEC, dns.TypeRRSIG, dns.TypeSIG, dns.TypeKEY, dns.TypeNXT:
+		return false
+	}
+	return true
 }
 
 // address finds an address RRset of a name server. An alias there is against

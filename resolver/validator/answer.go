@@ -98,6 +98,10 @@ func (l *look) expansion(report *Set, z *place, s signedSet, sig *dns.RRSIG, msg
 	switch p := d.Expansion(s.Owner, int(sig.Labels)); p {
 	case dnssec.Proved:
 		report.Why += ", by a wildcard"
+		if wildcard, err := s.Owner.Ancestor(s.Owner.NumLabels() - int(sig.Labels)).Child("*"); err == nil {
+			s.Owner = wildcard
+			l.tell(z, s, sig)
+		}
 	case dnssec.OptOut, dnssec.TooMany:
 		report.Status, report.Why = Insecure, fmt.Sprintf("that a wildcard stands for %s is %s", s.Owner, p)
 		l.fail(Insecure, insecureCode(p), "%s", report.Why)
@@ -163,6 +167,7 @@ func (l *look) proofs(z *place, msg *dns.Message) (*dnssec.Denial, found) {
 			good = append(good, s.RRset)
 			report.TTL = l.ttl(s, sig)
 			f.ttl = min(f.ttl, report.TTL)
+			l.tell(z, s, sig)
 		}
 		f.sets = append(f.sets, report)
 	}

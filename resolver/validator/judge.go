@@ -66,6 +66,7 @@ func (l *look) source(name dns.Name, msg *dns.Message) error {
 			l.fail(Bogus, codeOf(err), "%s", report.Why)
 		} else {
 			report.TTL = l.ttl(s, sig)
+			l.tell(z, s, sig)
 		}
 		l.result.Sets = append(l.result.Sets, report)
 		return nil

@@ -65,6 +65,10 @@ type Options struct {
 	// Brief has no more of a zone remembered than judging needs: Links are without
 	// records and signatures.
 	Brief bool
+	// Proven is told of every set that was found good and proves something of other
+	// names than its own: NSEC and NSEC3 sets, the SOA of negative answers, and sets
+	// that come from wildcards, under the wildcard's name. Nil: nobody is.
+	Proven func(context.Context, Proven)
 	// Except reports whether a negative trust anchor stands at a name (RFC 7646):
 	// what is there and below counts as not signed, down to the next anchor. It is
 	// called often. Nil: there are none.
@@ -76,8 +80,9 @@ type Validator struct {
 	fetch   func(context.Context, dns.Question) (*dns.Message, error)
 	clock   func() time.Time
 	limits  Limits
-	anchors map[dns.Name][]dns.DS // by name in lower case
-	except  func(dns.Name) bool   // or nil
+	anchors map[dns.Name][]dns.DS         // by name in lower case
+	except  func(dns.Name) bool           // or nil
+	proven  func(context.Context, Proven) // or nil
 	brief   bool
 	crypto  chan struct{} // holds one for each signature that is being checked
 
@@ -88,7 +93,7 @@ type Validator struct {
 // New makes a Validator. Anchors that cannot be read are left out: New does not
 // check a configuration.
 func New(o Options) *Validator {
-	v := &Validator{fetch: o.Fetch, clock: o.Clock, except: o.Except, brief: o.Brief, limits: o.Limits.withDefaults(), anchors: map[dns.Name][]dns.DS{}, known: map[dns.Name]*place{}}
+	v := &Validator{fetch: o.Fetch, clock: o.Clock, except: o.Except, proven: o.Proven, brief: o.Brief, limits: o.Limits.withDefaults(), anchors: map[dns.Name][]dns.DS{}, known: map[dns.Name]*place{}}
 	v.crypto = make(chan struct{}, max(1, runtime.GOMAXPROCS(0)-1)) // whatever is to be validated, a processor is left for the rest
 	if v.clock == nil {
 		v.clock = time.Now
@@ -169,6 +174,21 @@ type Set struct {
 	Why    string
 	Sigs   []Signature
 	TTL    uint32 // how long a set that is Secure may be kept (RFC 4035 §5.3.3)
+}
+
+// Proven is a set that was found good, by one signature.
+type Proven struct {
+	Zone dns.Name
+	Set  dnssec.RRset
+	Sig  dns.RRSIG
+	TTL  uint32 // how long it may be kept (RFC 4035 §5.3.3)
+}
+
+// tell tells who wants to know that s was found good by sig.
+func (l *look) tell(z *place, s signedSet, sig *dns.RRSIG) {
+	if l.proven != nil {
+		l.proven(l.ctx, Proven{z.name, s.RRset, *sig, l.ttl(s, sig)})
+	}
 }
 
 // Signature is what came of one signature.
