@@ -24,7 +24,7 @@ const lookupCache = 4 << 20
 
 func (d *Daemon) openLookups(conf *config.Config) error {
 	cfg := resolver.Config{
-		UpstreamPort: uint16(conf.Lookups.Port), MessageCacheSize: lookupCache, RecordCacheSize: lookupCache, Log: d.log,
+		UpstreamPort: uint16(conf.Lookups.Port), CacheSize: 2 * lookupCache, Log: d.log,
 	}
 	l := &lookups{isOwn: conf.Lookups.RootHints != ""}
 	var err error

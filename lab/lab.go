@@ -244,7 +244,7 @@ func (l *Lab) newResolver() (err error) {
 	l.resolver, err = resolver.New(resolver.Config{
 		Env: l.network, Allow: []netip.Prefix{loopback}, Hints: l.hints(),
 		UpstreamPort: l.port, NoIPv6: true, AllowLoopbackServers: true,
-		MessageCacheSize: 4 << 20, RecordCacheSize: 8 << 20, Log: l.log,
+		CacheSize: 12 << 20, Log: l.log,
 	})
 	return err
 }

@@ -28,7 +28,7 @@ func (l *Lab) newLookups(log *slog.Logger) (*lookups, error) {
 	r, err := resolver.New(resolver.Config{
 		Env: &inspect.Network{Source: l.quiet(), Only: []netip.Prefix{loopback}}, Hints: l.hints(),
 		UpstreamPort: l.port, NoIPv6: true, AllowLoopbackServers: true,
-		MessageCacheSize: 1 << 20, RecordCacheSize: 2 << 20, Log: log,
+		CacheSize: 3 << 20, Log: log,
 	})
 	return &lookups{lab: l, resolver: r}, err
 }

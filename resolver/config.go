@@ -50,8 +50,9 @@ type Config struct {
 	NoMinimise           bool         // send whole names to every server
 	Limits               Limits
 
-	MessageCacheSize int // octets for whole answers; 0: 32 MiB
-	RecordCacheSize  int // octets for RRsets, delegations and negative answers; 0: 64 MiB
+	CacheSize      int           // octets for all that is cached: a third for whole answers, the rest for RRsets; 0: 96 MiB
+	CacheFile      string        // what is cached is kept there from one start to the next; "": it is not
+	CacheSaveEvery time.Duration // how often the file is written, besides at the end; 0: 15 min
 
 	// An answer whose time is over is given, with EDE 3 or 19, where looking it up
 	// fails or takes long (RFC 8767). Never one that did not pass validation, nor one
@@ -110,8 +111,8 @@ func (c Config) withDefaults() Config {
 	if c.Log == nil {
 		c.Log = slog.Default()
 	}
-	orDefault(&c.MessageCacheSize, 32<<20)
-	orDefault(&c.RecordCacheSize, 64<<20)
+	orDefault(&c.CacheSize, 96<<20)
+	orDefault(&c.CacheSaveEvery, 15*time.Minute)
 	orDefault(&c.StaleTTL, 24*time.Hour)
 	orDefault(&c.StaleReplyTTL, 30*time.Second)
 	orDefault(&c.StaleRecheck, 30*time.Second)

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"net/netip"
+	"slices"
 	"sync"
 	"sync/atomic"
 
@@ -29,6 +30,8 @@ type Resolver struct {
 	jobs       jobs
 	routing    sync.Mutex // held by who replaces the routes
 	counters   counters
+	anchoring  sync.Mutex // held by who replaces the anchors
+	anchors    []dns.Record
 
 	ctx    context.Context // of all look-ups for clients
 	cancel context.CancelCauseFunc
@@ -44,11 +47,11 @@ func New(cfg Config) (*Resolver, error) {
 	cfg = cfg.withDefaults()
 	r := &Resolver{
 		cfg:      cfg,
-		messages: cache.NewMessages(cfg.MessageCacheSize, cfg.stale()),
+		messages: cache.NewMessages(cfg.CacheSize/3, cfg.stale()),
 		special:  local.NewSpecial(cfg.NotSpecial),
 	}
 	r.iterator = iterator.New(iterator.Config{
-		Env: cfg.Env, Cache: cache.NewRecords(cfg.RecordCacheSize), Hints: cfg.Hints, Limits: cfg.Limits,
+		Env: cfg.Env, Cache: cache.NewRecords(cfg.CacheSize - cfg.CacheSize/3), Hints: cfg.Hints, Limits: cfg.Limits,
 		UpstreamPort: cfg.UpstreamPort, NoIPv4: cfg.NoIPv4, NoIPv6: cfg.NoIPv6,
 		AllowLoopbackServers: cfg.AllowLoopbackServers, NAT64: cfg.NAT64, NoRandomCase: cfg.NoRandomCase, NoMinimise: cfg.NoMinimise,
 		UDPSize: cfg.UDPSize, Local: r.local, Tracer: cfg.Tracer,
@@ -68,6 +71,11 @@ func New(cfg Config) (*Resolver, error) {
 		r.cancel(ErrClosed)
 		return nil, err
 	}
+	if cfg.CacheFile != "" {
+		r.load()
+		r.wg.Add(1)
+		go r.keepSaving()
+	}
 	return r, nil
 }
 
@@ -76,8 +84,15 @@ func New(cfg Config) (*Resolver, error) {
 const rememberedZones = 16384
 
 // Trust replaces the anchors: what is answered from now on is validated by these,
-// or not at all where there are none. All whole answers are forgotten.
+// or not at all where there are none. Where they are others than before, all whole
+// answers are forgotten.
 func (r *Resolver) Trust(anchors []dns.Record) {
+	r.anchoring.Lock()
+	defer r.anchoring.Unlock()
+	if r.validator.Load() != nil && slices.EqualFunc(anchors, r.anchors, sameRecord) {
+		return
+	}
+	r.anchors = slices.Clone(anchors)
 	var v *validator.Validator
 	if len(anchors) > 0 {
 		v = validator.New(validator.Options{
@@ -88,6 +103,10 @@ func (r *Resolver) Trust(anchors []dns.Record) {
 	r.validator.Store(v)
 	r.iterator.Validating.Store(v != nil)
 	r.forgetVerdicts()
+}
+
+func sameRecord(a, b dns.Record) bool {
+	return a.Type == b.Type && a.Name.Equal(b.Name) && slices.Equal(a.Data, b.Data)
 }
 
 // forgetVerdicts has everything judged anew, what is being judged just now among it.

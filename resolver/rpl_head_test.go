@@ -194,7 +194,7 @@ func (s *rplStep) beyond() string {
 // config makes the Config of a script's head.
 func (s *scenario) config(t *testing.T) Config {
 	// Without 0x20, as Unbound is by default: replies are written in lower case.
-	cfg := Config{Allow: PrivateNetworks(), Insecure: map[dns.Name]time.Time{}, NoRandomCase: true, MessageCacheSize: 1 << 20, RecordCacheSize: 1 << 20}
+	cfg := Config{Allow: PrivateNetworks(), Insecure: map[dns.Name]time.Time{}, NoRandomCase: true, CacheSize: 3 << 20}
 	h := &rplHead{t: t, s: s, cfg: &cfg}
 	for _, o := range s.head.options {
 		if set := rplOptions[o.name]; set != nil {

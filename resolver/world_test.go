@@ -49,7 +49,7 @@ func inWorld(t *testing.T, cfg Config, example string, test func(t *testing.T, w
 		w.Serve("192.0.2.3", fakenet.ParseZone("example.com.", "@ NS ns\nns A 192.0.2.3\n"+example))
 		cfg.Env = w.Net
 		cfg.Hints = []Hint{{Name: dns.MustName("a.root-servers.net."), Addrs: []netip.Addr{netip.MustParseAddr("192.0.2.1")}}}
-		cfg.MessageCacheSize, cfg.RecordCacheSize = 1<<18, 1<<20
+		cfg.CacheSize = 3 << 19
 		if cfg.Log == nil {
 			cfg.Log = slog.New(slog.NewTextHandler(io.Discard, nil))
 		}
@@ -59,7 +59,7 @@ func inWorld(t *testing.T, cfg Config, example string, test func(t *testing.T, w
 		}
 		w.r, w.worker = r, r.NewWorker()
 		test(t, w)
-		if err := r.Close(); err != nil {
+		if err := w.r.Close(); err != nil {
 			t.Error(err)
 		}
 	})

@@ -102,8 +102,11 @@ func (r *reader) rdata() []dns.RData {
 	if n == 0 {
 		return nil
 	}
-	list := make([]dns.RData, 0, n)
+	list := make([]dns.RData, 0, min(n, len(r.b)/2))
 	for range n {
+		if r.bad {
+			break
+		}
 		list = append(list, r.octets())
 	}
 	return list

@@ -232,7 +232,13 @@ func (r *Records) Delegation(zone dns.Name, now uint32) (*Delegation, bool) {
 	if !ok || h.expire() <= now {
 		return nil, false
 	}
-	d := &Delegation{Zone: rd.name(), Parent: rd.name(), Granted: rd.u32(), Expire: h.expire()}
+	d := rd.delegation()
+	d.Expire = h.expire()
+	return d, !rd.bad
+}
+
+func (rd *reader) delegation() *Delegation {
+	d := &Delegation{Zone: rd.name(), Parent: rd.name(), Granted: rd.u32()}
 	for range rd.u16() {
 		s := NameServer{Name: rd.name()}
 		for range rd.u16() {
@@ -240,9 +246,12 @@ func (r *Records) Delegation(zone dns.Name, now uint32) (*Delegation, bool) {
 				s.Addrs = append(s.Addrs, a)
 			}
 		}
+		if rd.bad {
+			break
+		}
 		d.Servers = append(d.Servers, s)
 	}
-	return d, !rd.bad
+	return d
 }
 
 // DropDelegation forgets the cut at zone.
