@@ -41,7 +41,6 @@ type family struct {
 type link struct {
 	heard   time.Time // when anybody answered last
 	misses  int       // time-outs since
-	since   time.Time // when what the first of these was for had been asked
 	checked time.Time
 	isDown  bool
 }
@@ -86,14 +85,11 @@ func (s *servers) heard(a netip.Addr, now time.Time) {
 // missed notes that a kept silent; mu is held. What was sent before somebody else
 // was heard says nothing of more than a itself.
 func (s *servers) missed(a netip.Addr, sent, now time.Time) {
-	if sent.After(s.link.heard) {
-		if s.link.misses == 0 || sent.Before(s.link.since) {
-			s.link.since = sent
-		}
+	if !sent.Before(s.link.heard) {
 		s.link.misses++
 	}
 	f, other := &s.families[familyOf(a)], &s.families[1-familyOf(a)]
-	if sent.After(f.heard) {
+	if !sent.Before(f.heard) {
 		f.silent.add(a)
 	}
 	if len(f.silent) >= familySilent && now.Sub(other.heard) < familyRecent {
@@ -159,7 +155,7 @@ func (s *servers) linkFails(asked time.Time) {
 	}
 	s.link.isDown = true
 	for _, e := range s.book {
-		if e.fails > 0 && !e.failing.Before(s.link.since) {
+		if e.fails > 0 && !e.failing.Before(s.link.heard) {
 			e.fails, e.deadUntil = 0, time.Time{}
 		}
 	}

@@ -28,7 +28,7 @@ type attempt struct {
 	size   int
 	reply  *reply
 	err    error
-	cancel context.CancelFunc
+	cancel context.CancelFunc // nil: not begun
 }
 
 // launch sends a question; its attempt will come through s.done.
@@ -49,13 +49,30 @@ func (s *search) launch(c *candidate, x exchange) error {
 	}
 	a := &attempt{exchange: x, c: c, start: t.it.Env.Now()}
 	t.traceAsk(&a.exchange)
-	// What a server that lost the race says is still heard, so the attempt may
-	// outlive its look-up, though not its own time.
-	ctx, cancel := context.WithTimeout(t.it.ctx, x.wait)
-	a.cancel = cancel
 	s.onWay = append(s.onWay, a)
-	go s.fly(ctx, a)
 	return nil
+}
+
+// begin begins what was launched: in the look-up's own goroutine where there is
+// nothing else to do meanwhile. What a server that lost the race says is still
+// heard, so an attempt in a goroutine of its own may outlive its look-up.
+func (s *search) begin(alone bool) {
+	for _, a := range s.onWay {
+		if a.cancel != nil {
+			continue
+		}
+		parent := s.t.it.ctx
+		if alone {
+			parent = s.t.ctx
+		}
+		var ctx context.Context
+		ctx, a.cancel = context.WithTimeout(parent, a.wait)
+		if alone {
+			s.fly(ctx, a)
+		} else {
+			go s.fly(ctx, a)
+		}
+	}
 }
 
 // fly has the exchange and notes in the book how it went.
@@ -121,7 +138,9 @@ func isCommon(t dns.Type) bool {
 // somebody else as well.
 func (s *search) await() (*attempt, error) {
 	var late <-chan time.Time
-	if s.mayHedge() {
+	mayHedge := s.mayHedge()
+	s.begin(!mayHedge && len(s.onWay) == 1)
+	if mayHedge {
 		timer := time.NewTimer(s.onWay[0].start.Add(s.habit).Sub(s.t.it.Env.Now()))
 		defer timer.Stop()
 		late = timer.C
@@ -168,7 +187,9 @@ func (s *search) hedge(q dns.Question) error {
 // nobody is interested any more.
 func (s *search) abandon(cancel bool) {
 	for _, a := range s.onWay {
-		if cancel {
+		if a.cancel == nil {
+			s.t.it.background.end()
+		} else if cancel {
 			a.cancel()
 		}
 	}

@@ -154,7 +154,11 @@ func (s *servers) answered(a netip.Addr, rtt time.Duration, now time.Time) {
 		e.srtt, e.rttvar = rtt, rtt/2 // RFC 6298 §2.2; what was before an outage says little
 	} else {
 		e.rttvar += ((e.srtt - rtt).Abs() - e.rttvar) / 4
-		e.srtt += (rtt - e.srtt) / 8
+		share := time.Duration(8)
+		if rtt < e.srtt {
+			share = 4 // one that is asked rarely must not take long to be seen to be quick
+		}
+		e.srtt += (rtt - e.srtt) / share
 	}
 	e.used, e.fails, e.deadUntil = now, 0, time.Time{}
 }

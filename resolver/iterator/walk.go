@@ -98,7 +98,7 @@ func (w *walk) recover(err error, full bool) error {
 		w.min.stop() // RFC 9156 §3: broken servers get the whole name after all
 	case w.spare != nil:
 		w.zone, w.spare = w.spare, nil
-	case w.remembered:
+	case w.remembered && !w.t.it.servers.linkIsDown():
 		// Its parent may have moved it since (RFC 1034 §5.3.3, step 4d).
 		w.silent, w.reason = w.zone, err
 		w.t.it.Cache.DropDelegation(w.zone.Zone)
