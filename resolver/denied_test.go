@@ -223,3 +223,41 @@ func TestRoutesAreNotDenied(t *testing.T) {
 		expect(t, "its DS is the parent's", w.verdict("corp.example.", dns.TypeDS, withAD), "NXDOMAIN AD")
 	})
 }
+
+// TestDNAMEServesOtherNames: one that is Secure, for as long as it may be kept; one
+// that is not signed serves the names that it was seen with (CVE-2025-40778).
+func TestDNAMEServesOtherNames(t *testing.T) {
+	inDenyingWorld(t, "old 300 DNAME new\nshort 300 DNAME very.much.longer.new\nx.new 300 A 192.0.2.7\ny.new 300 A 192.0.2.8\n", denials["NSEC3"], func(t *testing.T, w *world, _ *signedZone) {
+		expect(t, "one name", w.verdict("x.old.example.", dns.TypeA, withAD), "NOERROR AD DNAME CNAME A")
+		expect(t, "the other end", w.verdict("y.new.example.", dns.TypeA, withAD), "NOERROR AD A")
+		time.Sleep(100 * time.Second)
+		w.asked()
+		a := w.ask(query("y.old.example.", dns.TypeA, 1232, true))
+		expect(t, "another name", data(a.Answer), "old.example. DNAME new.example.; y.new.example. A 192.0.2.8; y.old.example. CNAME y.new.example.")
+		if n := w.asked(); n != 0 || !a.Flags.Has(dns.FlagAD) || a.Answer[0].TTL != 200 {
+			t.Errorf("%d packets: %v", n, a)
+		}
+		long := strings.Repeat(strings.Repeat("a", 61)+".", 3) + strings.Repeat("b", 48) + ".short.example."
+		expect(t, "a third one", w.verdict("x.short.example.", dns.TypeA, withAD), "NXDOMAIN AD DNAME CNAME")
+		w.asked()
+		expect(t, "one that becomes too long", w.verdict(long, dns.TypeA, withAD), "YXDOMAIN AD DNAME")
+		if n := w.asked(); n != 0 {
+			t.Errorf("%d packets for a name that is too long", n)
+		}
+		time.Sleep(201 * time.Second)
+		w.asked()
+		w.verdict("z.old.example.", dns.TypeA, withAD)
+		if w.asked() == 0 {
+			t.Error("a DNAME outlived its TTL")
+		}
+	})
+	inWorld(t, Config{}, "old 300 DNAME new\nx.new 300 A 192.0.2.7\n", func(t *testing.T, w *world) {
+		for _, name := range []string{"x.old.example.com.", "x.y.old.example.com."} {
+			w.asked()
+			w.ask(query(name, dns.TypeA, 1232, true))
+			if w.asked() == 0 {
+				t.Errorf("%s: nobody was asked", name)
+			}
+		}
+	})
+}

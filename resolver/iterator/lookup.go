@@ -125,11 +125,7 @@ func (t *task) local(q dns.Question) *Answer {
 
 // find returns what is known of q's name and type, asking if need be.
 func (t *task) find(q dns.Question) (*finding, error) {
-	if f, ok := t.lasting(q); ok {
-		t.traceCached(q, f, false)
-		return f, nil
-	}
-	if f, ok := t.denied(q); ok {
+	if f, ok := t.present(q); ok {
 		t.traceCached(q, f, false)
 		return f, nil
 	}
@@ -163,10 +159,26 @@ func (t *task) find(q dns.Question) (*finding, error) {
 	return nil, err
 }
 
+// present is what is known of q, or follows from what is.
+func (t *task) present(q dns.Question) (*finding, bool) {
+	if f, ok := t.lasting(q); ok {
+		return f, true
+	}
+	if f, ok := t.redirected(q); ok && t.lasts(f) {
+		return f, true
+	}
+	f, ok := t.denied(q)
+	return f, ok && t.lasts(f)
+}
+
 // lasting is what the cache knows of q, if it need not be renewed.
 func (t *task) lasting(q dns.Question) (*finding, bool) {
 	f, ok := t.cached(q)
-	return f, ok && (t.opts.Renewal == 0 || uint64(t.it.now())+uint64(f.ttl) > uint64(t.opts.Renewal))
+	return f, ok && t.lasts(f)
+}
+
+func (t *task) lasts(f *finding) bool {
+	return t.opts.Renewal == 0 || uint64(t.it.now())+uint64(f.ttl) > uint64(t.opts.Renewal)
 }
 
 // inProgress reports whether q is being looked up already, further out.
@@ -180,9 +192,7 @@ func (t *task) inProgress(q dns.Question) bool {
 	return false
 }
 
-// cached returns what the cache knows of q. A DNAME answers the names that it
-// was seen with and no others: unsigned, a single forged one could take away a
-// whole tree (CVE-2025-40778), and RFC 6672 §3.4 does not ask for more.
+// cached returns what the cache knows of q.
 func (t *task) cached(q dns.Question) (*finding, bool) {
 	c, now := t.it.Cache, t.it.now()
 	if e, ok := c.RRset(q.Name, q.Type, now); ok {
@@ -199,6 +209,29 @@ func (t *task) cached(q dns.Question) (*finding, bool) {
 	}
 	if e, ok := c.NoData(q.Name, q.Type, now); ok && (e.Trust != cache.TrustReferral || t.opts.Proof) {
 		return &finding{outcome: OutcomeNoData, status: e.Status, authority: e.Sets, ttl: e.Expire - now}, true
+	}
+	return nil, false
+}
+
+// redirected makes the alias that a DNAME above q's name makes of it (RFC 6672
+// §3.4), if that is Secure: one that is not signed answers the names that it was
+// seen with and no others, for a single forged one could take away a whole tree
+// (CVE-2025-40778).
+func (t *task) redirected(q dns.Question) (*finding, bool) {
+	now := t.it.now()
+	for at := q.Name.Parent(); !at.IsZero(); at = at.Parent() {
+		e, ok := t.it.Cache.RRset(at, dns.TypeDNAME, now)
+		if !ok || e.Status != cache.Secure || t.routes.For(q) != t.routes.Of(at) {
+			continue
+		}
+		f := &finding{outcome: OutcomeAlias, status: e.Status, chain: e.Sets, ttl: e.Expire - now}
+		cname, target, fits := synthesise(e.Sets[0], q.Name)
+		if !fits {
+			f.outcome, f.rcode = OutcomeAnswer, dns.RCodeYXDomain
+			return f, true
+		}
+		f.chain, f.target = append(f.chain, cname), target
+		return f, true
 	}
 	return nil, false
 }
