@@ -27,7 +27,8 @@ type Explanation struct {
 	ElapsedMS float64  `json:"elapsed_ms"`
 	Steps     []Step   `json:"steps"` // in their order
 	Proofs    []Proof  `json:"proofs"`
-	Spent     []Spent  `json:"spent"` // of the one budget that the question has
+	Policy    []Ruling `json:"policy"` // what rules decided, in order
+	Spent     []Spent  `json:"spent"`  // of the one budget that the question has
 }
 
 // Step is one thing that was done to find the answer, or its proof.
@@ -97,7 +98,7 @@ func (r *Resolver) Explain(ctx context.Context, q dns.Question, opts Options) (*
 	e := &x.e
 	e.Name, e.Type, e.RCode, e.IsSecure, e.TTL = q.Name.String(), q.Type.String(), res.RCode.String(), res.IsSecure, res.TTL
 	e.Answer, e.Authority = recordTexts(res.Answer), recordTexts(res.Authority)
-	e.Errors = []string{}
+	e.Errors, e.Policy = []string{}, append([]Ruling{}, res.Rulings...)
 	for _, ede := range res.EDE {
 		e.Errors = append(e.Errors, ede.String())
 	}

@@ -11,10 +11,10 @@ import (
 
 // Ruling is what a rule decided about a question.
 type Ruling struct {
-	List    string // the policy zone, the block list; "local" for local data
-	Rule    string // of a policy zone: the owner
-	Trigger string // of a policy zone
-	Action  policy.Action
+	List    string        `json:"list"`              // the policy zone, the block list; "local" for local data
+	Rule    string        `json:"rule,omitempty"`    // of a policy zone: the owner
+	Trigger string        `json:"trigger,omitempty"` // of a policy zone
+	Action  policy.Action `json:"action"`
 }
 
 // RuleCount is how often rules of a list decided.

@@ -45,7 +45,6 @@ var rplOptions = map[string]func(h *rplHead, args []string){
 		}
 		h.cfg.MaxInFlight, h.cfg.JostleAfter = n, 200*time.Millisecond
 	},
-	"access-control": (*rplHead).access,
 }
 
 // rplSame are options that nothing depends on here, or that say what this
@@ -65,33 +64,21 @@ var rplSame = map[string][]string{
 
 // rplLacking are options that this resolver does not have, with the reason.
 var rplLacking = map[string]string{
-	"do-nat64":               "NAT64 of the resolver's own questions",
-	"disable-edns-do":        "asking without DO for some zones",
-	"edns-client-string":     "an option with a text of the operator's in questions to others",
-	"answer-cookie":          "cookies of the server are the transport's work here",
-	"cookie-secret":          "cookies of the server are the transport's work here",
-	"nsid":                   "NSID is the transport's work here",
-	"serve-original-ttl":     "an answer with the TTL that it came with",
-	"discard-timeout":        "not answering late",
+	"disable-edns-do":    "asking without DO for some zones",
+	"edns-client-string": "an option with a text of the operator's in questions to others",
+	"answer-cookie":      "cookies of the server are the transport's work here",
+	"cookie-secret":      "cookies of the server are the transport's work here",
+	"nsid":               "NSID is the transport's work here",
+	"serve-original-ttl": "an answer with the TTL that it came with",
+
 	"iter-scrub-ns":          "a limit that the script sets; here it is fixed",
-	"private-domain":         "",
-	"private-address":        "",
-	"dns64-prefix":           "",
 	"prefetch":               "",
 	"prefetch-key":           "",
 	"cache-min-ttl":          "",
-	"define-tag":             "",
-	"access-control-tag":     "",
-	"access-control-view":    "",
-	"local-zone":             "",
-	"local-data":             "",
-	"response-ip":            "",
 	"serve-expired":          "",
 	"forward-zone":           "",
 	"stub-zone":              "",
 	"auth-zone":              "",
-	"rpz":                    "",
-	"view":                   "",
 	"auto-trust-anchor-file": "",
 }
 
@@ -103,20 +90,6 @@ func (h *rplHead) seconds(args []string) time.Duration {
 		h.t.Fatal(err)
 	}
 	return d
-}
-
-// access adds to the access list, or takes away. What a client may ask beyond
-// that is not told apart here.
-func (h *rplHead) access(args []string) {
-	p, err := prefixIn(args[0])
-	if err != nil {
-		h.t.Fatal(err)
-	}
-	if strings.HasPrefix(args[1], "allow") {
-		h.cfg.Allow = append(h.cfg.Allow, p)
-	} else {
-		h.cfg.Allow = slices.DeleteFunc(h.cfg.Allow, func(o netip.Prefix) bool { return o == p })
-	}
 }
 
 func prefixIn(text string) (netip.Prefix, error) {
@@ -159,7 +132,7 @@ func (s *scenario) beyond() string {
 }
 
 func lacks(o rplOption) string {
-	if rplOptions[o.name] != nil {
+	if rplOptions[o.name] != nil || rplPolicy[o.name] != nil {
 		return ""
 	}
 	values, isSame := rplSame[o.name]
@@ -173,6 +146,9 @@ func lacks(o rplOption) string {
 }
 
 func lacksClause(c *rplClause) string {
+	if why, known := lacksPolicy(c); known {
+		return why
+	}
 	if c.kind == "stub-zone" && c.last("name", "") == "." && len(c.all("stub-addr")) > 0 {
 		return ""
 	}
@@ -211,6 +187,7 @@ func (s *scenario) config(t *testing.T) Config {
 		h.clause(c)
 	}
 	cfg.Anchors = s.anchorsOf(t)
+	s.policyOf(t, &cfg)
 	return cfg
 }
 

@@ -23,12 +23,17 @@ const (
 	AlwaysNull                         // 0.0.0.0 and ::
 	AlwaysDeny                         // no answer
 	AlwaysRefuse                       // REFUSED
+	BlockA                             // A questions have no data; all else is looked up, data is not used
+	BlockAAAA                          // likewise
+	BlockAWithData                     // A questions have no data but local data; all else without is looked up
+	BlockAAAAWithData                  // likewise
 	numLocalKinds
 )
 
 var localKindNames = [...]string{
 	"transparent", "typetransparent", "static", "redirect", "deny", "refuse", "always_transparent",
 	"always_nxdomain", "always_nodata", "always_null", "always_deny", "always_refuse",
+	"block_a", "block_aaaa", "block_a_wdata", "block_aaaa_wdata",
 }
 
 // String returns the name as it stands in configurations.
@@ -188,10 +193,25 @@ func (l *Local) Ask(name []byte, t dns.Type) LocalMatch {
 		m.Action = Drop
 	case AlwaysRefuse:
 		m.Action = Refuse
+	case BlockA, BlockAAAA:
+		if kind.blocked() == t {
+			m.Action = NoData
+		}
 	default:
 		l.withData(&m, kind, folded, t)
 	}
 	return m
+}
+
+// blocked returns the type that a kind denies.
+func (k LocalKind) blocked() dns.Type {
+	switch k {
+	case BlockA, BlockAWithData:
+		return dns.TypeA
+	case BlockAAAA, BlockAAAAWithData:
+		return dns.TypeAAAA
+	}
+	return 0
 }
 
 // withData fills in what the kinds say that use data.
@@ -204,6 +224,10 @@ func (l *Local) withData(m *LocalMatch, kind LocalKind, name []byte, t dns.Type)
 	switch {
 	case owned >= firstSet && l.has(owned-firstSet, t):
 		m.Action, m.set = Data, owned
+	case kind == BlockAWithData || kind == BlockAAAAWithData:
+		if kind.blocked() == t {
+			m.Action = NoData
+		}
 	case kind == TypeTransparent || kind == Transparent && owned < firstSet:
 		m.Action = None
 	case kind == LocalDeny:

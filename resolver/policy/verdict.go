@@ -22,6 +22,9 @@ var actionNames = [...]string{"none", "passthru", "drop", "tcp-only", "nxdomain"
 // String returns the action's name as it stands in configurations and logs.
 func (a Action) String() string { return actionNames[a] }
 
+// MarshalText returns the action's name.
+func (a Action) MarshalText() ([]byte, error) { return []byte(a.String()), nil }
+
 // ParseAction reads the name of an action.
 func ParseAction(s string) (a Action, ok bool) {
 	for i, name := range actionNames {

@@ -4,6 +4,7 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"slices"
 
 	"onoma/dns"
 )
@@ -71,6 +72,7 @@ func (b *ZoneBuilder) Add(r dns.Record) error {
 	case r.Name.Len() == b.zone.origin.Len(): // the apex has no rules
 		if r.Type == dns.TypeSOA {
 			b.zone.soa = r
+			b.zone.soa.Data = slices.Clone(r.Data) // it may be a reader's memory
 		}
 		return nil
 	case !isRuleType(r.Type):
