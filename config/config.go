@@ -34,6 +34,8 @@ type Config struct {
 	TopSample int `yaml:"top-sample" default:"16" range:"0..65536" restart:"true"`
 	// Dnstap says who is told of queries and answers.
 	Dnstap Dnstap `yaml:"dnstap"`
+	// QueryLog is a file with a line of JSON for each answer.
+	QueryLog QueryLog `yaml:"query-log"`
 
 	// Keys are the TSIG keys (RFC 8945), by name.
 	Keys []Key `yaml:"keys"`
@@ -161,6 +163,18 @@ type Log struct {
 	Format string `yaml:"format" default:"text" oneof:"text|json" restart:"true"`
 	// File is appended to, and opened anew at a reload; without it the log goes to standard error.
 	File string `yaml:"file" path:"file" restart:"true"`
+}
+
+// QueryLog is a log of answers, with no more about people than is wanted.
+type QueryLog struct {
+	// File is written to, and opened anew at a reload; without it there is no such log.
+	File string `yaml:"file" path:"file" restart:"true"`
+	// Clients says how clients are written: as they are, by their network (/24, /48), under a pseudonym that is the same for one client as long as the server runs, or not at all.
+	Clients string `yaml:"clients" default:"network" oneof:"full|network|pseudonym|none" restart:"true"`
+	// Names says how names are written: as they are, by the domain that somebody has registered, or not at all.
+	Names string `yaml:"names" default:"full" oneof:"full|domain|none" restart:"true"`
+	// Sample says that one of so many answers is written.
+	Sample int `yaml:"sample" default:"1" range:"1..1000000" restart:"true"`
 }
 
 // Dnstap is an output of queries and answers in frame streams.

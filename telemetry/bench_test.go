@@ -18,10 +18,10 @@ func tapped(t testing.TB, sample int) *dnstap.Output {
 
 func TestWatchingDoesNotAllocate(t *testing.T) {
 	for name, o := range map[string]Options{
-		"counters": {}, "top": {TopSample: 1}, "dnstap": {Tap: tapped(t, 1)}, "all": {TopSample: 2, Tap: tapped(t, 2)},
+		"counters": {}, "top": {TopSample: 1}, "dnstap": {Taps: []*dnstap.Output{tapped(t, 1)}}, "all": {TopSample: 2, Taps: []*dnstap.Output{tapped(t, 2)}},
 	} {
 		for _, p := range []transport.Proto{transport.UDP, transport.TCP} {
-			w := NewHub(o).Watch(echo(noError)).NewWorker()
+			w := NewHub(o).Watch(dnstap.Authority, echo(noError)).NewWorker()
 			q := transport.NewQuery(query("www.example.com", dns.TypeA, ednsDO), client4, local, p, nil)
 			buf := make([]byte, 0, 512)
 			w.Answer(buf, q) // takes its lane
@@ -47,8 +47,10 @@ func benchmark(b *testing.B, h transport.Handler) {
 func BenchmarkWatch(b *testing.B) {
 	inner := echo(noError)
 	b.Run("bare", func(b *testing.B) { benchmark(b, inner) })
-	b.Run("counters", func(b *testing.B) { benchmark(b, NewHub(Options{}).Watch(inner)) })
-	b.Run("top16", func(b *testing.B) { benchmark(b, NewHub(Options{TopSample: 16}).Watch(inner)) })
-	b.Run("top1", func(b *testing.B) { benchmark(b, NewHub(Options{TopSample: 1}).Watch(inner)) })
-	b.Run("dnstap-full", func(b *testing.B) { benchmark(b, NewHub(Options{Tap: tapped(b, 1)}).Watch(inner)) })
+	b.Run("counters", func(b *testing.B) { benchmark(b, NewHub(Options{}).Watch(dnstap.Authority, inner)) })
+	b.Run("top16", func(b *testing.B) { benchmark(b, NewHub(Options{TopSample: 16}).Watch(dnstap.Authority, inner)) })
+	b.Run("top1", func(b *testing.B) { benchmark(b, NewHub(Options{TopSample: 1}).Watch(dnstap.Authority, inner)) })
+	b.Run("dnstap-full", func(b *testing.B) {
+		benchmark(b, NewHub(Options{Taps: []*dnstap.Output{tapped(b, 1)}}).Watch(dnstap.Authority, inner))
+	})
 }

@@ -22,12 +22,12 @@ func TestDnstapTellsOfAnswersNowAndLater(t *testing.T) {
 	}
 	file := filepath.Join(t.TempDir(), "tap")
 	out := dnstap.New(dnstap.Config{
-		Sink: dnstap.Sink{Network: "file", Address: file}, Role: dnstap.Resolver, Queries: true, Responses: true, Sample: 1,
+		Sink: dnstap.Sink{Network: "file", Address: file}, Queries: true, Responses: true, Sample: 1,
 	})
 	now := time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)
-	h := NewHub(Options{Tap: out, Clock: func() time.Time { return now }})
+	h := NewHub(Options{Taps: []*dnstap.Output{out}, Clock: func() time.Time { return now }})
 	var pending []*transport.Pending
-	w := h.Watch(transport.WorkerFunc(func(dst []byte, q *transport.Query) []byte {
+	w := h.Watch(dnstap.Resolver, transport.WorkerFunc(func(dst []byte, q *transport.Query) []byte {
 		if strings.Contains(string(q.Msg), "later") {
 			pending = append(pending, q.Detach())
 			return dst

@@ -15,8 +15,8 @@ import (
 type Options struct {
 	// TopSample is in how many queries one is looked at for heavy hitters; 0: none is.
 	TopSample int
-	// Tap is told of queries and answers, nil: none is.
-	Tap *dnstap.Output
+	// Taps are told of queries and answers: maxTaps at most, the rest is not.
+	Taps []*dnstap.Output
 	// Clock is time.Now where nil.
 	Clock func() time.Time
 }
@@ -37,6 +37,8 @@ type Hub struct {
 // sharedLanes are for streams and for answers that come later.
 const sharedLanes = 8
 
+const maxTaps = 2
+
 const (
 	loopRing   = 1 << 20 // octets for dnstap, each UDP loop
 	sharedRing = 256 << 10
@@ -47,6 +49,7 @@ func NewHub(o Options) *Hub {
 	if o.Clock == nil {
 		o.Clock = time.Now
 	}
+	o.Taps = o.Taps[:min(len(o.Taps), maxTaps)]
 	h := &Hub{opts: o}
 	h.heavy.begin(o.Clock())
 	for i := range h.shared {
@@ -56,8 +59,8 @@ func NewHub(o Options) *Hub {
 }
 
 func (h *Hub) equip(l *lane, ring int) {
-	if h.opts.Tap != nil {
-		l.ring = h.opts.Tap.NewRing(ring)
+	for i, tap := range h.opts.Taps {
+		l.rings[i] = tap.NewRing(ring)
 	}
 }
 
@@ -65,7 +68,7 @@ func (h *Hub) equip(l *lane, ring int) {
 type lane struct {
 	mu sync.Mutex // of shared lanes: held while writing
 	counters
-	ring  *dnstap.Ring // nil: no dnstap
+	rings [maxTaps]*dnstap.Ring
 	heavy sampler
 }
 
@@ -112,16 +115,19 @@ func (h *Hub) each(f func(*lane)) {
 	}
 }
 
-// Watch returns a Handler that answers as inner does and is watched.
-func (h *Hub) Watch(inner transport.Handler) transport.Handler { return &handler{h, inner} }
+// Watch returns a Handler that answers as inner does, in that role, and is watched.
+func (h *Hub) Watch(role dnstap.Role, inner transport.Handler) transport.Handler {
+	return &handler{h, inner, role}
+}
 
 type handler struct {
 	hub   *Hub
 	inner transport.Handler
+	role  dnstap.Role
 }
 
 func (h *handler) NewWorker() transport.Worker {
-	return &worker{hub: h.hub, inner: h.inner.NewWorker(), shared: h.hub.pick(), dice: rand.Uint64() | 1}
+	return &worker{hub: h.hub, role: h.role, inner: h.inner.NewWorker(), shared: h.hub.pick(), dice: rand.Uint64() | 1}
 }
 
 // Run keeps the windows of heavy hitters moving until ctx ends.

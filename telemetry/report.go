@@ -33,6 +33,7 @@ type Report struct {
 	Changing    *Changing              `json:"changing,omitempty"`  // where zones change
 	Resolving   *Resolving             `json:"resolving,omitempty"` // of a resolver
 	Dnstap      *dnstap.Stats          `json:"dnstap,omitempty"`
+	QueryLog    *dnstap.Stats          `json:"query_log,omitempty"`
 	Log         Log                    `json:"log"`
 	Process     Process                `json:"process"`
 }

@@ -10,6 +10,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"onoma/dns"
+	"onoma/telemetry/dnstap"
 	"onoma/transport"
 )
 
@@ -50,7 +51,7 @@ func noError(*transport.Query) dns.RCode { return dns.RCodeNoError }
 
 func TestTrafficIsCounted(t *testing.T) {
 	h := NewHub(Options{})
-	handler := h.Watch(transport.WorkerFunc(func(dst []byte, q *transport.Query) []byte {
+	handler := h.Watch(dnstap.Authority, transport.WorkerFunc(func(dst []byte, q *transport.Query) []byte {
 		if q.Client == client6 {
 			return dst // unanswered
 		}
@@ -94,7 +95,7 @@ func TestTrafficIsCounted(t *testing.T) {
 
 func TestExtendedResponseCodesAreRead(t *testing.T) {
 	h := NewHub(Options{})
-	w := h.Watch(transport.WorkerFunc(func(dst []byte, q *transport.Query) []byte {
+	w := h.Watch(dnstap.Authority, transport.WorkerFunc(func(dst []byte, q *transport.Query) []byte {
 		dst = append(dst, q.Msg...)
 		dst[2] |= 0x80
 		dst[3] = byte(dns.RCodeBadVers & 15)
@@ -111,7 +112,7 @@ func TestDetachedAnswersAreCountedWhenTheyCome(t *testing.T) {
 	now := time.Unix(1000, 0)
 	h := NewHub(Options{TopSample: 1, Clock: func() time.Time { return now }})
 	var pending *transport.Pending
-	w := h.Watch(transport.WorkerFunc(func(dst []byte, q *transport.Query) []byte {
+	w := h.Watch(dnstap.Authority, transport.WorkerFunc(func(dst []byte, q *transport.Query) []byte {
 		pending = q.Detach()
 		return dst
 	})).NewWorker()
@@ -166,7 +167,7 @@ func TestSuffixIsTheZoneAndALabel(t *testing.T) {
 func TestTopWindowsMove(t *testing.T) {
 	now := time.Unix(1000, 0)
 	h := NewHub(Options{TopSample: 1, Clock: func() time.Time { return now }})
-	w := h.Watch(echo(noError)).NewWorker()
+	w := h.Watch(dnstap.Authority, echo(noError)).NewWorker()
 	ask := func(name string, from netip.AddrPort, times int) {
 		for range times {
 			w.Answer(nil, transport.NewQuery(query(name, dns.TypeA, ednsNone), from, local, transport.UDP, nil))
@@ -201,7 +202,7 @@ func TestTopWindowsMove(t *testing.T) {
 // TestSampleIsFair has two names come in turns, which a sample of each 16th would see one of.
 func TestSampleIsFair(t *testing.T) {
 	h := NewHub(Options{TopSample: 16})
-	w := h.Watch(echo(noError)).NewWorker()
+	w := h.Watch(dnstap.Authority, echo(noError)).NewWorker()
 	const each = 100000
 	for range each {
 		for _, name := range []string{"even.example", "odd.example"} {
@@ -221,7 +222,7 @@ func TestSampleIsFair(t *testing.T) {
 
 func TestLanesAreUsedAgain(t *testing.T) {
 	h := NewHub(Options{})
-	handler := h.Watch(echo(noError))
+	handler := h.Watch(dnstap.Authority, echo(noError))
 	msg := query("a.example", dns.TypeA, ednsNone)
 	for range 100 {
 		handler.NewWorker().Answer(nil, transport.NewQuery(msg, client4, local, transport.UDP, nil))
@@ -237,7 +238,7 @@ func TestLanesAreUsedAgain(t *testing.T) {
 
 func TestReadingDisturbsNobody(t *testing.T) {
 	h := NewHub(Options{TopSample: 1})
-	handler := h.Watch(echo(noError))
+	handler := h.Watch(dnstap.Authority, echo(noError))
 	const each = 20000
 	var wg sync.WaitGroup
 	for _, p := range []transport.Proto{transport.UDP, transport.UDP, transport.TCP, transport.TCP} {
@@ -278,7 +279,7 @@ func FuzzGlance(f *testing.F) {
 	f.Add([]byte("\x00\x00\x00\x00\x00\x01\x00\x00\x00\x01\x00\x00\xc0\x0c\x00\x01\x00\x01"), []byte{})
 	f.Fuzz(func(t *testing.T, q, answer []byte) {
 		h := NewHub(Options{TopSample: 1})
-		w := h.Watch(transport.WorkerFunc(func(dst []byte, _ *transport.Query) []byte { return append(dst, answer...) })).NewWorker()
+		w := h.Watch(dnstap.Authority, transport.WorkerFunc(func(dst []byte, _ *transport.Query) []byte { return append(dst, answer...) })).NewWorker()
 		w.Answer(nil, transport.NewQuery(q, client4, local, transport.UDP, nil))
 		if n := h.Traffic().Total(); n != 1 {
 			t.Errorf("%d queries counted, expected 1", n)

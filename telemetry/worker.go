@@ -9,15 +9,16 @@ import (
 // worker answers by another Worker and takes notes.
 type worker struct {
 	hub    *Hub
+	role   dnstap.Role
 	inner  transport.Worker
 	own    *lane // nil before the first query over UDP
 	shared *lane
 
 	glance   glance
-	deferred bool // this query was detached
-	toTap    bool // this query is one that dnstap is told of
-	toTop    bool // this query is one that heavy hitters are looked for in
-	tapLeft  int  // queries until the next such
+	deferred bool         // this query was detached
+	toTaps   uint8        // a bit for each tap that is told of this query
+	toTop    bool         // this query is one that heavy hitters are looked for in
+	tapLeft  [maxTaps]int // queries until the next such
 	topLeft  int
 	dice     uint64 // of xorshift, never 0
 	event    dnstap.Event
@@ -53,10 +54,11 @@ func (w *worker) Answer(dst []byte, q *transport.Query) []byte {
 
 // choose decides whether this query is one of those that are looked at more closely.
 func (w *worker) choose() {
-	w.toTap, w.toTop = false, false
-	if tap := w.hub.opts.Tap; tap != nil {
-		if w.tapLeft--; w.tapLeft < 0 {
-			w.toTap, w.tapLeft = true, tap.Sample()-1
+	w.toTaps, w.toTop = 0, false
+	for i, tap := range w.hub.opts.Taps {
+		if w.tapLeft[i]--; w.tapLeft[i] < 0 {
+			w.toTaps |= 1 << i
+			w.tapLeft[i] = tap.Sample() - 1
 		}
 	}
 	if n := w.hub.opts.TopSample; n > 0 {
@@ -88,16 +90,17 @@ func (w *worker) note(l *lane, q *transport.Query, out []byte) {
 	default:
 		l.unanswered.add(1)
 	}
-	if w.toTap {
-		w.tell(l.ring, q, out)
+	for i, tap := range w.hub.opts.Taps {
+		if w.toTaps&(1<<i) != 0 {
+			w.tell(tap, l.rings[i], q, out)
+		}
 	}
 	if w.toTop {
 		w.sample(l, q, rcode, out)
 	}
 }
 
-func (w *worker) tell(ring *dnstap.Ring, q *transport.Query, out []byte) {
-	tap := w.hub.opts.Tap
+func (w *worker) tell(tap *dnstap.Output, ring *dnstap.Ring, q *transport.Query, out []byte) {
 	e := &w.event
 	e.Query, e.Answer = nil, nil
 	if tap.Queries() {
@@ -114,7 +117,7 @@ func (w *worker) tell(ring *dnstap.Ring, q *transport.Query, out []byte) {
 			e.QueryTime = w.hub.opts.Clock().UnixNano()
 		}
 	}
-	e.Client, e.Local, e.Proto = q.Client, q.Local, q.Proto
+	e.Client, e.Local, e.Proto, e.Role = q.Client, q.Local, q.Proto, w.role
 	if len(e.Query)+len(e.Answer) > 0 {
 		ring.Put(e)
 	}
@@ -136,11 +139,15 @@ func (w *worker) Detached(q *transport.Query) func(msg []byte) {
 	w.deferred = true
 	w.glance.read(q.Msg)
 	p := &later{hub: w.hub, lane: w.shared, since: w.hub.opts.Clock().UnixNano(), end: w.glance.end}
-	p.event = dnstap.Event{Client: q.Client, Local: q.Local, Proto: q.Proto, QueryTime: q.Now}
+	p.event = dnstap.Event{Client: q.Client, Local: q.Local, Proto: q.Proto, Role: w.role, QueryTime: q.Now}
 	if p.event.QueryTime == 0 {
 		p.event.QueryTime = p.since
 	}
-	p.toTap = w.toTap && w.hub.opts.Tap.Responses()
+	for i, tap := range w.hub.opts.Taps {
+		if w.toTaps&(1<<i) != 0 && tap.Responses() {
+			p.toTaps |= 1 << i
+		}
+	}
 	if w.toTop {
 		p.name = dns.AppendFolded(nil, w.glance.name)
 	}
@@ -149,14 +156,14 @@ func (w *worker) Detached(q *transport.Query) func(msg []byte) {
 
 // later notes the answers to a detached query: one, or several of a zone transfer.
 type later struct {
-	hub   *Hub
-	lane  *lane
-	since int64
-	end   int
-	toTap bool
-	name  []byte // folded; nil: no heavy hitter is looked for
-	seen  bool   // an answer, by whoever holds the lane's mutex
-	event dnstap.Event
+	hub    *Hub
+	lane   *lane
+	since  int64
+	end    int
+	toTaps uint8
+	name   []byte // folded; nil: no heavy hitter is looked for
+	seen   bool   // an answer, by whoever holds the lane's mutex
+	event  dnstap.Event
 }
 
 func (p *later) see(msg []byte) {
@@ -172,10 +179,12 @@ func (p *later) see(msg []byte) {
 		l.wait(now - p.since)
 	}
 	p.seen = true
-	if p.toTap {
-		e := p.event
-		e.Answer, e.AnswerTime = msg, now
-		l.ring.Put(&e)
+	for i := range p.hub.opts.Taps {
+		if p.toTaps&(1<<i) != 0 {
+			e := p.event
+			e.Answer, e.AnswerTime = msg, now
+			l.rings[i].Put(&e)
+		}
 	}
 	if p.name != nil && rcode == dns.RCodeNXDomain {
 		l.heavy.deny(suffix(p.name, msg, p.end))

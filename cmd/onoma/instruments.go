@@ -45,6 +45,7 @@ type instruments struct {
 	ready   atomic.Bool
 	hub     *telemetry.Hub // nil: nothing is watched
 	tap     *dnstap.Output
+	queries *dnstap.Output // the log of queries
 	top     bool
 	metrics net.Listener
 	control *control.Server
@@ -66,18 +67,22 @@ func (f *telemetryFlags) watch(a *app, ops operations) (*instruments, error) {
 	if f.TopSample < 0 {
 		return nil, fmt.Errorf("--top-sample %d: expected 0 or more", f.TopSample)
 	}
-	role := dnstap.Authority
-	if ops.role == "resolver" {
-		role = dnstap.Resolver
-	}
 	var err error
-	if in.tap, err = f.tap(a, role, ops.identity); err != nil {
+	if in.tap, err = f.tap(a, ops.identity); err != nil {
+		return nil, err
+	}
+	if in.queries, err = f.queryLog(a); err != nil {
 		return nil, err
 	}
 	if !f.isOn() {
 		return in, nil
 	}
-	o := telemetry.Options{Tap: in.tap}
+	var o telemetry.Options
+	for _, tap := range []*dnstap.Output{in.tap, in.queries} {
+		if tap != nil {
+			o.Taps = append(o.Taps, tap)
+		}
+	}
 	if f.Control != "" {
 		o.TopSample, in.top = f.TopSample, f.TopSample > 0
 	}
@@ -96,12 +101,12 @@ func (f *telemetryFlags) watch(a *app, ops operations) (*instruments, error) {
 	return in, nil
 }
 
-// handler returns h, watched if anything asks for it.
-func (in *instruments) handler(h transport.Handler) transport.Handler {
+// handler returns that of a place, watched if anything asks for it.
+func (in *instruments) handler(p place) transport.Handler {
 	if in.hub == nil {
-		return h
+		return p.handler
 	}
-	return in.hub.Watch(h)
+	return in.hub.Watch(p.role, p.handler)
 }
 
 // begin tells of the server from now on: it listens on these addresses, and counts adds what its sockets count.
@@ -117,8 +122,10 @@ func (in *instruments) begin(listen string, counts func(*telemetry.Report)) {
 	ctx, cancel := context.WithCancel(context.WithoutCancel(in.app.ctx))
 	in.cancel = cancel
 	in.wg.Go(func() { in.hub.Run(ctx) })
-	if in.tap != nil {
-		in.wg.Go(func() { in.tap.Run(ctx) })
+	for _, tap := range []*dnstap.Output{in.tap, in.queries} {
+		if tap != nil {
+			in.wg.Go(func() { tap.Run(ctx) })
+		}
 	}
 	if in.metrics != nil {
 		in.app.log.Info("metrics", "url", "http://"+in.metrics.Addr().String()+"/metrics")
@@ -194,8 +201,10 @@ func (in *instruments) hangup() {
 	if in.reload != nil {
 		_, _ = in.again(in.app.ctx, "") // which logs what is wrong
 	}
-	if in.tap != nil {
-		in.tap.Rotate()
+	for _, tap := range []*dnstap.Output{in.tap, in.queries} {
+		if tap != nil {
+			tap.Rotate()
+		}
 	}
 }
 
@@ -215,6 +224,10 @@ func (in *instruments) reportNow() telemetry.Report {
 	if in.tap != nil {
 		s := in.tap.Stats()
 		r.Dnstap = &s
+	}
+	if in.queries != nil {
+		s := in.queries.Stats()
+		r.QueryLog = &s
 	}
 	r.Log.Lines, r.Log.Dropped = in.app.journal.Stats()
 	return r

@@ -19,7 +19,7 @@ func TestNothingIsWatchedUnasked(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if in.handler(h) != transport.Handler(h) {
+	if in.handler(place{handler: h}) != transport.Handler(h) {
 		t.Error("a handler is wrapped although no flag asks for instruments")
 	}
 	in.close()
@@ -28,7 +28,7 @@ func TestNothingIsWatchedUnasked(t *testing.T) {
 	if in, err = on.watch(a, operations{role: "authority"}); err != nil {
 		t.Fatal(err)
 	}
-	if in.handler(h) == transport.Handler(h) {
+	if in.handler(place{handler: h}) == transport.Handler(h) {
 		t.Error("a handler is not wrapped although --dnstap is given")
 	}
 	in.close()

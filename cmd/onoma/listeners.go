@@ -9,6 +9,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"onoma/telemetry"
+	"onoma/telemetry/dnstap"
 	"onoma/transport"
 	"onoma/transport/https"
 	"onoma/transport/quic"
@@ -20,6 +21,7 @@ type place struct {
 	listen  []endpoint
 	threads int
 	handler transport.Handler
+	role    dnstap.Role
 }
 
 // open binds everything that is to be listened on, or nothing.

@@ -12,6 +12,7 @@ import (
 
 	"onoma/daemon/systemd"
 	"onoma/telemetry"
+	"onoma/telemetry/dnstap"
 	"onoma/transport"
 )
 
@@ -38,7 +39,11 @@ type service struct {
 
 // serve answers by h until the context ends, and lets the operator do what ops has.
 func (l *listening) serve(a *app, h transport.Handler, ops operations) error {
-	return l.serveAll(a, []place{{l.Listen, l.Threads, h}}, ops)
+	p := place{listen: l.Listen, threads: l.Threads, handler: h}
+	if ops.role == "resolver" {
+		p.role = dnstap.Resolver
+	}
+	return l.serveAll(a, []place{p}, ops)
 }
 
 // serveAll does so at several places.
@@ -58,7 +63,7 @@ func (l *listening) serveAll(a *app, places []place, ops operations) error {
 	var handlers []transport.Handler
 	for i, p := range places {
 		handlers = append(handlers, p.handler)
-		places[i].handler = in.handler(p.handler)
+		places[i].handler = in.handler(p)
 	}
 	s, err := l.open(a, places)
 	if err != nil {

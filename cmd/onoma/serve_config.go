@@ -10,6 +10,7 @@ import (
 	"onoma/daemon"
 	"onoma/telemetry"
 	"onoma/telemetry/control"
+	"onoma/telemetry/dnstap"
 	"onoma/transport"
 	"onoma/transport/xdp"
 )
@@ -117,6 +118,7 @@ func listeningOf(conf *config.Config) *listening {
 	}
 	l.TopSample = conf.TopSample
 	l.Dnstap, l.DnstapSample, l.DnstapMessages = conf.Dnstap.To, conf.Dnstap.Sample, conf.Dnstap.Messages
+	l.QueryLog, l.QueryLogClients, l.QueryLogNames, l.QueryLogSample = conf.QueryLog.File, conf.QueryLog.Clients, conf.QueryLog.Names, conf.QueryLog.Sample
 	return l
 }
 
@@ -138,7 +140,8 @@ func placesOf(conf *config.Config, d *daemon.Daemon) ([]place, error) {
 		listen  []config.Endpoint
 		threads int
 		handler transport.Handler
-	}{{conf.Listen, conf.Threads, d}, {conf.Resolver.Listen, conf.Resolver.Threads, d.Resolver()}} {
+		as      dnstap.Role
+	}{{conf.Listen, conf.Threads, d, dnstap.Authority}, {conf.Resolver.Listen, conf.Resolver.Threads, d.Resolver(), dnstap.Resolver}} {
 		if len(role.listen) == 0 {
 			continue
 		}
@@ -146,7 +149,7 @@ func placesOf(conf *config.Config, d *daemon.Daemon) ([]place, error) {
 		if err != nil {
 			return nil, err
 		}
-		places = append(places, place{endpoints, role.threads, role.handler})
+		places = append(places, place{endpoints, role.threads, role.handler, role.as})
 	}
 	return places, nil
 }

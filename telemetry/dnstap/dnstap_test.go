@@ -107,7 +107,6 @@ func TestBINDReadsTheFile(t *testing.T) {
 func TestKnotReadsTheFile(t *testing.T) {
 	file := filepath.Join(t.TempDir(), "log.tap")
 	cfg := config(t, "file://"+file)
-	cfg.Role = Resolver
 	write(t, cfg)
 	out := read(t, "kdig", "-G", file)
 	if n := strings.Count(out, "www.example.com."); n != 2 { // it leaves out queries
@@ -335,7 +334,7 @@ func TestMessageTooLargeForTheRingIsDropped(t *testing.T) {
 // TestProtocolsAreTold reads the field socket_protocol; the readers above know no more than UDP and TCP.
 func TestProtocolsAreTold(t *testing.T) {
 	for proto, want := range map[transport.Proto]uint64{transport.UDP: 1, transport.TCP: 2, transport.TLS: 3, transport.HTTPS: 4, transport.QUIC: 7} {
-		e := newEncoder("", "", Authority)
+		e := newEncoder("", "")
 		e.common(authQuery, &Event{Client: client, Local: server, Proto: proto})
 		got := uint64(0)
 		for m := e.msg; len(m) > 0; {

@@ -53,12 +53,11 @@ var protocols = [...]uint64{transport.UDP: 1, transport.TCP: 2, transport.TLS: 3
 // encoder turns events into dnstap messages. It reuses its memory.
 type encoder struct {
 	head []byte // identity and version, encoded
-	role Role
 	msg  []byte
 }
 
-func newEncoder(identity, version string, role Role) *encoder {
-	e := &encoder{role: role}
+func newEncoder(identity, version string) *encoder {
+	e := new(encoder)
 	if identity != "" {
 		e.head = protowire.AppendTag(e.head, dnstapIdentity, protowire.BytesType)
 		e.head = protowire.AppendString(e.head, identity)
@@ -70,10 +69,10 @@ func newEncoder(identity, version string, role Role) *encoder {
 	return e
 }
 
-// frames appends one data frame for each message of ev to dst, and returns how many.
-func (e *encoder) frames(dst []byte, ev *Event) ([]byte, int) {
+// Frames appends one data frame for each message of ev to dst, and returns how many.
+func (e *encoder) Frames(dst []byte, ev *Event) ([]byte, int) {
 	query, response := uint64(authQuery), uint64(authResponse)
-	if e.role == Resolver {
+	if ev.Role == Resolver {
 		query, response = clientQuery, clientResponse
 	}
 	n := 0

@@ -17,22 +17,28 @@ import (
 // Config says what is told to whom.
 type Config struct {
 	Sink      Sink
-	Role      Role
 	Identity  string // of this server, as in NSID
 	Version   string // of this program
 	Queries   bool   // tell of queries
 	Responses bool   // tell of answers
 	Sample    int    // tell of one query in so many, and of its answer; 0 and 1: of all
 	Log       *slog.Logger
+	Encoder   Encoder // nil: dnstap messages
 
 	open func(Sink, time.Time) (stream, error) // tests
+}
+
+// Encoder turns events into what a sink is written. It is called by one goroutine at a time.
+type Encoder interface {
+	// Frames appends to dst what is to be told of an event, and returns of how many pieces that is.
+	Frames(dst []byte, e *Event) (out []byte, n int)
 }
 
 // Output is the way to one sink.
 type Output struct {
 	cfg    Config
-	enc    *encoder // Run's
-	buf    []byte   // Run's
+	enc    Encoder // Run's
+	buf    []byte  // Run's
 	rotate chan struct{}
 
 	mu    sync.Mutex
@@ -51,7 +57,10 @@ func New(cfg Config) *Output {
 		cfg.open = Sink.open
 	}
 	cfg.Sample = max(cfg.Sample, 1)
-	return &Output{cfg: cfg, enc: newEncoder(cfg.Identity, cfg.Version, cfg.Role), rotate: make(chan struct{}, 1)}
+	if cfg.Encoder == nil {
+		cfg.Encoder = newEncoder(cfg.Identity, cfg.Version)
+	}
+	return &Output{cfg: cfg, enc: cfg.Encoder, rotate: make(chan struct{}, 1)}
 }
 
 // Queries, Responses and Sample are as configured.
@@ -70,7 +79,7 @@ func (o *Output) NewRing(size int) *Ring {
 
 // Rotate begins a new file; a connection is left as it is.
 func (o *Output) Rotate() {
-	if o.cfg.Sink.Network != "file" {
+	if o.cfg.Sink.Network != "file" && o.cfg.Sink.Network != Lines {
 		return
 	}
 	select {
@@ -222,7 +231,7 @@ func (o *Output) take(r *Ring) (frames int) {
 		}
 		ev.read(b)
 		n := 0
-		o.buf, n = o.enc.frames(o.buf, &ev)
+		o.buf, n = o.enc.Frames(o.buf, &ev)
 		frames += n
 		r.done(len(b))
 	}

@@ -13,9 +13,12 @@ import (
 
 // Sink is where frames go.
 type Sink struct {
-	Network string // "unix", "tcp" or "file"
+	Network string // "unix", "tcp", "file" or Lines
 	Address string // path, or host and port
 }
+
+// Lines is the network of a file of lines: no Frame Streams, and what is there already is added to.
+const Lines = "lines"
 
 // ParseSink reads unix:///path, tcp://host:port or file:///path.
 func ParseSink(text string) (Sink, error) {
@@ -54,8 +57,12 @@ type stream interface {
 
 // open connects, or creates the file, and begins the stream.
 func (s Sink) open(now time.Time) (stream, error) {
-	if s.Network == "file" {
+	switch s.Network {
+	case "file":
 		return openFile(s.Address, now)
+	case Lines:
+		f, err := os.OpenFile(s.Address, os.O_WRONLY|os.O_CREATE|os.O_APPEND, 0o640)
+		return lines{f}, err
 	}
 	nc, err := net.DialTimeout(s.Network, s.Address, dialTimeout)
 	if err != nil {
@@ -146,6 +153,13 @@ func (f file) finish() error {
 }
 
 func (f file) abort() { f.Close() }
+
+// lines is a file that has no beginning and no end.
+type lines struct{ *os.File }
+
+func (l lines) finish() error { return l.Close() }
+func (l lines) abort()        { l.Close() }
+func (l lines) hurry()        {}
 
 // hurry has nothing to do: writing to a file cannot be given up.
 func (f file) hurry() {}

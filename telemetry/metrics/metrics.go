@@ -97,13 +97,14 @@ var (
 	tapUp      = desc("dnstap_connected", "1 while the dnstap sink is open.")
 	tapFrames  = desc("dnstap_frames_total", "Frames written to the dnstap sink.")
 	tapDropped = desc("dnstap_dropped_total", "Events dropped because the dnstap sink was slow or gone.")
+	queryLines = desc("query_log_lines_total", "Lines of the log of queries, by what became of them.", "fate")
 	logLines   = desc("log_lines_total", "Log lines, by what became of them.", "fate")
 )
 
 var all = []*prometheus.Desc{
 	build, ready, queries, types, responses, truncated, unanswered, deferred, sizes, waits, outcomes, limited, slipped,
 	received, answered, bytesIn, bytesOut, dropped, sendErrors, loopQueries, kernelDrops, pressed, known, connsOpen, connsIn, connsClosed, handshakes,
-	zones, zonesMissing, zonesRecords, zonesBytes, zoneSerial, zoneRecords, tapUp, tapFrames, tapDropped, logLines,
+	zones, zonesMissing, zonesRecords, zonesBytes, zoneSerial, zoneRecords, tapUp, tapFrames, tapDropped, queryLines, logLines,
 }
 
 // collector makes metrics of a Report.

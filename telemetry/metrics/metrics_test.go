@@ -24,7 +24,7 @@ import (
 func report(t *testing.T, ready bool) telemetry.Report {
 	t.Helper()
 	h := telemetry.NewHub(telemetry.Options{})
-	w := h.Watch(transport.WorkerFunc(func(dst []byte, q *transport.Query) []byte {
+	w := h.Watch(dnstap.Authority, transport.WorkerFunc(func(dst []byte, q *transport.Query) []byte {
 		return append(append(append(dst, q.Msg[:2]...), 0x80, 3), q.Msg[4:]...)
 	})).NewWorker()
 	msg := []byte("\x12\x34\x00\x00\x00\x01\x00\x00\x00\x00\x00\x00\x01a\x00\x00\x01\x00\x01")

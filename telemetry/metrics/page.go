@@ -101,4 +101,8 @@ func (p page) sinks(r *telemetry.Report) {
 		p.count(tapFrames, d.Frames)
 		p.count(tapDropped, d.Dropped)
 	}
+	if q := r.QueryLog; q != nil {
+		p.count(queryLines, q.Frames, "written")
+		p.count(queryLines, q.Dropped, "dropped")
+	}
 }
