@@ -11,6 +11,7 @@ import (
 	"onoma/dns"
 	"onoma/resolver"
 	"onoma/resolver/iterator"
+	"onoma/resolver/upstream"
 )
 
 // openResolver makes the resolver that the configuration has, if any.
@@ -23,15 +24,16 @@ func (d *Daemon) openResolver(conf *config.Config) error {
 		Allow: c.Allow, UpstreamPort: uint16(c.Port), NoIPv4: !c.IPv4, NoIPv6: !c.IPv6, NoMinimise: !c.Minimise,
 		MaxInFlight: c.Lookups, UDPSize: uint16(conf.Server.MaxUDP), ID: conf.Server.Hostname, Version: conf.Server.Version, Log: d.log,
 		Insecure: exceptionsOf(c),
+		Upstream: upstream.Config{Dialers: Dialers()},
 	}
 	if c.Hosts != "off" {
 		cfg.HostsFile = c.Hosts
 	}
 	for _, a := range c.Source {
 		if a.Is4() {
-			cfg.Source4 = a
+			cfg.Upstream.Source4 = a
 		} else {
-			cfg.Source6 = a
+			cfg.Upstream.Source6 = a
 		}
 	}
 	var err error

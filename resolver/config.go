@@ -9,6 +9,7 @@ import (
 	"onoma/dns"
 	"onoma/resolver/cache"
 	"onoma/resolver/iterator"
+	"onoma/resolver/upstream"
 )
 
 // The parts of the iterator that a user of this package meets.
@@ -27,7 +28,7 @@ type (
 // Config says how a Resolver works. The zero value is a resolver of the Internet
 // for loopback and private networks.
 type Config struct {
-	Env   Env            // nil: the system's clock, randomness and sockets
+	Env   Env            // nil: the system's clock, randomness and network
 	Allow []netip.Prefix // who may ask; nil: PrivateNetworks. An empty list allows nobody.
 
 	Policy *Policy // rules by which clients are answered otherwise; nil: none
@@ -40,14 +41,14 @@ type Config struct {
 
 	Routes []Route // where answers come from otherwise than by iteration; SetRoutes changes them
 
-	Hints                []Hint // nil: the root servers of the Internet
-	UpstreamPort         uint16 // 0: 53
-	Source4, Source6     netip.Addr
-	NoIPv4, NoIPv6       bool         // do not ask servers of that family
-	AllowLoopbackServers bool         // name servers may have loopback addresses, as in the lab
-	NAT64                netip.Prefix // servers with IPv4 addresses are asked through the translator of this prefix
-	NoRandomCase         bool         // no random case in names sent upstream (0x20)
-	NoMinimise           bool         // send whole names to every server
+	Hints                []Hint          // nil: the root servers of the Internet
+	UpstreamPort         uint16          // 0: 53
+	Upstream             upstream.Config // of the network, where Env is nil
+	NoIPv4, NoIPv6       bool            // do not ask servers of that family
+	AllowLoopbackServers bool            // name servers may have loopback addresses, as in the lab
+	NAT64                netip.Prefix    // servers with IPv4 addresses are asked through the translator of this prefix
+	NoRandomCase         bool            // no random case in names sent upstream (0x20)
+	NoMinimise           bool            // send whole names to every server
 	Limits               Limits
 
 	CacheSize      int           // octets for all that is cached: a third for whole answers, the rest for RRsets; 0: 96 MiB
@@ -102,9 +103,6 @@ func orDefault[T int | uint16 | time.Duration](v *T, def T) {
 }
 
 func (c Config) withDefaults() Config {
-	if c.Env == nil {
-		c.Env = newSystem(c.Source4, c.Source6)
-	}
 	if c.Allow == nil {
 		c.Allow = PrivateNetworks()
 	}

@@ -12,6 +12,7 @@ import (
 	"onoma/resolver/cache"
 	"onoma/resolver/iterator"
 	"onoma/resolver/local"
+	"onoma/resolver/upstream"
 	"onoma/resolver/validator"
 	"onoma/transport"
 )
@@ -32,6 +33,7 @@ type Resolver struct {
 	counters   counters
 	anchoring  sync.Mutex // held by who replaces the anchors
 	anchors    []dns.Record
+	network    *upstream.Network // its own; nil where it was given one
 
 	ctx    context.Context // of all look-ups for clients
 	cancel context.CancelCauseFunc
@@ -45,7 +47,13 @@ var ErrClosed = errors.New("resolver closed")
 // cannot be read, or the routes cannot be.
 func New(cfg Config) (*Resolver, error) {
 	cfg = cfg.withDefaults()
+	var network *upstream.Network
+	if cfg.Env == nil {
+		network = upstream.New(cfg.Upstream)
+		cfg.Env = network
+	}
 	r := &Resolver{
+		network:  network,
 		cfg:      cfg,
 		messages: cache.NewMessages(cfg.CacheSize/3, cfg.stale()),
 		special:  local.NewSpecial(cfg.NotSpecial),
@@ -127,6 +135,9 @@ func (r *Resolver) Close() error {
 	r.cancel(ErrClosed)
 	r.wg.Wait()
 	r.iterator.Close()
+	if r.network != nil {
+		return r.network.Close()
+	}
 	return nil
 }
 

@@ -10,6 +10,7 @@ import (
 
 	"onoma/dns"
 	"onoma/resolver/internal/fakenet"
+	"onoma/resolver/upstream"
 	"onoma/transport"
 )
 
@@ -36,7 +37,7 @@ func TestOverSockets(t *testing.T) {
 	serve(t, answer, netip.AddrPortFrom(netip.MustParseAddr("127.77.1.2"), port))
 
 	r, err := New(Config{
-		UpstreamPort: port, AllowLoopbackServers: true, Source4: netip.MustParseAddr("127.77.1.100"),
+		UpstreamPort: port, AllowLoopbackServers: true, Upstream: upstream.Config{Source4: netip.MustParseAddr("127.77.1.100")},
 		Hints: []Hint{{Name: dns.MustName("a.root."), Addrs: []netip.Addr{netip.MustParseAddr("127.77.1.1")}}},
 	})
 	if err != nil {

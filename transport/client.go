@@ -132,14 +132,14 @@ func (x *exchange) check() error {
 
 // take makes msg the reply if it is the one that is waited for.
 func (x *exchange) take(msg []byte) bool {
-	switch match(x.query, msg) {
-	case malformed:
+	switch Match(x.query, msg) {
+	case Malformed:
 		x.reply.Ignored.Malformed++
-	case otherID:
+	case OtherID:
 		x.reply.Ignored.ID++
-	case otherQuestion:
+	case OtherQuestion:
 		x.reply.Ignored.Question++
-	case matches:
+	case Matches:
 		x.reply.Msg = append(x.buf[:0], msg...)
 		x.reply.RTT = x.client.clock().Sub(x.sent)
 		return true

@@ -70,14 +70,15 @@ func (x *exchange) failed(ctx context.Context, err error) error {
 	case errors.Is(ctx.Err(), context.Canceled):
 		return x.fail(Canceled, ctx.Err())
 	}
-	return x.fail(kindOf(err), err)
+	return x.fail(KindOf(err), err)
 }
 
 func (x *exchange) fail(k Kind, err error) error {
 	return &ExchangeError{Kind: k, Server: x.server, Proto: x.proto, Ignored: x.reply.Ignored, Err: err}
 }
 
-func kindOf(err error) Kind {
+// KindOf says of which kind an error of a socket is.
+func KindOf(err error) Kind {
 	var timeout net.Error
 	switch {
 	case errors.Is(err, context.DeadlineExceeded), errors.Is(err, os.ErrDeadlineExceeded), errors.As(err, &timeout) && timeout.Timeout():

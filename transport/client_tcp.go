@@ -15,7 +15,7 @@ func (x *exchange) overTCP(ctx context.Context) error {
 	if conn := x.client.takeIdle(destination{x.proto, x.server}); conn != nil {
 		// The server may have closed it in the meantime; then the question is asked anew (RFC 7766 §6.2.4).
 		err := x.askTCP(ctx, conn)
-		if err == nil || kindOf(err) != Broken || ctx.Err() != nil {
+		if err == nil || KindOf(err) != Broken || ctx.Err() != nil {
 			return err
 		}
 		x.sent = x.client.clock()

@@ -174,8 +174,8 @@ func TestRepliesFromElsewhereAreIgnored(t *testing.T) {
 func TestErrorWithoutQuestion(t *testing.T) {
 	q := question(1, "www")
 	header := func(rcode byte) []byte { return []byte{0, 1, 0x80, rcode, 0, 0, 0, 0, 0, 0, 0, 0} }
-	for rcode, want := range map[byte]verdict{0: otherQuestion, 1: matches, 2: matches, 3: otherQuestion, 4: matches, 5: matches, 9: otherQuestion} {
-		if got := match(q, header(rcode)); got != want {
+	for rcode, want := range map[byte]Comparison{0: OtherQuestion, 1: Matches, 2: Matches, 3: OtherQuestion, 4: Matches, 5: Matches, 9: OtherQuestion} {
+		if got := Match(q, header(rcode)); got != want {
 			t.Errorf("a bare header with rcode %d is %v, want %v", rcode, got, want)
 		}
 	}
@@ -370,7 +370,7 @@ func TestTCPReuseIsBounded(t *testing.T) {
 }
 
 func TestKindOfDeadline(t *testing.T) {
-	e := &ExchangeError{Kind: kindOf(os.ErrDeadlineExceeded)}
+	e := &ExchangeError{Kind: KindOf(os.ErrDeadlineExceeded)}
 	var n interface{ Timeout() bool }
 	if !errors.As(error(e), &n) || !n.Timeout() {
 		t.Error("a deadline is not a time-out")
@@ -388,14 +388,14 @@ func FuzzMatch(f *testing.F) {
 		if len(query) < headerLen {
 			return
 		}
-		if match(query, msg) == matches && (len(msg) < headerLen || msg[0] != query[0] || msg[1] != query[1] || msg[2]&0x80 == 0) {
+		if Match(query, msg) == Matches && (len(msg) < headerLen || msg[0] != query[0] || msg[1] != query[1] || msg[2]&0x80 == 0) {
 			t.Errorf("%x is taken for the reply to %x", msg, query)
 		}
 		query[2] &= 0x7f
-		if match(query, query) == matches {
+		if Match(query, query) == Matches {
 			t.Errorf("%x is taken for the reply to itself", query)
 		}
-		if questionsEnd(query) > 0 && match(query, answerTo(query, "")) != matches {
+		if questionsEnd(query) > 0 && Match(query, answerTo(query, "")) != Matches {
 			t.Errorf("the echo of %x is not taken for its reply", query)
 		}
 	})

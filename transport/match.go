@@ -5,30 +5,31 @@ import (
 	"encoding/binary"
 )
 
-// verdict is how a message compares with what is waited for.
-type verdict int
+// Comparison is how a message compares with what is waited for.
+type Comparison int
 
+// What Match finds.
 const (
-	matches verdict = iota
-	malformed
-	otherID
-	otherQuestion
+	Matches       Comparison = iota
+	Malformed                // shorter than a header, or not a reply
+	OtherID                  // another ID
+	OtherQuestion            // the right ID, another opcode or question
 )
 
-// match compares a message with the query that it may be the reply to: ID, QR, opcode, and the question section byte for
+// Match compares a message with the query that it may be the reply to: ID, QR, opcode, and the question section byte for
 // byte, names without regard to case (RFC 5452 §9.1). Whether a server kept the case is for the caller to judge.
-func match(query, msg []byte) verdict {
+func Match(query, msg []byte) Comparison {
 	switch {
 	case len(msg) < headerLen || msg[2]&0x80 == 0:
-		return malformed
+		return Malformed
 	case msg[0] != query[0] || msg[1] != query[1]:
-		return otherID
+		return OtherID
 	case (msg[2]^query[2])&0x78 != 0:
-		return otherQuestion
+		return OtherQuestion
 	case bytes.Equal(msg[4:6], query[4:6]) && sameQuestions(query, msg), errorWithoutQuestion(msg):
-		return matches
+		return Matches
 	}
-	return otherQuestion
+	return OtherQuestion
 }
 
 // errorWithoutQuestion accepts the bare header that some servers send when they could not or would not read the query: it

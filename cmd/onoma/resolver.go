@@ -7,9 +7,11 @@ import (
 	"strings"
 	"time"
 
+	"onoma/daemon"
 	"onoma/dns"
 	"onoma/resolver"
 	"onoma/resolver/iterator"
+	"onoma/resolver/upstream"
 	"onoma/resolver/validator"
 	"onoma/telemetry"
 )
@@ -40,7 +42,7 @@ trust anchor: without --trust-anchor nothing is validated then.`
 // Run resolves until it is told to end.
 func (c *resolverCmd) Run(a *app) error {
 	defer a.logAside()()
-	cfg := resolver.Config{UpstreamPort: c.UpstreamPort, Allow: c.Allow, Log: a.log}
+	cfg := resolver.Config{UpstreamPort: c.UpstreamPort, Allow: c.Allow, Log: a.log, Upstream: upstream.Config{Dialers: daemon.Dialers()}}
 	cfg.HostsFile = c.hostsFile()
 	if c.RootHints != "" {
 		hints, err := readHints(c.RootHints)

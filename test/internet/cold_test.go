@@ -22,8 +22,8 @@ import (
 const clockTick = time.Second / 100
 
 // TestCold measures what resolvers spend on names that they have never met, without validation and with it: names for each
-// second of processor time, questions to servers, and how long clients wait. Each resolver is a process of its own and runs
-// alone; servers answer after 20 ms.
+// second of processor time, questions to servers, and how long clients wait. Each resolver is a process of its own, runs
+// alone, and has one processor; servers answer after 20 ms.
 // ONOMA_INTERNET_COLD is the number of names.
 func TestCold(t *testing.T) {
 	names := number("ONOMA_INTERNET_COLD")
@@ -39,6 +39,8 @@ func TestCold(t *testing.T) {
 	}
 	t.Cleanup(n.Close)
 	questions := n.Questions(names)
+	isAlone = true
+	peers.Need(t, "taskset")
 	for _, validate := range []bool{false, true} {
 		for _, c := range contestants {
 			if c.name == "onoma" {
@@ -76,7 +78,7 @@ func startProcess(t *testing.T, n *internet.Internet, dir string, validate bool)
 	}
 	at := "127.0.0.1:5301"
 	anchor := choose(validate, write(t, dir, "anchor", n.Anchor()), "off")
-	return peers.Run(t, "onoma", dir, peers.At(t, at), binary, "resolver", "--listen", at, "--root-hints", write(t, dir, "hints", n.Hints()),
+	return launch(t, "onoma", dir, peers.At(t, at), binary, "resolver", "--listen", at, "--root-hints", write(t, dir, "hints", n.Hints()),
 		"--trust-anchor", anchor, "--hosts", "off")
 }
 

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"net/netip"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -31,6 +32,21 @@ var contestants = []contestant{
 	{name: "bind", at: "127.0.0.1:5303", binary: "named", validates: true, start: startBIND},
 	{name: "knot", at: "127.0.0.1:5304", binary: "kresd", validates: true, start: startKnot},
 	{name: "powerdns", at: "127.0.0.1:5305", binary: "pdns_recursor", validates: true, start: startPowerDNS},
+}
+
+// isAlone says that resolvers run one after the other, each with one processor.
+var isAlone bool
+
+// launch starts a resolver.
+func launch(t *testing.T, name, dir string, at netip.AddrPort, binary string, args ...string) *peers.Server {
+	if !isAlone {
+		return peers.Run(t, name, dir, at, binary, args...)
+	}
+	path, err := exec.LookPath(binary)
+	if err != nil {
+		path = "/usr/sbin/" + binary // not in everybody's PATH
+	}
+	return peers.Run(t, name, dir, at, "taskset", append([]string{"-c", "0", path}, args...)...)
 }
 
 func startOnoma(t *testing.T, n *internet.Internet, _ string, validate bool) *peers.Server {
@@ -82,7 +98,7 @@ func startUnbound(t *testing.T, n *internet.Internet, dir string, validate bool)
 remote-control:
   control-enable: no
 `, dir, choose(validate, "validator iterator", "iterator"), write(t, dir, "anchor", n.Anchor()), write(t, dir, "hints", n.Hints())))
-	return peers.Run(t, "unbound", dir, at, "unbound", "-d", "-c", conf)
+	return launch(t, "unbound", dir, at, "unbound", "-d", "-c", conf)
 }
 
 func startBIND(t *testing.T, n *internet.Internet, dir string, validate bool) *peers.Server {
@@ -106,7 +122,7 @@ trust-anchors {
 %s};
 zone "." { type hint; file %q; };
 `, dir, choose(validate, "yes", "no"), anchors.String(), write(t, dir, "hints", n.Hints())))
-	return peers.Run(t, "bind", dir, at, "named", "-g", "-4", "-n", "1", "-c", conf)
+	return launch(t, "bind", dir, at, "named", "-g", "-4", "-n", "1", "-c", conf)
 }
 
 func startKnot(t *testing.T, n *internet.Internet, dir string, validate bool) *peers.Server {
@@ -124,7 +140,7 @@ trust_anchors.remove('.')
 hints.root_file(%q)
 cache.open(100 * MB, %q)
 `, choose(validate, fmt.Sprintf("trust_anchors.add_file(%q, true)", anchor), ""), write(t, dir, "hints", n.Hints()), "lmdb://"+dir+"/cache"))
-	return peers.Run(t, "knot", dir, at, "kresd", "-n", "-c", conf, dir)
+	return launch(t, "knot", dir, at, "kresd", "-n", "-c", conf, dir)
 }
 
 func startPowerDNS(t *testing.T, n *internet.Internet, dir string, validate bool) *peers.Server {
@@ -149,7 +165,7 @@ write-pid=no
 disable-syslog=yes
 loglevel=3
 `, dir, choose(validate, "process", "off"), write(t, dir, "hints", n.Hints()), write(t, dir, "anchors.lua", "clearTA('.')\n"+anchors.String())))
-	return peers.Run(t, "powerdns", dir, at, "pdns_recursor", "--config-dir="+dir)
+	return launch(t, "powerdns", dir, at, "pdns_recursor", "--config-dir="+dir)
 }
 
 func choose(yes bool, a, b string) string {

@@ -1,0 +1,149 @@
+package upstream
+
+import (
+	"context"
+	"net/netip"
+	"sync"
+)
+
+// datagrams are the UDP sockets of one family. Each exchange has a socket of its
+// own, with a port of its own; between exchanges sockets wait here, since making
+// one costs more than the exchange.
+type datagrams struct {
+	local netip.Addr // the source, perhaps unspecified
+	most  int
+
+	mu     sync.Mutex
+	idle   []*socket // the one used last is at the end
+	open   int
+	queue  []chan *socket // who waits for one, in order
+	closed bool
+}
+
+// maxDatagram is more than is offered to servers by EDNS; a server that sends even
+// more is asked over TCP.
+const maxDatagram = 4096
+
+// maxIdle sockets are kept; a storm that is over leaves no more behind.
+const maxIdle = 256
+
+func (d *datagrams) init(any, source netip.Addr, most int) {
+	d.local, d.most = any, most
+	if source.IsValid() {
+		d.local = source
+	}
+}
+
+// take returns a socket for one exchange.
+func (d *datagrams) take(ctx context.Context) (*socket, error) {
+	d.mu.Lock()
+	if n := len(d.idle); n > 0 {
+		s := d.idle[n-1]
+		d.idle = d.idle[:n-1]
+		d.mu.Unlock()
+		return s, nil
+	}
+	if d.open < d.most {
+		d.open++
+		d.mu.Unlock()
+		return d.replace()
+	}
+	turn := make(chan *socket, 1)
+	d.queue = append(d.queue, turn)
+	d.mu.Unlock()
+	select {
+	case s := <-turn:
+		if s == nil {
+			return d.replace()
+		}
+		return s, nil
+	case <-ctx.Done():
+		d.leave(turn)
+		return nil, ctx.Err()
+	}
+}
+
+// leave gives up a place in the queue, or passes on what came just now.
+func (d *datagrams) leave(turn chan *socket) {
+	d.mu.Lock()
+	for i, c := range d.queue {
+		if c == turn {
+			d.queue = append(d.queue[:i], d.queue[i+1:]...)
+			d.mu.Unlock()
+			return
+		}
+	}
+	d.mu.Unlock()
+	d.give(<-turn)
+}
+
+// replace opens the socket that open counts already.
+func (d *datagrams) replace() (*socket, error) {
+	s, err := openSocket(d.local)
+	if err != nil {
+		d.give(nil)
+	}
+	return s, err
+}
+
+// give takes back a socket, nil for one that is no more: whoever waits gets it or
+// may open another.
+func (d *datagrams) give(s *socket) {
+	d.mu.Lock()
+	switch {
+	case len(d.queue) > 0:
+		d.queue[0] <- s
+		d.queue = d.queue[1:]
+		s = nil
+	case s != nil && len(d.idle) < maxIdle && !d.closed:
+		d.idle = append(d.idle, s)
+		s = nil
+	default:
+		d.open--
+	}
+	d.mu.Unlock()
+	if s != nil {
+		s.close()
+	}
+}
+
+func (d *datagrams) close() {
+	d.mu.Lock()
+	idle := d.idle
+	d.idle, d.closed = nil, true
+	d.open -= len(idle)
+	d.mu.Unlock()
+	for _, s := range idle {
+		s.close()
+	}
+}
+
+// overUDP has an exchange over UDP.
+func (n *Network) overUDP(ctx context.Context, x *exchange) ([]byte, error) {
+	d := &n.udp[0]
+	if x.to.Addr.Addr().Is6() {
+		d = &n.udp[1]
+	}
+	s, err := d.take(ctx)
+	if err != nil {
+		return nil, x.failed(ctx, err)
+	}
+	reply, err := s.exchange(ctx, x)
+	if err != nil {
+		// What it may still receive, or has been told by ICMP, is of the past.
+		s.close()
+		d.give(nil)
+		return nil, x.failed(ctx, err)
+	}
+	d.give(s)
+	return reply, nil
+}
+
+// truncated is what remains of a reply that is not wholly there: its header, which
+// says so.
+func truncated(header []byte) []byte {
+	reply := append([]byte(nil), header...)
+	reply[2] |= 2 // TC
+	clear(reply[4:])
+	return reply
+}
