@@ -35,6 +35,12 @@ type Config struct {
 
 	Anchors []dns.Record // DS and DNSKEY records that are trusted, as validator.RootAnchors; none: nothing is validated
 
+	// AnchorFiles keep anchors that follow their zone's keys by themselves (RFC 5011):
+	// one zone each. A file that is not there begins with what Anchors has of the
+	// first of its zones; Anchors that it has not seen yet are trusted, too.
+	AnchorFiles    []string
+	NoAnchorSignal bool // do not tell these zones which of their keys are trusted (RFC 8145)
+
 	// Insecure are negative trust anchors (RFC 7646), each with its end; the zero
 	// time is none.
 	Insecure map[dns.Name]time.Time

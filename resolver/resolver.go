@@ -25,6 +25,7 @@ type Resolver struct {
 	validator  atomic.Pointer[validator.Validator] // nil: nothing is validated
 	special    *local.Special
 	hosts      atomic.Pointer[local.Hosts]
+	keeper     keeper
 	exceptions exceptions
 	verdicts   atomic.Uint64 // counts how often all of them were forgotten
 	policing   policing
@@ -44,7 +45,7 @@ type Resolver struct {
 var ErrClosed = errors.New("resolver closed")
 
 // New returns a resolver that works as cfg says. It fails where the hosts file
-// cannot be read, or the routes cannot be.
+// or the state of the anchors cannot be read, or the routes cannot be.
 func New(cfg Config) (*Resolver, error) {
 	cfg = cfg.withDefaults()
 	var network *upstream.Network
@@ -65,7 +66,6 @@ func New(cfg Config) (*Resolver, error) {
 		UDPSize: cfg.UDPSize, Local: r.local, Tracer: cfg.Tracer,
 	})
 	r.exceptions.now = cfg.Env.Now
-	r.Trust(cfg.Anchors)
 	for name, until := range cfg.Insecure {
 		r.Except(name, until)
 	}
@@ -75,14 +75,23 @@ func New(cfg Config) (*Resolver, error) {
 	r.SetPolicy(cfg.Policy)
 	r.jobs.init()
 	r.ctx, r.cancel = context.WithCancelCause(context.Background())
-	if err := r.watchHosts(); err != nil {
+	err := r.openAnchors()
+	if err == nil {
+		err = r.watchHosts()
+	}
+	if err != nil {
 		r.cancel(ErrClosed)
+		r.wg.Wait()
 		return nil, err
 	}
 	if cfg.CacheFile != "" {
 		r.load()
 		r.wg.Add(1)
 		go r.keepSaving()
+	}
+	if len(r.keeper.points) > 0 {
+		r.wg.Add(1)
+		go r.keepAnchors()
 	}
 	return r, nil
 }
@@ -91,10 +100,10 @@ func New(cfg Config) (*Resolver, error) {
 // they are not signed.
 const rememberedZones = 16384
 
-// Trust replaces the anchors: what is answered from now on is validated by these,
-// or not at all where there are none. Where they are others than before, all whole
+// validateFrom has what is answered from now on validated by these anchors, or
+// not at all where there are none. Where they are others than before, all whole
 // answers are forgotten.
-func (r *Resolver) Trust(anchors []dns.Record) {
+func (r *Resolver) validateFrom(anchors []dns.Record) {
 	r.anchoring.Lock()
 	defer r.anchoring.Unlock()
 	if r.validator.Load() != nil && slices.EqualFunc(anchors, r.anchors, sameRecord) {

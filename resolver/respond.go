@@ -59,7 +59,7 @@ func (r *Resolver) cacheOnly(q dns.Question, how asking) outcome {
 	if a.Status == cache.Unchecked && !q.Name.Equal(a.Local) {
 		return failed(iterator.ErrNotCached)
 	}
-	return known(a)
+	return r.sentinel(q, known(a))
 }
 
 // minimalANY answers QTYPE=ANY with the record that says: not like this

@@ -3,6 +3,8 @@ package resolver
 import (
 	"fmt"
 	"net/netip"
+	"os"
+	"path/filepath"
 	"slices"
 	"strconv"
 	"strings"
@@ -10,6 +12,7 @@ import (
 	"time"
 
 	"onoma/dns"
+	"onoma/resolver/iterator"
 )
 
 // rplHead makes a Config of a script's head.
@@ -50,7 +53,7 @@ var rplOptions = map[string]func(h *rplHead, args []string){
 // rplSame are options that nothing depends on here, or that say what this
 // resolver does anyway. An option with values in its list is such for these only.
 var rplSame = map[string][]string{
-	"target-fetch-policy": nil, "trust-anchor-signaling": {"no"}, "rrset-roundrobin": nil, "log-time-ascii": nil, "verbosity": nil,
+	"target-fetch-policy": nil, "trust-anchor-signaling": nil, "rrset-roundrobin": nil, "log-time-ascii": nil, "verbosity": nil,
 	"val-log-level": nil, "log-servfail": nil, "ede": nil, "fake-sha1": nil, "fake-dsa": nil, "iter-scrub-promiscuous": nil,
 	"harden-glue": nil, "outbound-msg-retry": nil, "msg-cache-size": nil, "harden-referral-path": nil, "aggressive-nsec": nil,
 	"minimal-responses": nil, "module-config": nil, "harden-unverified-glue": nil, "harden-below-nxdomain": nil,
@@ -71,15 +74,12 @@ var rplLacking = map[string]string{
 	"nsid":               "NSID is the transport's work here",
 	"serve-original-ttl": "an answer with the TTL that it came with",
 
-	"iter-scrub-ns":          "a limit that the script sets; here it is fixed",
-	"prefetch":               "",
-	"prefetch-key":           "",
-	"cache-min-ttl":          "",
-	"serve-expired":          "",
-	"forward-zone":           "",
-	"stub-zone":              "",
-	"auth-zone":              "",
-	"auto-trust-anchor-file": "",
+	"iter-scrub-ns": "a limit that the script sets; here it is fixed",
+	"prefetch":      "",
+	"prefetch-key":  "",
+	"cache-min-ttl": "",
+	"serve-expired": "",
+	"auth-zone":     "",
 }
 
 func isNo(args []string) bool { return len(args) > 0 && args[0] == "no" }
@@ -145,19 +145,31 @@ func lacks(o rplOption) string {
 	return "the option " + o.name
 }
 
+// rplClauseOptions are the options that the runner knows of a clause.
+var rplClauseOptions = map[string][]string{
+	"stub-zone":    {"name", "stub-addr", "stub-host", "stub-prime", "stub-first", "stub-no-cache", "stub-ssl-upstream", "stub-tls-upstream"},
+	"forward-zone": {"name", "forward-addr", "forward-host", "forward-first", "forward-no-cache"},
+}
+
 func lacksClause(c *rplClause) string {
 	if why, known := lacksPolicy(c); known {
 		return why
 	}
-	if c.kind == "stub-zone" && c.last("name", "") == "." && len(c.all("stub-addr")) > 0 {
-		return ""
+	known, ok := rplClauseOptions[c.kind]
+	if !ok {
+		return "the clause " + c.kind
 	}
-	return "the clause " + c.kind
+	for _, o := range c.options {
+		if !slices.Contains(known, o.name) {
+			return fmt.Sprintf("the option %s of %s", o.name, c.kind)
+		}
+	}
+	return ""
 }
 
 // rplSteps are the steps that the runner knows.
 var rplSteps = []string{
-	"QUERY", "CHECK_ANSWER", "CHECK_OUT_QUERY", "REPLY", "TIMEOUT", "ERROR", "TRAFFIC", "NOTHING", "TIME_PASSES", "ASSIGN",
+	"QUERY", "CHECK_ANSWER", "CHECK_OUT_QUERY", "REPLY", "TIMEOUT", "ERROR", "TRAFFIC", "NOTHING", "TIME_PASSES", "ASSIGN", "CHECK_AUTOTRUST",
 }
 
 func (s *rplStep) beyond() string {
@@ -170,7 +182,7 @@ func (s *rplStep) beyond() string {
 // config makes the Config of a script's head.
 func (s *scenario) config(t *testing.T) Config {
 	// Without 0x20, as Unbound is by default: replies are written in lower case.
-	cfg := Config{Allow: PrivateNetworks(), Insecure: map[dns.Name]time.Time{}, NoRandomCase: true, CacheSize: 3 << 20}
+	cfg := Config{NotSpecial: []dns.Name{dns.MustName("local.")}, Allow: PrivateNetworks(), Insecure: map[dns.Name]time.Time{}, NoRandomCase: true, CacheSize: 3 << 20}
 	h := &rplHead{t: t, s: s, cfg: &cfg}
 	for _, o := range s.head.options {
 		if set := rplOptions[o.name]; set != nil {
@@ -184,18 +196,71 @@ func (s *scenario) config(t *testing.T) Config {
 		cfg.Version = ""
 	}
 	for _, c := range s.clauses {
-		h.clause(c)
+		if c.kind == "stub-zone" || c.kind == "forward-zone" {
+			h.clause(c)
+		}
 	}
 	cfg.Anchors = s.anchorsOf(t)
+	dir := t.TempDir()
+	for name, lines := range s.anchors {
+		file := filepath.Join(dir, name)
+		if err := os.WriteFile(file, []byte(strings.Join(lines, "\n")), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		cfg.AnchorFiles = append(cfg.AnchorFiles, file)
+	}
+	cfg.NoAnchorSignal = s.head.last("trust-anchor-signaling", "yes") == "no"
 	s.policyOf(t, &cfg)
 	return cfg
 }
 
+// clause takes a clause that has a route. A stub zone at the root has the root
+// servers.
 func (h *rplHead) clause(c *rplClause) {
-	for i, a := range c.all("stub-addr") {
-		name := dns.MustName(fmt.Sprintf("hint%d.invalid.", i))
-		h.cfg.Hints = append(h.cfg.Hints, Hint{Name: name, Addrs: []netip.Addr{netip.MustParseAddr(a)}})
+	name := dns.MustName(c.last("name", "."))
+	if name.IsRoot() && c.kind == "stub-zone" && len(c.all("stub-host")) == 0 {
+		for i, a := range c.all("stub-addr") {
+			hint := dns.MustName(fmt.Sprintf("hint%d.invalid.", i))
+			h.cfg.Hints = append(h.cfg.Hints, Hint{Name: hint, Addrs: []netip.Addr{netip.MustParseAddr(a)}})
+		}
+		return
 	}
+	r := Route{Zone: name, Kind: iterator.RouteStub, Fallback: isYes(c.last("stub-first", "no")), Prime: isYes(c.last("stub-prime", "no"))}
+	kind := "stub"
+	if c.kind == "forward-zone" {
+		kind = "forward"
+		r.Kind, r.Fallback = iterator.RouteForward, isYes(c.last("forward-first", "no"))
+	}
+	for _, text := range c.all(kind + "-addr") {
+		r.Servers = append(r.Servers, iterator.RouteServer{Target: iterator.Target{Addr: addrPortIn(h.t, text)}})
+	}
+	for _, text := range c.all(kind + "-host") {
+		r.Servers = append(r.Servers, iterator.RouteServer{Name: dns.MustName(text), Target: iterator.Target{Addr: netip.AddrPortFrom(netip.Addr{}, 53)}})
+	}
+	if len(r.Servers) == 0 { // as Unbound has it: looked up as ever
+		r.Kind = iterator.RouteIterate
+	}
+	h.cfg.Routes = append(h.cfg.Routes, r)
+}
+
+func isYes(text string) bool { return text == "yes" }
+
+// addrPortIn reads an address with @port and #name behind it.
+func addrPortIn(t *testing.T, text string) netip.AddrPort {
+	text, _, _ = strings.Cut(text, "#")
+	addr, port, ok := strings.Cut(text, "@")
+	n := 53
+	var err error
+	if ok {
+		if n, err = strconv.Atoi(port); err != nil {
+			t.Fatal(err)
+		}
+	}
+	a, err := netip.ParseAddr(addr)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return netip.AddrPortFrom(a, uint16(n))
 }
 
 // anchorsOf are the static trust anchors of the head.

@@ -49,8 +49,8 @@ func (m *rplMacros) value(text string) string {
 		return strconv.FormatInt(m.now().Unix(), 10)
 	case text == "timeout":
 		return strconv.Itoa(int(m.timeout() / time.Second))
-	case len(words) == 2 && words[0] == "ctime":
-		return time.Unix(int64(m.sum(words[1])), 0).UTC().Format(time.ANSIC)
+	case len(words) > 1 && words[0] == "ctime":
+		return time.Unix(int64(m.sum(strings.Join(words[1:], " "))), 0).UTC().Format(time.ANSIC)
 	case len(words) == 4 && words[0] == "range":
 		low, v, high := m.sum(words[1]), m.sum(words[2]), m.sum(words[3])
 		if v < low || v > high {

@@ -182,6 +182,7 @@ type player struct {
 	w      *world
 	macros *rplMacros
 	open   asked
+	files  []string // of anchors that follow their zones
 }
 
 // playScenario runs the steps.
@@ -191,16 +192,18 @@ func playScenario(t *testing.T, s *scenario) (ok bool) {
 		env := &scripted{Net: fakenet.New(1), s: s, t: t, next: &rplStep{}}
 		cfg := s.config(t)
 		cfg.Env, cfg.Log = env, slog.New(slog.NewTextHandler(io.Discard, nil))
-		if len(cfg.Anchors) > 0 {
+		if len(cfg.Anchors)+len(cfg.AnchorFiles) > 0 {
 			env.ahead = s.date().Sub(env.Net.Now())
 		}
+		p := &player{scripted: env, files: cfg.AnchorFiles}
+		p.macros = &rplMacros{t: t, vars: map[string]string{}, now: env.Now, timeout: p.untilProbe}
+		s.steps = p.begin(s.steps)
 		r, err := New(cfg)
 		if err != nil {
 			t.Fatal(err)
 		}
 		defer r.Close()
-		p := &player{scripted: env, w: &world{Net: env.Net, t: t, r: r, worker: r.NewWorker()}}
-		p.macros = &rplMacros{t: t, vars: map[string]string{}, now: env.Now}
+		p.w = &world{Net: env.Net, t: t, r: r, worker: r.NewWorker()}
 		for i := range s.steps {
 			next := &rplStep{number: s.steps[len(s.steps)-1].number + 1}
 			if i+1 < len(s.steps) {
@@ -250,7 +253,9 @@ func (p *player) play(st, next *rplStep) {
 		if err != nil {
 			p.t.Errorf("step %d: %v", st.number, err)
 		}
-		time.Sleep(d)
+		p.pass(d)
+	case "CHECK_AUTOTRUST":
+		p.checkAnchors(st)
 	}
 }
 

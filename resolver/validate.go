@@ -74,7 +74,8 @@ func (r *Resolver) lookUp(ctx context.Context, q dns.Question, how asking) (outc
 	if in.budget == nil {
 		in.budget = r.iterator.NewBudget()
 	}
-	return in.run(context.WithValue(ctx, inquiryKey{}, in))
+	out, err := in.run(context.WithValue(ctx, inquiryKey{}, in))
+	return r.sentinel(q, out), err
 }
 
 // knownBogus says why the answer to q was found bogus a moment ago, if it was.
@@ -106,6 +107,7 @@ func (in *inquiry) run(ctx context.Context) (outcome, error) {
 		}
 		switch {
 		case err != nil && (attempt == 0 || ctx.Err() != nil):
+			in.noteKeyless(err)
 			return outcome{}, err
 		case err != nil:
 			return in.giveUp(bogus), nil
@@ -154,6 +156,17 @@ func keyless(q dns.Question, err error) error {
 	with := *f
 	with.EDE = append([]dns.EDE{{Code: dns.EDEDNSKEYMissing, Text: "the keys of " + q.Name.String() + " cannot be had"}}, f.EDE...)
 	return &with
+}
+
+// noteKeyless remembers that the keys for an answer cannot be had, as long as the
+// iterator does.
+func (in *inquiry) noteKeyless(err error) {
+	var f *iterator.Failure
+	if !errors.As(err, &f) || f.Budget || f.EDE[0].Code != dns.EDEDNSKEYMissing {
+		return
+	}
+	now := in.r.now()
+	in.r.iterator.Cache.PutBogus(in.q.Name, in.q.Type, f.EDE[0], now, now+uint32(in.r.cfg.Limits.FailureTTL/time.Second))
 }
 
 // doubt forgets what is at fault, the chain or the answer, and notes who said it.

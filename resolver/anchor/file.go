@@ -91,8 +91,8 @@ func Parse(text []byte, file string) (*Point, error) {
 	if r.records >= 0 && r.records != r.seen {
 		return nil, fmt.Errorf("%s: %d records, expected %d as it says itself: a part is missing", file, r.seen, r.records)
 	}
-	if r.p.Zone.IsZero() {
-		return nil, fmt.Errorf("%s: no DS and no DNSKEY record, expected one at least", file)
+	if r.p.Zone.IsZero() || r.p.IsDeleted() && !r.revoked {
+		return nil, fmt.Errorf("%s: no DS and no DNSKEY record that is trusted, expected one at least", file)
 	}
 	return r.p, nil
 }
@@ -119,6 +119,7 @@ func parsePlain(text []byte, file string) (*Point, error) {
 type fileReader struct {
 	p             *Point
 	records, seen int // as the file says, -1 where it does not; and as there are
+	revoked       bool
 }
 
 func (r *fileReader) line(text string) error {
@@ -151,6 +152,13 @@ func (r *fileReader) header(name, value string) (err error) {
 	value = strings.TrimSpace(value)
 	p := r.p
 	switch name {
+	case "REVOKED":
+		r.revoked = true
+	case "id":
+		zone, _, _ := strings.Cut(value, " ")
+		if p.Zone, err = dns.ParseName(zone); err == nil {
+			p.Zone = p.Zone.Fold()
+		}
 	case "last_queried":
 		p.Queried, err = instant(value)
 	case "last_success":

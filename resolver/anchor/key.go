@@ -21,6 +21,8 @@ const (
 
 var stateNames = map[State]string{Pending: " ADDPEND ", Valid: "  VALID  ", Missing: " MISSING ", Revoked: " REVOKED "}
 
+var stateWords = map[State]string{Pending: "pending", Valid: "trusted", Missing: "missing, trusted still", Revoked: "revoked"}
+
 // Key is one of the keys that sign the zone's DNSKEY set.
 type Key struct {
 	DNSKEY dns.DNSKEY

@@ -144,8 +144,8 @@ func (p *Point) schedule(now time.Time, wait time.Duration, spread float64) {
 // Take takes the zone's DNSKEY set as it was seen at now, with its signatures.
 // spread is a random number from 0 to 1. An error says why the set was not
 // believed; revocations that it has are obeyed all the same (RFC 5011 §2.1).
-func (p *Point) Take(now time.Time, ttl uint32, keys, sigs []dns.RData, spread float64) error {
-	s := &seen{p: p, now: now.Truncate(time.Second), set: dnssec.RRset{Owner: p.Zone, Type: dns.TypeDNSKEY, Class: dns.ClassIN, TTL: ttl, RData: keys}, checks: maxChecks}
+func (p *Point) Take(now time.Time, keys, sigs []dns.RData, spread float64) error {
+	s := &seen{p: p, now: now.Truncate(time.Second), set: dnssec.RRset{Owner: p.Zone, Type: dns.TypeDNSKEY, Class: dns.ClassIN, RData: keys}, checks: maxChecks}
 	s.parse(keys, sigs)
 	s.revoke()
 	if p.IsDeleted() {
@@ -167,4 +167,32 @@ func (p *Point) Take(now time.Time, ttl uint32, keys, sigs []dns.RData, spread f
 // clamp: RFC 5011 §2.3: not more often than every hour.
 func clamp(d, most time.Duration) time.Duration {
 	return max(minInterval, min(d, most)).Truncate(time.Second)
+}
+
+// Clone returns a copy that can be changed on its own.
+func (p *Point) Clone() *Point {
+	c := *p
+	c.Keys, c.DS, c.Gone = slices.Clone(p.Keys), slices.Clone(p.DS), slices.Clone(p.Gone)
+	return &c
+}
+
+// Change is what became of a key, in words.
+type Change struct {
+	Tag uint16
+	To  string
+}
+
+// Changes says what is otherwise than in old.
+func (p *Point) Changes(old *Point) (list []Change) {
+	for _, k := range p.Keys {
+		if was := old.find(k.DNSKEY); was == nil || was.State != k.State {
+			list = append(list, Change{k.DNSKEY.KeyTag(), stateWords[k.State]})
+		}
+	}
+	for _, k := range old.Keys {
+		if p.find(k.DNSKEY) == nil {
+			list = append(list, Change{k.DNSKEY.KeyTag(), "forgotten"})
+		}
+	}
+	return list
 }

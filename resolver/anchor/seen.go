@@ -71,7 +71,7 @@ func (s *seen) note(sig *dns.RRSIG) {
 func (s *seen) revoke() {
 	for _, k := range s.keys {
 		if k.IsRevoked() && s.isKnown(k) && s.isSignedBy(k) {
-			s.p.revoke(k, s.set.TTL, s.now)
+			s.p.revoke(k, uint32(s.ttl/time.Second), s.now)
 		}
 	}
 	s.ttl, s.life = 0, 0
@@ -153,7 +153,7 @@ func (s *seen) advance() {
 		if k.IsRevoked() || p.find(k) != nil || len(fresh) >= maxKeys {
 			continue
 		}
-		n := Key{DNSKEY: k, TTL: s.set.TTL, State: Pending, Count: 1, Since: s.now}
+		n := Key{DNSKEY: k, TTL: uint32(s.ttl / time.Second), State: Pending, Count: 1, Since: s.now}
 		if byOther || matches(p.Zone, k, p.DS) {
 			n.State, n.Count = Valid, 0
 		}

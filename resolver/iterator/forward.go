@@ -114,12 +114,18 @@ func (it *Iterator) classifyForwarded(zone dns.Name, q dns.Question, m *dns.Mess
 		r.addWildcardProof(authority)
 	case tooLong:
 		r.outcome, r.reason = OutcomeError, m.RCode.String()
-	case !m.Flags.Has(dns.FlagRA) && !m.Flags.Has(dns.FlagAA):
+	case len(r.chain) > 0 && m.RCode == dns.RCodeNoError && !hasType(m.Authority, dns.TypeSOA): // it does not tell the alias's end
+		r.outcome, r.target = OutcomeAlias, name
+	case !m.Flags.Has(dns.FlagRA) && !m.Flags.Has(dns.FlagAA) && !hasType(m.Authority, dns.TypeSOA, dns.TypeNSEC, dns.TypeNSEC3): // a referral, or nothing
 		r.outcome, r.reason = OutcomeLame, "it offers no recursion"
 	default:
 		r.denied(q, name, authority)
 	}
 	return r
+}
+
+func hasType(list []dns.Record, types ...dns.Type) bool {
+	return slices.ContainsFunc(list, func(r dns.Record) bool { return slices.Contains(types, r.Type) })
 }
 
 // denied reads what another resolver denies.
@@ -133,8 +139,9 @@ func (r *reply) denied(q dns.Question, name dns.Name, authority *sections) {
 	if r.rcode == dns.RCodeNXDomain {
 		r.outcome = OutcomeNXDomain
 	}
-	if !ok {
-		return // without SOA it is not remembered (RFC 2308 §5)
+	if !ok { // without SOA it is not remembered (RFC 2308 §5)
+		r.authority = authority.proofs()
+		return
 	}
 	r.negTTL = min(soa.TTL, soaMinimum(soa.Data[0]))
 	r.authority = append([]cache.RRset{soa}, slices.DeleteFunc(authority.proofs(), func(set cache.RRset) bool {

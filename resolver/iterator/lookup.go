@@ -141,6 +141,9 @@ func (t *task) find(q dns.Question) (*finding, error) {
 		known.EDE = append([]dns.EDE{{Code: dns.EDECachedError}}, known.EDE...)
 		return nil, known
 	}
+	if t.opts.CacheOnly {
+		return nil, ErrNotCached
+	}
 	if t.inProgress(q) {
 		return nil, failure(dns.EDEOther, "%s %s depends on itself", q.Name, q.Type)
 	}
