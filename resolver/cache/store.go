@@ -78,30 +78,28 @@ func (h head) with(mark uint8, expire uint32) head {
 	return h&(1<<32-1)&^(maxMark<<12) | head(mark)<<12 | head(min(h.expire(), expire))<<32
 }
 
-// newStore returns a store that uses about size octets.
+// newStore returns a store that uses size octets, little less and no more.
 func newStore(size int) *store {
 	n := 1
 	for n < maxShards && size/(2*n) >= 4*minShard {
 		n *= 2
 	}
-	per := max(size/n, minShard)
+	per := max(size/n, minShard) / 8 // in words
 	s := &store{seed: maphash.MakeSeed(), shards: make([]shard, n)}
+	all := allocate(&s.shards[0], n*per)
 	for i := range s.shards {
-		s.shards[i].init(per)
+		s.shards[i].init(all[i*per : (i+1)*per])
 	}
-	s.max = min(per/4, 1<<16-1)
+	s.max = min(8*per/4, 1<<16-1)
 	return s
 }
 
-// init gives the shard memory: of size octets, the table takes about one in 17.
-func (h *shard) init(size int) {
-	buckets := 1
-	for buckets*2*bucketSlots*bytesPerSlot <= size {
-		buckets *= 2
-	}
-	h.slots = make([]uint64, buckets*bucketSlots)
+// init gives the shard its memory, of which the table takes one word in 16.
+func (h *shard) init(words []uint64) {
+	buckets := max(8*len(words)/(bucketSlots*bytesPerSlot), 1)
+	slots := buckets * bucketSlots
 	h.hit = make([]atomic.Uint32, buckets)
-	h.words = make([]uint64, (size-buckets*(bucketSlots*8+4))/8)
+	h.slots, h.words = words[:slots], words[slots:]
 	h.head = firstPos
 	h.tail.Store(firstPos)
 }
@@ -113,7 +111,9 @@ func (s *store) hash(key []byte) uint64 { return maphash.Bytes(s.seed, key) }
 func (s *store) shard(hash uint64) *shard { return &s.shards[hash>>40%uint64(len(s.shards))] }
 
 // bucket returns the number of the first slot of the hash's bucket.
-func (h *shard) bucket(hash uint64) int { return int(hash%uint64(len(h.hit))) * bucketSlots }
+func (h *shard) bucket(hash uint64) int {
+	return int(hash&0xFFFFFFFF*uint64(len(h.hit))>>32) * bucketSlots
+}
 
 func tagOf(hash uint64) uint64 { return hash >> posBits }
 

@@ -100,7 +100,7 @@ func TestStoreRefusesTheHuge(t *testing.T) {
 // writers do. Every value repeats its key and is filled with one octet.
 func TestStoreWhileWriting(t *testing.T) {
 	s := newStore(minShard)
-	s.shards[0].init(16 << 10) // a small ring, which writers go round often
+	s.shards[0].init(make([]uint64, 2<<10)) // a small ring, which writers go round often
 	s.max = 2048
 	var writers, readers sync.WaitGroup
 	stop := make(chan struct{})
