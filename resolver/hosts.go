@@ -60,7 +60,7 @@ func (r *Resolver) readHosts() (fileStamp, error) {
 		r.cfg.Log.Warn("line of the hosts file ignored: " + p)
 	}
 	r.hosts.Store(h)
-	r.messages.FlushAll() // answers made with the old file; the rest is soon built again
+	r.forgetAnswers() // answers made with the old file; the rest is soon built again
 	return stampOf(info), nil
 }
 

@@ -36,6 +36,7 @@ type job struct {
 
 	bearing
 	checkingDisabled bool   // not validated: the client does that
+	flushes          uint64 // of the resolver when it began
 	renewal          uint32 // if not 0: began for nobody, and what is known no longer than until then is asked for again
 
 	// The rest is guarded by jobs.mu.
@@ -109,7 +110,7 @@ func (r *Resolver) renew(q dns.Question, key []byte, v cache.Variant, until uint
 // begin starts a job. jobs.mu is held.
 func (r *Resolver) begin(j *job) *job {
 	js := &r.jobs
-	j.started = r.cfg.Env.Now()
+	j.started, j.flushes = r.cfg.Env.Now(), r.flushes.Load()
 	j.checkingDisabled = cache.Variant(j.key[len(j.key)-1])&cache.VariantCD != 0
 	js.byKey[j.key], j.place = j, js.order.PushBack(j)
 	var ctx context.Context

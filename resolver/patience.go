@@ -90,6 +90,9 @@ func (r *Resolver) keepAll(j *job, variants uint8, out outcome) (kept uint8) {
 	if !j.remembers(out) {
 		return 0
 	}
+	if j.flushes != r.flushes.Load() {
+		return 0 // perhaps it is what somebody wanted to be forgotten
+	}
 	failed := out.answer == nil
 	if failed {
 		kept = r.revive(j, variants, r.cfg.StaleTTLReset)

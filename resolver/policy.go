@@ -88,7 +88,7 @@ func (r *Resolver) newGroup(rules *Rules) *group {
 // newCacheGroup returns a number that no answer in the cache has. Where they run out, all answers are forgotten.
 func (r *Resolver) newCacheGroup() cache.Group {
 	if r.policing.last++; r.policing.last == 0 {
-		r.messages.FlushAll()
+		r.forgetAnswers()
 		r.policing.last = 1
 	}
 	return r.policing.last

@@ -29,6 +29,8 @@ type Resolver struct {
 	exceptions exceptions
 	verdicts   atomic.Uint64 // counts how often all of them were forgotten
 	policing   policing
+	flushes    atomic.Uint64 // counts how often whole answers were forgotten
+	purging    purging
 	jobs       jobs
 	routing    sync.Mutex // held by who replaces the routes
 	counters   counters
@@ -131,7 +133,7 @@ func (r *Resolver) forgetVerdicts() {
 	r.verdicts.Add(1)
 	r.iterator.Cache.ForgetBogus()
 	r.iterator.Cache.ForgetStatus()
-	r.messages.FlushAll()
+	r.forgetAnswers()
 }
 
 // NewWorker returns a Worker for one loop of the transport.
@@ -148,23 +150,6 @@ func (r *Resolver) Close() error {
 		return r.network.Close()
 	}
 	return nil
-}
-
-// Flush forgets what is known of name, and of all below it if tree: RRsets,
-// negative answers, delegations, failures and whole answers.
-//
-// Whole answers at other names that lead there by an alias are forgotten too:
-// all of them are, as they can be built again from the rest without asking.
-func (r *Resolver) Flush(name dns.Name, tree bool) (entries int) {
-	n := r.iterator.Cache.Flush(name, tree)
-	r.messages.FlushAll()
-	return n
-}
-
-// FlushAll forgets everything but what is known of servers' speed.
-func (r *Resolver) FlushAll() (entries int) {
-	r.messages.FlushAll()
-	return r.iterator.Cache.FlushAll()
 }
 
 // local answers from the hosts file and for special-use names; nil otherwise.

@@ -4,6 +4,7 @@ import (
 	"slices"
 
 	"onoma/dns"
+	"onoma/resolver/cache"
 	"onoma/resolver/iterator"
 	"onoma/zone"
 )
@@ -20,8 +21,8 @@ func (r *Resolver) SetRoutes(list []Route) error {
 	defer r.routing.Unlock()
 	last := r.iterator.Routes()
 	r.iterator.SetRoutes(next)
-	for _, zone := range rerouted(last.All(), next.All()) {
-		r.iterator.Cache.Flush(zone, true)
+	if zones := rerouted(last.All(), next.All()); len(zones) > 0 {
+		r.iterator.Cache.Forget(cache.Below(zones...))
 	}
 	r.forgetVerdicts()
 	return nil
@@ -53,7 +54,7 @@ func (r *Resolver) PublishLocal(z *zone.Zone, v *zone.Version) {
 	if z.Origin().IsRoot() {
 		return // RFC 8806 §2: as if its servers had been asked; what is cached keeps its TTL
 	}
-	r.iterator.Cache.Flush(z.Origin(), true)
+	r.iterator.Cache.Forget(cache.Below(z.Origin()))
 	r.forgetVerdicts()
 }
 

@@ -291,7 +291,7 @@ func (r *Records) Wildcard(zone, wildcard dns.Name, t dns.Type, now uint32) (Ent
 // forgetProven forgets all that proves something of other names.
 func (r *Records) forgetProven() {
 	r.denials.flush(dns.Root, true)
-	r.s.dropFunc(func(key []byte) bool {
+	r.s.dropFunc(func(key []byte, _ func([]byte) []byte) bool {
 		k := kind(key[len(key)-1])
 		return k == kindProven || k == kindWildcard
 	})

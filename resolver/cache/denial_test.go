@@ -100,7 +100,7 @@ func TestParentAndChild(t *testing.T) {
 	if z, ok := r.DeniedZone(child); !ok || z.HasNSEC {
 		t.Errorf("after its end: %+v", z)
 	}
-	if r.Flush(dns.MustName("www.example."), false); r.denials.octets != zoneOverhead {
+	if r.Forget(At(dns.MustName("www.example."))); r.denials.octets != zoneOverhead {
 		t.Errorf("%d octets are left of the zone that denies a name that was flushed", r.denials.octets)
 	}
 	r.FlushAll()

@@ -150,29 +150,8 @@ func (m *Messages) Drop(key []byte) { m.s.drop(m.s.hash(key), key) }
 // Len returns how many answers are held.
 func (m *Messages) Len() int { return m.s.len() }
 
-// Flush forgets the answers to questions at name, and below it if tree.
-func (m *Messages) Flush(name dns.Name, tree bool) int {
-	return m.s.dropFunc(matchName(name, tree, 5))
-}
-
 // FlushAll forgets everything.
-func (m *Messages) FlushAll() int { return m.s.dropFunc(func([]byte) bool { return true }) }
-
-// matchName matches keys that begin with a name at (or below) name and end
-// with so many other octets.
-func matchName(name dns.Name, tree bool, rest int) func([]byte) bool {
-	want := []byte(name.Fold().Wire())
-	return func(key []byte) bool {
-		if len(key) < rest {
-			return false
-		}
-		n := key[:len(key)-rest]
-		if tree {
-			return dns.IsSubdomain(n, want)
-		}
-		return string(n) == string(want)
-	}
-}
+func (m *Messages) FlushAll() int { return m.s.dropAll() }
 
 func questionEnd(msg []byte) (int, error) {
 	off, err := dns.SkipName(msg, dns.HeaderLen)

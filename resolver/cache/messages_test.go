@@ -96,10 +96,10 @@ func TestMessagesFlush(t *testing.T) {
 	for _, n := range []string{"example.com.", "a.example.com.", "b.a.example.com.", "anexample.com.", "com."} {
 		m.Put(key(n), message(t, n, 60), nil, 0, 60, 0)
 	}
-	if n := m.Flush(dns.MustName("A.example.com."), false); n != 1 || m.Len() != 4 {
+	if n := m.Forget(At(dns.MustName("A.example.com."))); n != 1 || m.Len() != 4 {
 		t.Errorf("%d flushed, %d left; expected 1 and 4", n, m.Len())
 	}
-	if n := m.Flush(dns.MustName("example.com."), true); n != 2 || m.Len() != 2 {
+	if n := m.Forget(Below(dns.MustName("example.com."))); n != 2 || m.Len() != 2 {
 		t.Errorf("%d flushed, %d left; expected 2 and 2", n, m.Len())
 	}
 	if m.FlushAll(); m.Len() != 0 {

@@ -309,7 +309,9 @@ func (r *Records) Bogus(name dns.Name, t dns.Type, now uint32) (ede dns.EDE, exp
 
 // ForgetBogus forgets what did not pass validation: another one may judge otherwise.
 func (r *Records) ForgetBogus() {
-	r.s.dropFunc(func(key []byte) bool { return len(key) > 0 && key[len(key)-1] == byte(kindBogus) })
+	r.s.dropFunc(func(key []byte, _ func([]byte) []byte) bool {
+		return len(key) > 0 && key[len(key)-1] == byte(kindBogus)
+	})
 }
 
 // Drop forgets what is known of the data of name and type t: the RRset or alias
@@ -328,14 +330,8 @@ func (r *Records) Drop(name dns.Name, t dns.Type) {
 // Len returns how many entries are held.
 func (r *Records) Len() int { return r.s.len() }
 
-// Flush forgets everything about name, and below it if tree.
-func (r *Records) Flush(name dns.Name, tree bool) int {
-	r.denials.flush(name, tree)
-	return r.s.dropFunc(matchName(name, tree, 3))
-}
-
 // FlushAll forgets everything.
 func (r *Records) FlushAll() int {
 	r.denials.flush(dns.Root, true)
-	return r.s.dropFunc(func([]byte) bool { return true })
+	return r.s.dropAll()
 }

@@ -52,7 +52,7 @@ func TestRecordsRoundTrip(t *testing.T) {
 	if r.DropFailure(name, dns.TypeA); r.Len() != 2 {
 		t.Errorf("%d entries, expected 2", r.Len())
 	}
-	if n := r.Flush(zone, true); n != 2 {
+	if n := r.Forget(Below(zone)); n != 2 {
 		t.Errorf("%d entries flushed, expected 2", n)
 	}
 }

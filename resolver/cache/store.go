@@ -256,9 +256,9 @@ func (s *store) drop(hash uint64, key []byte) {
 	}
 }
 
-// dropFunc forgets every key for which match is true, and returns how many.
-// match must not keep the key.
-func (s *store) dropFunc(match func(key []byte) bool) int {
+// dropFunc forgets every entry for which match is true, and returns how many.
+// match must not keep the key; value appends the entry's value.
+func (s *store) dropFunc(match func(key []byte, value func(dst []byte) []byte) bool) int {
 	n := 0
 	for i := range s.shards {
 		n += s.shards[i].dropFunc(match)
@@ -266,20 +266,28 @@ func (s *store) dropFunc(match func(key []byte) bool) int {
 	return n
 }
 
-func (h *shard) dropFunc(match func(key []byte) bool) int {
+// dropAll forgets everything.
+func (s *store) dropAll() int {
+	return s.dropFunc(func([]byte, func([]byte) []byte) bool { return true })
+}
+
+func (h *shard) dropFunc(match func(key []byte, value func(dst []byte) []byte) bool) int {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	n := 0
 	var key []byte
+	var c cursor
+	var e head
+	value := func(dst []byte) []byte { return c.appendOctets(dst, e.valueLen()) }
 	for i := range h.slots {
 		slot := atomic.LoadUint64(&h.slots[i])
 		if slot == 0 {
 			continue
 		}
-		c := h.at(slot & posMask)
-		e := head(c.next())
+		c = h.at(slot & posMask)
+		e = head(c.next())
 		c.next()
-		if key = c.appendOctets(key[:0], e.keyLen()); match(key) {
+		if key = c.appendOctets(key[:0], e.keyLen()); match(key, value) {
 			atomic.StoreUint64(&h.slots[i], 0)
 			n++
 		}
