@@ -232,7 +232,7 @@ func (r *Resolver) keepFailure(question dns.Question, key []byte, out outcome) {
 	now := r.now()
 	f, ok := r.iterator.Cache.Failure(question.Name, question.Type)
 	checked := cache.Variant(key[len(key)-1])&cache.VariantCD == 0
-	if ede, expire, bogus := r.iterator.Cache.Bogus(question.Name, question.Type, now); bogus && checked {
+	if ede, expire, bogus := r.bogus(question, now); bogus && checked {
 		f, ok = cache.Failure{Code: ede.Code, Text: ede.Text, Expire: expire}, true
 	}
 	if !ok || f.Expire <= now {

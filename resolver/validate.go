@@ -83,8 +83,27 @@ func (r *Resolver) knownBogus(q dns.Question, checkingDisabled bool) ([]dns.EDE,
 	if checkingDisabled {
 		return nil, false
 	}
-	ede, _, ok := r.iterator.Cache.Bogus(q.Name, q.Type, r.now())
+	ede, _, ok := r.bogus(q, r.now())
 	return []dns.EDE{{Code: dns.EDECachedError}, ede}, ok
+}
+
+// bogus says why the answer to q is known to be bogus, and until when: it was found
+// so, or a zone on the way to it was.
+func (r *Resolver) bogus(q dns.Question, now uint32) (ede dns.EDE, expire uint32, ok bool) {
+	if ede, expire, ok = r.iterator.Cache.Bogus(q.Name, q.Type, now); ok {
+		return ede, expire, true
+	}
+	v := r.validator.Load()
+	at := q.Name
+	if q.Type == dns.TypeDS && !at.IsRoot() {
+		at = at.Parent()
+	}
+	for ; !at.IsZero() && v != nil && !r.isExcepted(at); at = at.Parent() {
+		if ede, expire, ok = r.iterator.Cache.BrokenZone(at, now); ok || v.IsAnchored(at) {
+			return ede, expire, ok
+		}
+	}
+	return dns.EDE{}, 0, false
 }
 
 func (r *Resolver) now() uint32 { return uint32(r.cfg.Env.Now().Unix()) }
@@ -186,10 +205,19 @@ func (in *inquiry) doubt(a *iterator.Answer, judged validator.Result) {
 	}
 }
 
-// giveUp remembers that the answer is bogus.
+// giveUp remembers that the answer is bogus; and so is all of a zone whose keys are,
+// unless it is only that this question's budget did not suffice to see.
 func (in *inquiry) giveUp(bogus validator.Result) outcome {
-	now := in.r.now()
-	in.r.iterator.Cache.PutBogus(in.q.Name, in.q.Type, bogus.EDE, now, now+uint32(bogusTTL/time.Second))
+	c, now := in.r.iterator.Cache, in.r.now()
+	expire := now + uint32(bogusTTL/time.Second)
+	c.PutBogus(in.q.Name, in.q.Type, bogus.EDE, now, expire)
+	if work := in.budget.Proof; work.Signatures > 0 && work.Rounds > 0 && work.Questions > 0 {
+		for _, link := range bogus.Chain {
+			if link.Status == validator.Bogus {
+				c.PutBrokenZone(link.Zone, link.EDE, now, expire)
+			}
+		}
+	}
 	return outcome{rcode: dns.RCodeServFail, ede: []dns.EDE{bogus.EDE}}
 }
 

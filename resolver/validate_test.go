@@ -325,3 +325,36 @@ func TestAnchorsBelowExceptions(t *testing.T) {
 		expect(t, "below an anchor below it", w.verdict("www.example.", dns.TypeA, withAD), "NOERROR AD A")
 	})
 }
+
+// TestBrokenZone: where a zone's keys do not pass, none of its names is looked up
+// for a minute; other zones are, and who checks for himself is answered.
+func TestBrokenZone(t *testing.T) {
+	noKeys := func(q dns.Question, a *dns.Message) {
+		if q.Type == dns.TypeDNSKEY {
+			a.Answer = slices.DeleteFunc(a.Answer, func(r dns.Record) bool { return r.Type == dns.TypeRRSIG })
+		}
+	}
+	inSignedWorld(t, Config{}, [2]change{noKeys, noKeys}, func(t *testing.T, w *world) {
+		expect(t, "one name", w.verdict("www.example.", dns.TypeA, withAD), "SERVFAIL RRSIGs Missing")
+		w.asked()
+		expect(t, "another name", w.verdict("x.wild.example.", dns.TypeTXT, withAD), "SERVFAIL Cached Error RRSIGs Missing")
+		expect(t, "without RD", w.verdict("alias.example.", dns.TypeA, func(m *dns.Message) { m.Flags &^= dns.FlagRD }), "SERVFAIL Cached Error RRSIGs Missing")
+		if n := w.asked(); n != 0 {
+			t.Errorf("%d packets for names of a zone that is known to be broken", n)
+		}
+		expect(t, "its DS", w.verdict("example.", dns.TypeDS, withAD), "NOERROR AD DS")
+		expect(t, "another zone", w.verdict("www.plain.", dns.TypeA, withAD), "NOERROR A")
+		expect(t, "with CD", w.verdict("x.wild.example.", dns.TypeTXT, withCD), "NOERROR TXT RRSIG")
+		w.r.Except(dns.MustName("wild.example."), time.Time{})
+		expect(t, "below an exception", w.verdict("y.wild.example.", dns.TypeTXT, withAD), "NOERROR TXT Negative Trust Anchor")
+	})
+	inSignedWorld(t, Config{Limits: Limits{Signatures: 2}}, [2]change{}, func(t *testing.T, w *world) {
+		if got := w.verdict("www.example.", dns.TypeA, withAD); !strings.HasPrefix(got, "SERVFAIL") {
+			t.Errorf("without a budget: %s", got)
+		}
+		expect(t, "what was learnt then is there", w.verdict("x.wild.example.", dns.TypeA, withCD), "NOERROR")
+		if ede, _, ok := w.r.iterator.Cache.BrokenZone(dns.MustName("example."), w.r.now()); ok {
+			t.Errorf("one question's budget made a zone broken: %v", ede)
+		}
+	})
+}

@@ -103,6 +103,7 @@ const (
 	kindDelegation kind = 'D'
 	kindFailure    kind = 'F'
 	kindBogus      kind = 'B'
+	kindBrokenZone kind = 'Z'
 	kindProven     kind = 'P' // NSEC, NSEC3 and SOA sets that are Secure
 	kindWildcard   kind = 'W' // RRsets of wildcards that are Secure
 )
@@ -290,16 +291,35 @@ func (r *Records) DropFailure(name dns.Name, t dns.Type) {
 
 // PutBogus remembers that the answer to a question did not pass validation.
 func (r *Records) PutBogus(name dns.Name, t dns.Type, ede dns.EDE, now, expire uint32) bool {
-	w := writer{}
-	w.u16(int(ede.Code))
-	w.octets([]byte(ede.Text))
-	return r.put(kindBogus, name, t, w, 0, now, expire)
+	return r.putBogus(kindBogus, name, t, ede, now, expire)
 }
 
 // Bogus returns why the answer to a question did not pass validation, if that is
 // known, and until when it is.
 func (r *Records) Bogus(name dns.Name, t dns.Type, now uint32) (ede dns.EDE, expire uint32, ok bool) {
-	rd, h, ok := r.get(kindBogus, name, t)
+	return r.bogus(kindBogus, name, t, now)
+}
+
+// PutBrokenZone remembers that a zone's keys, or its DS set, did not pass validation:
+// nothing in it can.
+func (r *Records) PutBrokenZone(zone dns.Name, ede dns.EDE, now, expire uint32) bool {
+	return r.putBogus(kindBrokenZone, zone, 0, ede, now, expire)
+}
+
+// BrokenZone returns why a zone did not pass validation, as Bogus does.
+func (r *Records) BrokenZone(zone dns.Name, now uint32) (ede dns.EDE, expire uint32, ok bool) {
+	return r.bogus(kindBrokenZone, zone, 0, now)
+}
+
+func (r *Records) putBogus(k kind, name dns.Name, t dns.Type, ede dns.EDE, now, expire uint32) bool {
+	w := writer{}
+	w.u16(int(ede.Code))
+	w.octets([]byte(ede.Text))
+	return r.put(k, name, t, w, 0, now, expire)
+}
+
+func (r *Records) bogus(k kind, name dns.Name, t dns.Type, now uint32) (ede dns.EDE, expire uint32, ok bool) {
+	rd, h, ok := r.get(k, name, t)
 	if !ok || h.expire() <= now {
 		return dns.EDE{}, 0, false
 	}
@@ -310,7 +330,8 @@ func (r *Records) Bogus(name dns.Name, t dns.Type, now uint32) (ede dns.EDE, exp
 // ForgetBogus forgets what did not pass validation: another one may judge otherwise.
 func (r *Records) ForgetBogus() {
 	r.s.dropFunc(func(key []byte, _ func([]byte) []byte) bool {
-		return len(key) > 0 && key[len(key)-1] == byte(kindBogus)
+		k := kind(key[len(key)-1])
+		return k == kindBogus || k == kindBrokenZone
 	})
 }
 

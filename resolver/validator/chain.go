@@ -17,6 +17,7 @@ type place struct {
 	keys  []zoneKey // of a zone that is Secure
 	link  Link
 	until time.Time
+	size  int // octets
 }
 
 type kind uint8
@@ -58,16 +59,44 @@ func (l *look) remember(p *place, ttl uint32) *place {
 		k := p.link
 		p.link = Link{Zone: k.Zone, Status: k.Status, Why: k.Why, EDE: k.EDE, IsAnchor: k.IsAnchor, DSTTL: k.DSTTL, KeysTTL: k.KeysTTL, Until: k.Until}
 	}
+	p.size = p.octets()
 	l.mu.Lock()
 	defer l.mu.Unlock()
+	l.forget(p.name.Fold())
 	for name := range l.known {
-		if len(l.known) < l.limits.Zones {
+		if len(l.known) < l.limits.Zones && l.octets+p.size <= l.limits.Octets {
 			break
 		}
-		delete(l.known, name)
+		l.forget(name)
 	}
 	l.known[p.name.Fold()] = p
+	l.octets += p.size
 	return p
+}
+
+// forget makes room; mu is held.
+func (v *Validator) forget(name dns.Name) {
+	if p := v.known[name]; p != nil {
+		v.octets -= p.size
+		delete(v.known, name)
+	}
+}
+
+// octets is about what p takes: whatever a zone has made up of is counted.
+func (p *place) octets() int {
+	const fixed, perItem = 500, 100
+	n := fixed + 2*p.name.Len() + len(p.link.Why) + len(p.link.EDE.Text)
+	for _, k := range p.keys {
+		n += perItem + len(k.PublicKey)
+	}
+	for _, ds := range p.link.DS {
+		n += perItem + len(ds.Digest)
+	}
+	items := len(p.link.Keys) + len(p.link.KeySigs) + len(p.link.DSSigs)
+	for _, s := range p.link.Denial {
+		items += 1 + len(s.Sigs)
+	}
+	return n + perItem*items
 }
 
 // walk goes down from the anchor that is nearest to name, and returns the zone

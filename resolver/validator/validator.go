@@ -38,13 +38,14 @@ type Limits struct {
 	Questions  int // that are asked; 100
 	Aliases    int // that are followed; 12
 	Zones      int // that are remembered, over all Looks; 4,096
+	Octets     int // that they take, about; 16 MiB
 }
 
 func (l Limits) withDefaults() Limits {
 	for _, f := range []struct {
 		v *int
 		n int
-	}{{&l.Signatures, 100}, {&l.PerSet, 8}, {&l.Rounds, 20000}, {&l.Questions, 100}, {&l.Aliases, 12}, {&l.Zones, 4096}} {
+	}{{&l.Signatures, 100}, {&l.PerSet, 8}, {&l.Rounds, 20000}, {&l.Questions, 100}, {&l.Aliases, 12}, {&l.Zones, 4096}, {&l.Octets, 16 << 20}} {
 		if *f.v <= 0 {
 			*f.v = f.n
 		}
@@ -86,8 +87,9 @@ type Validator struct {
 	brief   bool
 	crypto  chan struct{} // holds one for each signature that is being checked
 
-	mu    sync.Mutex
-	known map[dns.Name]*place // by name in lower case; at most limits.Zones
+	mu     sync.Mutex
+	known  map[dns.Name]*place // by name in lower case; at most limits.Zones
+	octets int                 // what known takes, about; at most limits.Octets
 }
 
 // New makes a Validator. Anchors that cannot be read are left out: New does not
@@ -107,6 +109,9 @@ func New(o Options) *Validator {
 	}
 	return v
 }
+
+// IsAnchored reports whether an anchor stands at a name.
+func (v *Validator) IsAnchored(name dns.Name) bool { return len(v.anchors[name.Fold()]) > 0 }
 
 // Afresh returns a Validator with the same anchors that remembers nothing yet, and
 // whose Links are whole.
