@@ -38,6 +38,7 @@ type search struct {
 	route   *Route // nil: zone is a delegation
 	list    []*candidate
 	pending []dns.Name // servers of which no address is known
+	below   []dns.Name // those of them that are in the zone itself: only the parent can know
 	lookups int        // of those, made in this step
 	notes   []string   // what went wrong, for a person
 	network bool       // some server did not answer at all
@@ -64,8 +65,11 @@ func (t *task) newSearch(zone *cache.Delegation) *search {
 			}
 		}
 		known = known || s.add(ns.Name, t.knownGlue(ns.Name))
-		// A name within the zone cannot be found without the zone's servers.
-		if !known && !ns.Name.IsSubdomainOf(zone.Zone) {
+		switch {
+		case known:
+		case ns.Name.IsSubdomainOf(zone.Zone): // cannot be found without the zone's servers
+			s.below = append(s.below, ns.Name)
+		default:
 			s.pending = append(s.pending, ns.Name)
 		}
 	}
@@ -250,7 +254,10 @@ func (s *search) probeFamily(q dns.Question) error {
 // on the same budget. It reports whether there was one to look up.
 func (s *search) lookUpServer() (bool, error) {
 	t := s.t
-	if len(s.pending) == 0 || s.lookups >= t.it.Limits.ZoneNSLookups {
+	if len(s.pending) == 0 && len(s.list) == 0 && len(s.below) > 0 {
+		return true, s.askParent()
+	}
+	if len(s.pending) == 0 || s.lookups >= s.mostLookups() {
 		return false, nil
 	}
 	i := int(t.it.Env.Uint64() % uint64(len(s.pending)))
@@ -283,6 +290,69 @@ func (s *search) lookUpServer() (bool, error) {
 		s.note(name.String() + " has no usable address")
 	}
 	return true, nil
+}
+
+// mostLookups is how many servers' addresses are looked for in one step: twice as
+// many where none was found yet and there is little else to do, as zones with
+// dead names among their servers are not all attacks (Unbound issue 362).
+func (s *search) mostLookups() int {
+	most := s.t.it.Limits.ZoneNSLookups
+	if len(s.list) == 0 && s.t.it.busy() < calmBelow {
+		most *= 2
+	}
+	return most
+}
+
+// askParent asks the parent for the addresses of servers that lie in their own zone
+// and came without glue, as a referral may be short of it. What it says serves to
+// ask there, and for nothing else: it is not the parent's to say.
+func (s *search) askParent() error {
+	t, names := s.t, s.below
+	s.below = nil
+	parent, ok := t.it.Cache.Delegation(s.zone.Parent, t.it.now())
+	if !ok || s.zone.Zone.IsRoot() || s.route != nil {
+		return nil
+	}
+	var found []cache.NameServer
+	for _, name := range names[:min(len(names), t.it.Limits.ZoneNSLookups)] {
+		for _, typ := range t.it.addressTypes() {
+			q := dns.Question{Name: name, Type: typ, Class: dns.ClassIN}
+			if err := t.budget.takeLookup(); err != nil {
+				return err
+			}
+			t.traceNSLookup(s.zone.Zone, q)
+			r, err := t.newSearch(parent).run(q)
+			if err != nil && t.final(err) {
+				return err
+			}
+			if err == nil && s.add(name, r.addressesOf(q, t.it.Limits.Addresses)) {
+				found = append(found, cache.NameServer{Name: name, Addrs: r.addressesOf(q, t.it.Limits.Addresses)})
+				break
+			}
+		}
+	}
+	if len(found) > 0 { // remembered, for as long as the delegation
+		with := *s.zone
+		with.Servers = append(found, slices.DeleteFunc(slices.Clone(with.Servers), func(ns cache.NameServer) bool {
+			return slices.ContainsFunc(found, func(f cache.NameServer) bool { return f.Name.Equal(ns.Name) })
+		})...)
+		t.it.Cache.PutDelegation(&with, t.it.now())
+	}
+	return nil
+}
+
+// addressesOf returns the addresses of q's name in a reply: as an answer, or as
+// glue of a referral.
+func (r *reply) addressesOf(q dns.Question, limit int) []netip.Addr {
+	if r.outcome == OutcomeAnswer && len(r.chain) == 1 {
+		return addresses(r.chain[0], limit)
+	}
+	for _, server := range r.child.servers {
+		if server.Name.Equal(q.Name) {
+			return server.Addrs
+		}
+	}
+	return nil
 }
 
 // maxNotes bounds the text of an extended error.

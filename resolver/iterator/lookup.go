@@ -250,19 +250,29 @@ func followed(t dns.Type) bool {
 }
 
 // address finds an address RRset of a name server. An alias there is against
-// RFC 2181 §10.3, and is not followed: it would be one more way to make work.
+// RFC 2181 §10.3, but other resolvers follow it, so zones live with it: one link is
+// followed, at the price of one more look-up.
 func (t *task) address(q dns.Question) (cache.RRset, error) {
-	if local := t.local(q); local != nil {
-		return cache.RRset{}, failure(dns.EDENoReachableAuthority, "%s is a local name", q.Name)
+	for range 2 {
+		if local := t.local(q); local != nil {
+			return cache.RRset{}, failure(dns.EDENoReachableAuthority, "%s is a local name", q.Name)
+		}
+		f, err := t.find(q)
+		if err != nil {
+			return cache.RRset{}, t.failed(q, err)
+		}
+		if f.outcome == OutcomeAnswer && len(f.chain) > 0 && f.chain[len(f.chain)-1].Type == q.Type {
+			return f.chain[len(f.chain)-1], nil
+		}
+		if f.outcome != OutcomeAlias {
+			break
+		}
+		if err := t.budget.takeLookup(); err != nil {
+			return cache.RRset{}, err
+		}
+		q.Name = f.target
 	}
-	f, err := t.find(q)
-	if err != nil {
-		return cache.RRset{}, t.failed(q, err)
-	}
-	if f.outcome != OutcomeAnswer || f.chain[0].Type != q.Type {
-		return cache.RRset{}, failure(dns.EDENoReachableAuthority, "%s has no %s record", q.Name, q.Type)
-	}
-	return f.chain[0], nil
+	return cache.RRset{}, failure(dns.EDENoReachableAuthority, "%s has no %s record", q.Name, q.Type)
 }
 
 // failed remembers that q cannot be resolved (RFC 9520 §3), and for how long
