@@ -114,6 +114,9 @@ func (s *search) start(c *candidate, q dns.Question, st standing) error {
 		x.plain = true
 	}
 	it.servers.takeDead(c.addr, x.wait, now)
+	if c.tries == 0 {
+		c.most = st.chances()
+	}
 	c.tries++
 	return s.launch(c, x)
 }

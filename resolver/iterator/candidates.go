@@ -17,13 +17,15 @@ type candidate struct {
 	to    Target // with the port alone where it is one of several addresses
 	name  dns.Name
 	tries int
+	most  int  // tries that it gets, by its standing when it was first asked
 	out   bool // said something useless: not asked again in this step
 }
 
-// maxTries bounds what is sent to one address in one step: it may be a packet
-// that got lost, or two. A server in doubt gets fewer chances.
+// What is sent to one address in one step: it may be a packet that got lost, or
+// two. A server that has answered before gets more chances, one in doubt fewer.
 const (
-	maxTries    = 3
+	maxTries    = 4
+	maxUnknown  = 3
 	maxDoubtful = 2
 )
 
@@ -167,11 +169,11 @@ func (s *search) next() (*candidate, standing, error) {
 		}
 	}
 	for tries := range maxTries {
-		if tries > 0 && !s.heard && s.t.it.Env.Now().Sub(s.begun) > silentStep {
+		if tries > 1 && s.spare != nil || tries > 0 && !s.heard && s.t.it.Env.Now().Sub(s.begun) > silentStep {
 			break
 		}
 		fit := func(c *candidate, st standing) bool {
-			return c.tries == tries && (!st.doubtful || tries < maxDoubtful) && !st.hopeless
+			return c.tries == tries && (tries == 0 || tries < c.most) && !st.hopeless
 		}
 		if c, st := s.choose(fit); c != nil {
 			return c, st, nil
@@ -221,14 +223,25 @@ func (s *search) isOnWay(c *candidate) bool {
 // patience is how long to wait for a candidate. One that kept silent in this step
 // may be slower than it was: only the first wait is as short as its habit allows.
 func (c *candidate) patience(st standing) time.Duration {
-	wait := max(st.rto, secondWait[min(c.tries, len(secondWait)-1)])
+	wait := max(st.rto, secondWait[c.tries])
 	if !st.known {
 		wait = min(wait, unknownMost)
 	}
 	return wait
 }
 
-var secondWait = [...]time.Duration{0, 600 * time.Millisecond, 1200 * time.Millisecond}
+var secondWait = [maxTries]time.Duration{0, 600 * time.Millisecond, 1200 * time.Millisecond, 1800 * time.Millisecond}
+
+// chances returns how often a server of that standing may be asked in one step.
+func (st standing) chances() int {
+	switch {
+	case st.doubtful:
+		return maxDoubtful
+	case st.known:
+		return maxTries
+	}
+	return maxUnknown
+}
 
 // unknownMost is the longest wait for a server that has never answered.
 const unknownMost = 1200 * time.Millisecond

@@ -223,7 +223,7 @@ func TestRecursiveServerIsTheLastResort(t *testing.T) {
 			expect(t, "beside a proper server", w.resolve(name, dns.TypeA), "NOERROR "+name+"/3600/A=198.51.100.1")
 		}
 		w.Change(func() { good.Down = true })
-		expect(t, "alone", w.resolve("last.x.example.com.", dns.TypeA), "NOERROR last.x.example.com./3598/A=203.0.113.66")
+		expect(t, "alone", w.resolve("last.x.example.com.", dns.TypeA), "NOERROR last.x.example.com./3600/A=203.0.113.66")
 	})
 }
 
