@@ -39,6 +39,8 @@ type fetched struct {
 	a *iterator.Answer
 }
 
+func (f fetched) isLocal() bool { return slices.ContainsFunc(f.a.Sources, iterator.Source.IsLocal) }
+
 type inquiryKey struct{}
 
 // asking is how a look-up is made.
@@ -196,9 +198,11 @@ func (in *inquiry) doubt(a *iterator.Answer, judged validator.Result) {
 		in.doubted = append(in.doubted, a.Sources...)
 		return
 	}
+	isOf := func(f fetched) bool { return f.q.Name.Equal(judged.Chain[broken].Zone) }
+	inMemory := slices.ContainsFunc(in.fetched, func(f fetched) bool { return isOf(f) && f.isLocal() })
 	for _, f := range in.fetched {
-		if !f.q.Name.Equal(judged.Chain[broken].Zone) {
-			continue
+		if !isOf(f) || inMemory && !f.isLocal() {
+			continue // a copy of a zone is blamed before servers are
 		}
 		in.r.iterator.Forget(f.q, f.a)
 		in.doubted = append(in.doubted, f.a.Sources...)

@@ -64,7 +64,7 @@ func signZoneAs(t *testing.T, origin, text string, validity time.Duration, child
 		t.Fatal(err)
 	}
 	plan := sign.Plan{
-		Keys: []sign.Key{{Key: k, SignsKeys: true, SignsZone: true}}, Denial: denial, Validity: validity, Skew: time.Hour,
+		Keys: []sign.Key{{Key: k, SignsKeys: true, SignsZone: true}}, Denial: denial, ZONEMD: []uint8{dnssec.ZONEMDSHA384}, Validity: validity, Skew: time.Hour,
 		Apex: []dns.Record{{Name: name, Type: dns.TypeDNSKEY, Class: dns.ClassIN, TTL: 3600, Data: k.RData()}},
 	}
 	if v, _, err = plan.Whole(context.Background(), v, time.Now()); err != nil {
@@ -116,7 +116,7 @@ func inSignedWorld(t *testing.T, cfg Config, change [2]func(q dns.Question, a *d
 		leaf.serve(w, "192.0.2.3", change[0])
 		leaf.serve(w, "192.0.2.4", change[1])
 		w.Serve("192.0.2.5", fakenet.ParseZone("plain.", "@ NS ns\nns A 192.0.2.5\nwww 60 A 198.51.100.5"))
-		w.root = root
+		w.root, w.leaf = root, leaf
 		w.r.Trust([]dns.Record{{Name: dns.Root, Type: dns.TypeDNSKEY, Class: dns.ClassIN, Data: root.key.RData()}})
 		test(t, w)
 	})

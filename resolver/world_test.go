@@ -19,12 +19,12 @@ import (
 // world is a small internet with a Resolver in it, and a client at 127.0.0.1.
 type world struct {
 	*fakenet.Net
-	t      *testing.T
-	r      *Resolver
-	worker transport.Worker
-	client netip.AddrPort
-	proto  transport.Proto
-	root   *signedZone // inSignedWorld
+	t          *testing.T
+	r          *Resolver
+	worker     transport.Worker
+	client     netip.AddrPort
+	proto      transport.Proto
+	root, leaf *signedZone // inSignedWorld
 }
 
 const rootZone = `

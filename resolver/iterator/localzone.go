@@ -11,6 +11,9 @@ import (
 // Answer.Sources and Options.Doubted.
 var inMemory = netip.IPv6Unspecified()
 
+// IsLocal reports whether it is a zone in memory.
+func (s Source) IsLocal() bool { return s.Addr == inMemory }
+
 // fromLocal answers from the zone of a route; its doubted answers are not given
 // twice, and without a version there is none.
 func (t *task) fromLocal(r *Route, q dns.Question) (*reply, error) {
@@ -19,11 +22,11 @@ func (t *task) fromLocal(r *Route, q dns.Question) (*reply, error) {
 		return nil, failure(dns.EDENotReady, "there is no good copy of the zone %s", r.Zone)
 	}
 	for _, d := range t.opts.Doubted {
-		if d.Addr == inMemory && d.Type == q.Type && d.Name.Equal(q.Name) {
+		if d.IsLocal() && d.Type == q.Type && d.Name.Equal(q.Name) {
 			return nil, failure(dns.EDENoReachableAuthority, "the copy of the zone %s is bogus", r.Zone)
 		}
 	}
-	answer := t.it.classify(r.Zone, q, localAnswer(v, q))
+	answer := t.it.classify(r.Zone, q, AnswerFrom(v, q))
 	answer.source = Source{q.Name, q.Type, inMemory}
 	if answer.outcome == OutcomeLame || answer.outcome == OutcomeError {
 		return nil, failure(dns.EDENoReachableAuthority, "the copy of the zone %s: %s", r.Zone, answer.reason)
@@ -59,8 +62,8 @@ type zoneAnswer struct {
 	msg  *dns.Message
 }
 
-// localAnswer is what a server of the zone would say to q, DNSSEC records included.
-func localAnswer(v *zone.Version, q dns.Question) *dns.Message {
+// AnswerFrom is what a server of the zone would say to q, DNSSEC records included.
+func AnswerFrom(v *zone.Version, q dns.Question) *dns.Message {
 	a := &zoneAnswer{v: v, name: []byte(q.Name.Wire()), q: q}
 	a.msg = &dns.Message{Flags: dns.FlagQR | dns.FlagAA, Questions: []dns.Question{q}}
 	v.Lookup(&a.m, a.name)
