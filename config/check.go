@@ -48,6 +48,8 @@ func (d *decoder) check(m *mapping, v reflect.Value) {
 		d.checkView(m, p)
 	case *Resolver:
 		d.checkResolver(m, p)
+	case *Route:
+		d.checkRoute(m, p)
 	case *Consume:
 		if p.Template == "" && len(p.Groups) == 0 {
 			d.fail(m.node, "a template, or groups with templates", "consume does not say what members are like")

@@ -22,6 +22,10 @@ type Resolver struct {
 	TrustAnchor string `yaml:"trust-anchor" path:"file" off:"true" restart:"true"`
 	// Insecure are names at and below which nothing is validated (RFC 7646): zones of one's own that the public tree does not know, and what is broken for long. What ends by itself is set by "onoma ctl insecure".
 	Insecure []dns.Name `yaml:"insecure"`
+	// Routes say where answers come from otherwise than from the servers that the tree of the DNS names, by zone.
+	Routes []Route `yaml:"routes"`
+	// LocalRoot keeps a copy of the root zone (RFC 8806), verified by its digest and signatures, and answers from it; where there is no good copy, the root servers are asked as ever.
+	LocalRoot bool `yaml:"local-root" default:"false"`
 	// Port is that of all name servers; another than 53 is for labs.
 	Port int `yaml:"port" default:"53" range:"1..65535" restart:"true"`
 	// IPv4 has servers asked over IPv4.
@@ -45,6 +49,7 @@ func (d *decoder) checkResolver(m *mapping, r *Resolver) {
 	if !r.IPv4 && !r.IPv6 {
 		d.fail(m.at("ipv6"), "one of them", "both ipv4 and ipv6 are off: no server can be asked")
 	}
+	d.checkRoutes(m, r)
 	for i, a := range r.Source {
 		for _, b := range r.Source[:i] {
 			if a.Is4() == b.Is4() {

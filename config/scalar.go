@@ -34,6 +34,7 @@ var scalars = map[reflect.Type]string{
 	typeAddr:     "an address such as 192.0.2.1 or 2001:db8::1",
 	typeAddrPort: "ADDR:PORT such as 192.0.2.1:53 or [2001:db8::1]:53",
 	typePrefix:   "an address, or a prefix such as 192.0.2.0/24",
+	typeUpstream: "ADDR or ADDR:PORT, tcp://ADDR, tls://ADDR#NAME, quic://ADDR#NAME, https://ADDR/PATH#NAME or h3://ADDR/PATH#NAME",
 	typeEndpoint: "ADDR:PORT such as 127.0.0.1:53 or [::1]:53, tls://ADDR, quic://ADDR, https://ADDR/PATH or xdp://INTERFACE",
 	typeDuration: "a time such as 90d, 12h, 1h30m or 30s",
 	typeSize:     "a size such as 64MiB or 1GiB",
@@ -107,6 +108,8 @@ func parseScalar(s string, t reflect.Type, f *field) (reflect.Value, error) {
 		return valueOf(parsePrefix(s))
 	case typeEndpoint:
 		return valueOf(parseEndpoint(s))
+	case typeUpstream:
+		return valueOf(ParseUpstream(s))
 	case typeSecret:
 		return valueOf(parseSecret(s))
 	}

@@ -70,6 +70,7 @@ type Daemon struct {
 
 	lookups    *lookups
 	recursor   *resolver.Resolver // nil: there is none
+	routing    *routing           // of the recursor; nil: no zone is in memory
 	privates   *keystore.Store
 	tokens     token.Set // nil: none
 	sayKeyless sync.Once

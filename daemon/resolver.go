@@ -1,9 +1,11 @@
 package daemon
 
 import (
+	"context"
 	"fmt"
 	"net/netip"
 	"os"
+	"reflect"
 	"slices"
 	"time"
 
@@ -48,8 +50,10 @@ func (d *Daemon) openResolver(conf *config.Config) error {
 	if len(cfg.Anchors) == 0 {
 		d.log.Info("the resolver's answers are not validated", "hint", "resolver.trust-anchor")
 	}
-	d.recursor, err = resolver.New(cfg)
-	return err
+	if d.recursor, err = resolver.New(cfg); err != nil {
+		return err
+	}
+	return d.setRoutes(conf)
 }
 
 // exceptionsOf are the negative trust anchors that have no end.
@@ -68,6 +72,13 @@ var over = time.Unix(0, 0)
 func (d *Daemon) reloadResolver(from, to *config.Config) {
 	if d.recursor == nil {
 		return
+	}
+	if !reflect.DeepEqual(from.Resolver.Routes, to.Resolver.Routes) || from.Resolver.LocalRoot != to.Resolver.LocalRoot {
+		if err := d.setRoutes(to); err != nil {
+			d.log.Error("the resolver's routes stay as they are", "error", err)
+		}
+	} else if d.routing != nil {
+		d.routing.keeper.Reload(context.Background())
 	}
 	had, has := exceptionsOf(&from.Resolver), exceptionsOf(&to.Resolver)
 	for name := range had {
@@ -107,5 +118,6 @@ func (d *Daemon) closeResolver() error {
 	if d.recursor == nil {
 		return nil
 	}
+	d.routing.end()
 	return d.recursor.Close()
 }

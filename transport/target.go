@@ -8,4 +8,5 @@ type Target struct {
 	Proto Proto
 	Name  string // as whom the server must prove itself over TLS, QUIC and HTTPS; "": as nobody (opportunistic, RFC 7858 §4.1), or not encrypted
 	Path  string // of the URL over HTTPS
+	HTTP3 bool   // over HTTPS: version 3, by QUIC
 }

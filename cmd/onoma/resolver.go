@@ -18,6 +18,7 @@ import (
 
 type resolverCmd struct {
 	listening
+	routeFlags
 	RootHints    string         `placeholder:"FILE" help:"Root servers to begin with, in a file like IANA's named.root; without it those of the Internet."`
 	TrustAnchor  string         `placeholder:"FILE" help:"DS or DNSKEY records that are trusted, in the form of a zone file, or \"off\": answers are not validated (DNSSEC). Without it the Internet's root keys."`
 	Insecure     []exception    `placeholder:"NAME[=TIME]" help:"Do not validate there and below: a negative trust anchor (RFC 7646) for a zone that is broken, for so long, as in example.com=12h; without TIME until the end."`
@@ -34,6 +35,7 @@ With --root-hints of a lab it walks the lab: servers on loopback addresses are a
 
     onoma resolver --listen 127.0.0.1:5353
     onoma resolver --listen 127.0.0.1:5353 --root-hints .lab/root.hints --upstream-port 5300 --trust-anchor .lab/trust-anchor.key
+    onoma resolver --listen 127.0.0.1:5353 --forward tls://9.9.9.9#dns.quad9.net --forward corp.example=192.0.2.53
 
 Answers are validated (DNSSEC) from the root's keys, which are built in. Where the root hints are one's own, so is the
 trust anchor: without --trust-anchor nothing is validated then.`
@@ -62,11 +64,14 @@ func (c *resolverCmd) Run(a *app) error {
 	for _, x := range c.Insecure {
 		cfg.Insecure[x.name] = x.end(time.Now())
 	}
+	routes, zones := c.routes(cfg.Hints, c.UpstreamPort)
+	cfg.Routes = routes
 	r, err := resolver.New(cfg)
 	if err != nil {
 		return err
 	}
 	defer r.Close()
+	a.keep(a.ctx, r, zones)
 	return c.serve(a, r, operations{
 		role: "resolver", resolver: resolverDesk(r),
 		report: func(report *telemetry.Report) { reportResolver(report, r) },

@@ -62,10 +62,15 @@ type kept struct {
 	stamp   time.Time // of the file, when it was read
 }
 
+// startTime bounds what New does: judging may have to ask others.
+const startTime = 3 * time.Second
+
 // New returns a Keeper with what is on the disk: zones of which a good copy is
 // there are answered from when it returns. What is wrong with the others is in the
 // log, and is tried again by Run.
 func New(ctx context.Context, o Options) *Keeper {
+	ctx, cancel := context.WithTimeout(ctx, startTime)
+	defer cancel()
 	k := &Keeper{o: o, zones: map[zone.ID]*kept{}}
 	k.secondaries = secondary.New(secondary.Options{Zones: k, Keys: o.Keys, DialQUIC: o.Dial, Save: k.saveTimers, Log: o.Log})
 	for _, z := range o.Zones {
