@@ -13,7 +13,6 @@ import (
 	"onoma/dns"
 	"onoma/resolver"
 	"onoma/resolver/iterator"
-	"onoma/resolver/upstream"
 )
 
 // openResolver makes the resolver that the configuration has, if any.
@@ -26,7 +25,6 @@ func (d *Daemon) openResolver(conf *config.Config) error {
 		Allow: c.Allow, UpstreamPort: uint16(c.Port), NoIPv4: !c.IPv4, NoIPv6: !c.IPv6, NoMinimise: !c.Minimise,
 		MaxInFlight: c.Lookups, UDPSize: uint16(conf.Server.MaxUDP), ID: conf.Server.Hostname, Version: conf.Server.Version, Log: d.log,
 		Insecure: exceptionsOf(c),
-		Upstream: upstream.Config{Dialers: Dialers()},
 	}
 	if c.Hosts != "off" {
 		cfg.HostsFile = c.Hosts
@@ -39,6 +37,9 @@ func (d *Daemon) openResolver(conf *config.Config) error {
 		}
 	}
 	var err error
+	if cfg.Upstream, err = Trusting(c.UpstreamCA); err != nil {
+		return err
+	}
 	if cfg.Hints, cfg.AllowLoopbackServers, err = readHints(c.RootHints); err != nil {
 		return err
 	}

@@ -16,6 +16,7 @@ import (
 // routeFlags say where answers come from otherwise than by walking from the root.
 type routeFlags struct {
 	Forward   []forward `placeholder:"[ZONE=]SERVER" sep:"none" help:"Ask another resolver for the names of a zone, or for all: ADDR, or tls://ADDR#NAME, quic://ADDR#NAME, https://ADDR/PATH#NAME or h3://ADDR/PATH#NAME with the name that its certificate has to have. The flag again for more."`
+	ForwardCA string    `name:"forward-ca" placeholder:"FILE" help:"Believe servers that these certificates vouch for (PEM), instead of those that the system knows."`
 	LocalRoot bool      `help:"Keep a copy of the root zone, verified by its digest and signatures, and answer from it (RFC 8806)."`
 }
 

@@ -11,7 +11,6 @@ import (
 	"onoma/dns"
 	"onoma/resolver"
 	"onoma/resolver/iterator"
-	"onoma/resolver/upstream"
 	"onoma/resolver/validator"
 	"onoma/telemetry"
 )
@@ -44,7 +43,11 @@ trust anchor: without --trust-anchor nothing is validated then.`
 // Run resolves until it is told to end.
 func (c *resolverCmd) Run(a *app) error {
 	defer a.logAside()()
-	cfg := resolver.Config{UpstreamPort: c.UpstreamPort, Allow: c.Allow, Log: a.log, Upstream: upstream.Config{Dialers: daemon.Dialers()}}
+	cfg := resolver.Config{UpstreamPort: c.UpstreamPort, Allow: c.Allow, Log: a.log}
+	var err error
+	if cfg.Upstream, err = daemon.Trusting(c.ForwardCA); err != nil {
+		return err
+	}
 	cfg.HostsFile = c.hostsFile()
 	if c.RootHints != "" {
 		hints, err := readHints(c.RootHints)

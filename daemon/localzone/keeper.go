@@ -323,4 +323,3 @@ func (k *Keeper) saveTimers(_ context.Context, list []secondary.Saved) error {
 	}
 	return nil
 }
-

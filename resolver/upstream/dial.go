@@ -35,7 +35,7 @@ func (n *Network) dial(ctx context.Context, to transport.Target) (Conn, error) {
 			host = to.Addr.Addr().String()
 		}
 		url := "https://" + net.JoinHostPort(host, strconv.Itoa(int(to.Addr.Port()))) + to.Path
-		return n.cfg.Dialers.HTTPS(url, to.Addr, n.trust(to))
+		return n.cfg.Dialers.HTTPS(url, to.Addr, n.trust(to), to.HTTP3)
 	}
 	return nil, unknownProto(to.Proto)
 }
@@ -78,6 +78,9 @@ func (n *Network) dialTLS(ctx context.Context, to transport.Target) (Conn, error
 // to are remembered apart, since a resumed one is not verified again. Who has
 // nothing to prove is not told any name (RFC 9539 §4.6.3).
 func (n *Network) trust(to transport.Target) *tls.Config {
+	if to.HTTP3 {
+		to.Proto = transport.QUIC // sessions of TCP are of no use there
+	}
 	if to.Name == "" {
 		return &tls.Config{MinVersion: tls.VersionTLS12, InsecureSkipVerify: true, ClientSessionCache: n.sessions[0][to.Proto]}
 	}

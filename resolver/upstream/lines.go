@@ -24,7 +24,7 @@ type Conn interface {
 // itself; nil: questions cannot be sent over it.
 type Dialers struct {
 	QUIC  func(ctx context.Context, from netip.Addr, to netip.AddrPort, cfg *tls.Config) (Conn, error)
-	HTTPS func(url string, to netip.AddrPort, cfg *tls.Config) (Conn, error)
+	HTTPS func(url string, to netip.AddrPort, cfg *tls.Config, h3 bool) (Conn, error)
 }
 
 // line is a connection to one target, with all who use it. It is made by the first

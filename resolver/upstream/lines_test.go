@@ -266,7 +266,7 @@ func TestGivenTransports(t *testing.T) {
 			}
 			return fakeConn{&asked, &closed}, nil
 		},
-		HTTPS: func(u string, _ netip.AddrPort, _ *tls.Config) (Conn, error) {
+		HTTPS: func(u string, _ netip.AddrPort, _ *tls.Config, _ bool) (Conn, error) {
 			dialed.Add(1)
 			url = u
 			return fakeConn{&asked, &closed}, nil
