@@ -5,6 +5,7 @@ SHELL       := /bin/bash
 GO          ?= go
 FUZZTIME    ?= 10m
 LAB_DIR     ?= .lab
+SOAK        ?= 30m
 STATICCHECK := $(GO) tool -modfile=tools/go.mod staticcheck
 # Invariants are checked in every test run and are free in a release build.
 TAGS        := invariants
@@ -88,6 +89,10 @@ flood: ## Flood the server in network namespaces, as root; write the table of do
 .PHONY: attack
 attack: ## Attack a resolver in every published way and hold it to ceilings; write the table of docs/attacks.md
 	ONOMA_ATTACK_REPORT=docs/attacks.md $(GO) test -tags $(TAGS) -count=1 -v -timeout 20m ./test/attack
+
+.PHONY: soak
+soak: ## Half an hour of mixed load on a resolver in an internet with losses and outages; write docs/soak.md (SOAK=30m)
+	ONOMA_SOAK=$(SOAK) ONOMA_SOAK_REPORT=docs/soak.md $(GO) test -count=1 -v -timeout 300m ./test/soak
 
 .PHONY: crash
 crash: ## Kill onoma 300 times in the middle of changes, and hold it to what it acknowledged

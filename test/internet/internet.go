@@ -16,6 +16,7 @@ import (
 	"math/rand/v2"
 	"net/netip"
 	"strings"
+	"sync/atomic"
 	"time"
 
 	"onoma/dns"
@@ -52,6 +53,7 @@ type Internet struct {
 	keys      keys
 	hints     []nameServer
 	hosts     int
+	lost      atomic.Uint64
 }
 
 // nameServer is a name in an NS set, and where it is.
@@ -99,6 +101,9 @@ func (n *Internet) Queries() (count uint64) {
 	}
 	return count
 }
+
+// Lost is how many answers were lost on purpose so far.
+func (n *Internet) Lost() uint64 { return n.lost.Load() }
 
 // Hints is the file that resolvers begin with.
 func (n *Internet) Hints() string {

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"net/netip"
+	"sync/atomic"
 
 	"onoma/authority"
 	"onoma/dns"
@@ -17,6 +18,7 @@ type operator struct {
 	addrs []netip.Addr
 	habit habit // nil: it has none
 	deaf  bool  // UDP alone
+	down  atomic.Bool
 }
 
 func (n *Internet) newOperator(addresses int, h habit) *operator {

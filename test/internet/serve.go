@@ -7,6 +7,7 @@ import (
 	"net"
 	"net/netip"
 	"slices"
+	"sync/atomic"
 	"time"
 
 	"onoma/transport"
@@ -19,7 +20,7 @@ func (n *Internet) serve() error {
 		if op.habit != nil {
 			h = &habitual{next: h, habit: op.habit}
 		}
-		h = &far{next: h, delay: n.options.Delay, loss: n.options.Loss}
+		h = &far{next: h, delay: n.options.Delay, loss: n.options.Loss, down: &op.down, lost: &n.lost}
 		addrs := make([]netip.AddrPort, len(op.addrs))
 		for i, a := range op.addrs {
 			addrs[i] = netip.AddrPortFrom(a, n.options.Port)
@@ -45,12 +46,11 @@ type far struct {
 	next  transport.Handler
 	delay time.Duration
 	loss  float64
+	down  *atomic.Bool
+	lost  *atomic.Uint64
 }
 
 func (f *far) NewWorker() transport.Worker {
-	if f.delay == 0 && f.loss == 0 {
-		return f.next.NewWorker()
-	}
 	return &farWorker{far: f, next: f.next.NewWorker()}
 }
 
@@ -61,7 +61,11 @@ type farWorker struct {
 
 // Answer has the answer at once and sends it later. What is sent later takes nothing from the processor meanwhile.
 func (w *farWorker) Answer(dst []byte, q *transport.Query) []byte {
+	if w.down.Load() {
+		return dst
+	}
 	if q.Proto == transport.UDP && w.loss > 0 && rand.Float64() < w.loss {
+		w.lost.Add(1)
 		return dst
 	}
 	if w.delay == 0 {
