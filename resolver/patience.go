@@ -69,11 +69,8 @@ func (j *job) keyOf(v cache.Variant) []byte {
 }
 
 // revive makes answers whose time is over good once more, of the variants given, and
-// returns of which it did.
+// returns which of them are good, those whose time is not over among them.
 func (r *Resolver) revive(j *job, variants uint8, reset bool) (done uint8) {
-	if r.cfg.NoStale {
-		return 0
-	}
 	now := r.now()
 	for v := range cache.Variant(cache.NumVariants) {
 		if variants&(1<<v) != 0 && r.messages.Revive(j.keyOf(v), now, reset) {

@@ -32,10 +32,24 @@ var rplOptions = map[string]func(h *rplHead, args []string){
 	"domain-insecure":    func(h *rplHead, args []string) { h.cfg.Insecure[dns.MustName(args[0])] = time.Time{} },
 	"identity":           func(h *rplHead, args []string) { h.cfg.ID = strings.Join(args, " ") },
 	"version":            func(h *rplHead, args []string) { h.cfg.Version = strings.Join(args, " ") },
-	"hide-identity":      func(*rplHead, []string) {}, // read with identity
-	"hide-version":       func(*rplHead, []string) {},
-	"trust-anchor":       func(*rplHead, []string) {}, // read by anchorsOf
-	"val-override-date":  func(*rplHead, []string) {}, // read by date
+	"serve-expired":      func(h *rplHead, args []string) { h.cfg.NoStale = isNo(args) },
+	"serve-expired-ttl": func(h *rplHead, args []string) {
+		if h.cfg.StaleTTL = h.seconds(args); h.cfg.StaleTTL == 0 { // for ever
+			h.cfg.StaleTTL = 10 * 365 * 24 * time.Hour
+		}
+	},
+	"serve-expired-ttl-reset": func(h *rplHead, args []string) { h.cfg.StaleTTLReset = !isNo(args) },
+	"serve-expired-reply-ttl": func(h *rplHead, args []string) { h.cfg.StaleReplyTTL = h.seconds(args) },
+	"serve-expired-client-timeout": func(h *rplHead, args []string) {
+		if h.cfg.StaleAfter = h.seconds(args) / 1000; h.cfg.StaleAfter == 0 { // at once
+			h.cfg.StaleAfter = -1
+		}
+	},
+	"prefetch":          func(h *rplHead, args []string) { h.cfg.NoPrefetch = isNo(args) },
+	"hide-identity":     func(*rplHead, []string) {}, // read with identity
+	"hide-version":      func(*rplHead, []string) {},
+	"trust-anchor":      func(*rplHead, []string) {}, // read by anchorsOf
+	"val-override-date": func(*rplHead, []string) {}, // read by date
 	"do-not-query-localhost": func(h *rplHead, args []string) {
 		h.cfg.AllowLoopbackServers = isNo(args)
 	},
@@ -55,30 +69,32 @@ var rplOptions = map[string]func(h *rplHead, args []string){
 var rplSame = map[string][]string{
 	"target-fetch-policy": nil, "trust-anchor-signaling": nil, "rrset-roundrobin": nil, "log-time-ascii": nil, "verbosity": nil,
 	"val-log-level": nil, "log-servfail": nil, "ede": nil, "fake-sha1": nil, "fake-dsa": nil, "iter-scrub-promiscuous": nil,
-	"harden-glue": nil, "outbound-msg-retry": nil, "msg-cache-size": nil, "harden-referral-path": nil, "aggressive-nsec": nil,
-	"minimal-responses": nil, "module-config": nil, "harden-unverified-glue": nil, "harden-below-nxdomain": nil,
-	"harden-unknown-additional": nil, "harden-algo-downgrade": nil, "harden-dnssec-stripped": nil, "harden-large-queries": nil,
+	"harden-glue": {"yes"}, "outbound-msg-retry": nil, "msg-cache-size": nil, "harden-referral-path": nil, "aggressive-nsec": nil,
+	"minimal-responses": nil, "module-config": nil, "harden-unverified-glue": {"no"}, "harden-below-nxdomain": nil,
+	"harden-unknown-additional": nil, "harden-algo-downgrade": {"no"}, "harden-dnssec-stripped": {"yes"}, "harden-large-queries": nil,
 	"val-max-restart": nil, "val-bogus-ttl": nil, "log-queries": nil, "log-replies": nil, "num-threads": nil, "msg-cache-slabs": nil, "rrset-cache-size": nil,
 	"infra-cache-slabs": nil, "so-reuseport": nil, "use-syslog": nil, "logfile": nil, "chroot": nil, "username": nil, "pidfile": nil, "directory": nil,
 	"unwanted-reply-threshold": nil, "edns-buffer-size": nil, "do-udp": nil, "do-tcp": nil, "qname-minimisation-strict": nil, "harden-short-bufsize": nil,
+	"ede-serve-expired": nil, "prefetch-key": nil, "discard-timeout": {"0", "86400", "86400000"}, // no answer comes that late
 	"val-clean-additional": nil, "max-query-restarts": nil, "iter-scrub-cname": nil, "val-sig-skew-min": nil, "val-sig-skew-max": nil,
 	"infra-keep-probing": nil, "infra-host-ttl": nil, "fast-server-permil": nil, "fast-server-num": nil,
 }
 
 // rplLacking are options that this resolver does not have, with the reason.
 var rplLacking = map[string]string{
-	"disable-edns-do":    "asking without DO for some zones",
-	"edns-client-string": "an option with a text of the operator's in questions to others",
-	"answer-cookie":      "cookies of the server are the transport's work here",
-	"cookie-secret":      "cookies of the server are the transport's work here",
-	"nsid":               "NSID is the transport's work here",
-	"serve-original-ttl": "an answer with the TTL that it came with",
+	"harden-glue":            "glue is never taken from outside of the zone that refers",
+	"harden-unverified-glue": "glue that came with a referral is used",
+	"harden-algo-downgrade":  "signatures by one algorithm are enough (RFC 6840 §5.11)",
+	"harden-dnssec-stripped": "a zone whose keys cannot be had is never insecure",
+	"disable-edns-do":        "asking without DO for some zones",
+	"edns-client-string":     "an option with a text of the operator's in questions to others",
+	"answer-cookie":          "cookies of the server are the transport's work here",
+	"cookie-secret":          "cookies of the server are the transport's work here",
+	"nsid":                   "NSID is the transport's work here",
+	"serve-original-ttl":     "an answer with the TTL that it came with",
 
 	"iter-scrub-ns": "a limit that the script sets; here it is fixed",
-	"prefetch":      "",
-	"prefetch-key":  "",
 	"cache-min-ttl": "",
-	"serve-expired": "",
 	"auth-zone":     "",
 }
 
@@ -123,9 +139,17 @@ func (s *scenario) beyond() string {
 	if len(missing) > 0 {
 		return "needs " + strings.Join(missing, "; ")
 	}
+	recurse := true
 	for i := range s.steps {
-		if why := s.steps[i].beyond(); why != "" {
+		st := &s.steps[i]
+		if why := st.beyond(); why != "" {
 			return why
+		}
+		if st.kind == "QUERY" {
+			recurse = st.entry.msg.Flags.Has(dns.FlagRD)
+		}
+		if st.kind == "CHECK_ANSWER" && !recurse && st.entry.isReferral() {
+			return "needs referrals as answers to questions without RD (allow_snoop); here such are answered from the cache or refused"
 		}
 	}
 	return ""
@@ -176,13 +200,28 @@ func (s *rplStep) beyond() string {
 	if !slices.Contains(rplSteps, s.kind) {
 		return "needs the step " + s.kind
 	}
+	if s.kind == "QUERY" && s.entry.msg.Question().Type == dns.TypeANY {
+		return "needs all records as the answer to ANY; here one is enough (RFC 8482)"
+	}
 	return ""
+}
+
+// isReferral reports whether an answer only tells which servers know more.
+func (e *rplEntry) isReferral() bool {
+	isNS := func(r dns.Record) bool { return r.Type == dns.TypeNS && !r.Name.Equal(e.msg.Question().Name) }
+	isSOA := func(r dns.Record) bool { return r.Type == dns.TypeSOA }
+	m := &e.msg
+	if slices.ContainsFunc(m.Answer, isNS) {
+		return true
+	}
+	return m.RCode == dns.RCodeNoError && len(m.Answer) == 0 && slices.ContainsFunc(m.Authority, isNS) && !slices.ContainsFunc(m.Authority, isSOA)
 }
 
 // config makes the Config of a script's head.
 func (s *scenario) config(t *testing.T) Config {
-	// Without 0x20, as Unbound is by default: replies are written in lower case.
-	cfg := Config{NotSpecial: []dns.Name{dns.MustName("local.")}, Allow: PrivateNetworks(), Insecure: map[dns.Name]time.Time{}, NoRandomCase: true, CacheSize: 3 << 20}
+	// As Unbound is by default: without 0x20, as replies are written in lower case, without stale answers, prefetch or a
+	// client's deadline.
+	cfg := Config{NoStale: true, NoPrefetch: true, ClientDeadline: -1, StaleRecheck: 5 * time.Second, NotSpecial: []dns.Name{dns.MustName("local.")}, Allow: PrivateNetworks(), Insecure: map[dns.Name]time.Time{}, NoRandomCase: true, CacheSize: 3 << 20}
 	h := &rplHead{t: t, s: s, cfg: &cfg}
 	for _, o := range s.head.options {
 		if set := rplOptions[o.name]; set != nil {

@@ -2,6 +2,7 @@ package resolver
 
 import (
 	"context"
+	"flag"
 	"fmt"
 	"io"
 	"log/slog"
@@ -25,31 +26,33 @@ import (
 // directory that ONOMA_SCENARIOS names. A script that asks for something that
 // this resolver does not have is skipped, with the reason.
 func TestScenarios(t *testing.T) {
-	files := scenarioFiles(t)
-	ran, passed, differ := 0, 0, 0
-	for _, file := range files {
+	sum := score{lacking: map[string]string{}, differing: map[string]string{}}
+	for _, file := range scenarioFiles(t) {
 		name := strings.TrimSuffix(filepath.Base(file), ".rpl")
 		s, err := readScenario(file)
 		if err != nil {
 			t.Errorf("%v", err)
 			continue
 		}
-		why := s.beyond()
-		if r, ok := scenarioSkips[name]; ok && why == "" {
-			why = r
-			differ++
-		}
 		t.Run(name, func(t *testing.T) {
-			if why != "" {
+			if why := s.beyond(); why != "" {
+				sum.lacking[name] = why
 				t.Skip(why)
 			}
-			ran++
-			if playScenario(t, s) {
-				passed++
+			if why := scenarioSkips[name]; why != "" {
+				sum.differing[name] = why
+				t.Skip(why)
+			}
+			if sum.failed++; playScenario(t, s) {
+				sum.failed--
+				sum.passed++
 			}
 		})
 	}
-	t.Logf("%d scenarios: %d need what is not here, %d differ with reason, %d run, %d passed", len(files), len(files)-ran-differ, differ, ran, passed)
+	t.Log(sum.String())
+	if !testing.Short() && flag.Lookup("test.run").Value.String() == "" || os.Getenv("REWRITE") != "" {
+		sum.checkPage(t)
+	}
 }
 
 func scenarioFiles(t *testing.T) []string {
@@ -283,7 +286,7 @@ func (p *player) checkAnswer(st *rplStep) {
 		p.t.Errorf("step %d: an answer is to be checked, and no question is open", st.number)
 		return
 	}
-	st.check(p.t, p.open.take(st.entry.msg.Question())())
+	st.check(p.t, p.open.take(st.entry.msg.Question())(), p.w.r.cfg.NoStale && p.w.r.cfg.NoPrefetch)
 }
 
 // asked are the questions that no answer was checked of yet.
