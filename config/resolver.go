@@ -38,6 +38,10 @@ type Resolver struct {
 	Source []netip.Addr `yaml:"source" restart:"true"`
 	// Minimise sends servers no more of a name than they need to know (RFC 9156).
 	Minimise bool `yaml:"minimise" default:"true" restart:"true"`
+	// RandomCase writes the letters of names in questions to servers in a case of chance, which a forged reply must guess; those that do not keep it are noticed.
+	RandomCase bool `yaml:"random-case" default:"true" restart:"true"`
+	// NeverAsk are networks in which no name server is asked, whatever delegations say. Addresses that nobody can be reached at are never asked, nor is the resolver itself.
+	NeverAsk []netip.Prefix `yaml:"never-ask" restart:"true"`
 	// Hosts is a hosts file that is answered from first, and read again when it changes; off for none.
 	Hosts string `yaml:"hosts" default:"off" path:"file" off:"true" restart:"true"`
 	// Lookups is the most look-ups at the same time; the oldest give way to more.

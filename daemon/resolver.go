@@ -24,7 +24,7 @@ func (d *Daemon) openResolver(conf *config.Config) error {
 	cfg := resolver.Config{
 		Allow: c.Allow, UpstreamPort: uint16(c.Port), NoIPv4: !c.IPv4, NoIPv6: !c.IPv6, NoMinimise: !c.Minimise,
 		MaxInFlight: c.Lookups, UDPSize: uint16(conf.Server.MaxUDP), ID: conf.Server.Hostname, Version: conf.Server.Version, Log: d.log,
-		Insecure: exceptionsOf(c),
+		Insecure: exceptionsOf(c), NoRandomCase: !c.RandomCase, NeverAsk: append(ownAddresses(c), c.NeverAsk...),
 	}
 	if c.Hosts != "off" {
 		cfg.HostsFile = c.Hosts
@@ -55,6 +55,17 @@ func (d *Daemon) openResolver(conf *config.Config) error {
 		return err
 	}
 	return d.setRoutes(conf)
+}
+
+// ownAddresses are those that the resolver listens on as a server would: to ask
+// them is to ask itself.
+func ownAddresses(c *config.Resolver) (own []netip.Prefix) {
+	for _, e := range c.Listen {
+		if a := e.Addr.Addr().Unmap(); e.Addr.Port() == uint16(c.Port) && !a.IsUnspecified() {
+			own = append(own, netip.PrefixFrom(a, a.BitLen()))
+		}
+	}
+	return own
 }
 
 // exceptionsOf are the negative trust anchors that have no end.

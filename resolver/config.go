@@ -53,6 +53,7 @@ type Config struct {
 	NoIPv4, NoIPv6       bool            // do not ask servers of that family
 	AllowLoopbackServers bool            // name servers may have loopback addresses, as in the lab
 	NAT64                netip.Prefix    // servers with IPv4 addresses are asked through the translator of this prefix
+	NeverAsk             []netip.Prefix  // networks in which no name server is asked
 	NoRandomCase         bool            // no random case in names sent upstream (0x20)
 	NoMinimise           bool            // send whole names to every server
 	Limits               Limits

@@ -1,6 +1,9 @@
 package iterator
 
-import "net/netip"
+import (
+	"net/netip"
+	"slices"
+)
 
 var (
 	thisNetwork = netip.MustParsePrefix("0.0.0.0/8")   // RFC 1122 §3.2.1.3
@@ -14,7 +17,7 @@ func (it *Iterator) usable(a netip.Addr) bool {
 	switch {
 	case !a.IsValid(), a.Is4() && it.NoIPv4 && !it.NAT64.IsValid(), a.Is6() && it.NoIPv6:
 		return false
-	case a.Is4In6(), a.Zone() != "":
+	case a.Is4In6(), a.Zone() != "", slices.ContainsFunc(it.NeverAsk, func(p netip.Prefix) bool { return p.Contains(a) }):
 		return false
 	case a.IsLoopback():
 		return it.AllowLoopbackServers

@@ -2,6 +2,7 @@ package iterator
 
 import (
 	"fmt"
+	"net/netip"
 	"strings"
 	"testing"
 	"time"
@@ -59,12 +60,12 @@ func TestPoison(t *testing.T) {
 // TestForeignGlue: a referral's glue counts only for names below the zone that
 // refers, and only if it is an address that a server can have (CVE-2026-50251).
 func TestForeignGlue(t *testing.T) {
-	inWorld(t, Config{}, func(t *testing.T, w *world) {
+	inWorld(t, Config{NeverAsk: []netip.Prefix{netip.MustParsePrefix("198.18.0.0/15")}}, func(t *testing.T, w *world) {
 		_, com := w.standard("example.com. NS ns.victim.net.\nexample.com. NS ns1.example.com.\nexample.com. NS ns2.example.com.")
 		for _, l := range []string{
 			"ns.victim.net. A 192.0.2.66", "ns1.example.com. A 0.0.0.0", "ns1.example.com. AAAA ::", "ns1.example.com. A 127.0.0.1", "ns1.example.com. A 0.1.2.3", "ns1.example.com. A 240.0.0.1",
 			"ns1.example.com. A 255.255.255.255", "ns1.example.com. A 224.0.0.1", "ns1.example.com. AAAA ::1", "ns1.example.com. AAAA ff02::1",
-			"ns1.example.com. AAAA ::ffff:192.0.2.66", "ns1.example.com. AAAA fe80::1", "ns2.example.com. A 192.0.2.3", "ns2.example.com. A 192.0.2.3",
+			"ns1.example.com. A 198.19.0.1", "ns1.example.com. AAAA ::ffff:192.0.2.66", "ns1.example.com. AAAA fe80::1", "ns2.example.com. A 192.0.2.3", "ns2.example.com. A 192.0.2.3",
 		} {
 			com.Add(fakenet.ParseRecord(l, dns.Root))
 		}

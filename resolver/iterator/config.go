@@ -15,13 +15,14 @@ type Config struct {
 	Hints  []Hint         // nil: the root servers of the Internet
 	Limits Limits
 
-	UpstreamPort         uint16       // 0: 53
-	NoIPv4, NoIPv6       bool         // do not ask servers of that family
-	AllowLoopbackServers bool         // 127.0.0.0/8 and ::1 may be name servers
-	NAT64                netip.Prefix // servers with IPv4 addresses are asked through this translator (RFC 6052)
-	NoRandomCase         bool         // names are asked for in the case that the client gave, without 0x20
-	NoMinimise           bool         // send whole names to every server (RFC 9156 off)
-	UDPSize              uint16       // EDNS payload size offered upstream; 0: 1232
+	UpstreamPort         uint16         // 0: 53
+	NoIPv4, NoIPv6       bool           // do not ask servers of that family
+	AllowLoopbackServers bool           // 127.0.0.0/8 and ::1 may be name servers
+	NAT64                netip.Prefix   // servers with IPv4 addresses are asked through this translator (RFC 6052)
+	NoRandomCase         bool           // names are asked for in the case that the client gave, without 0x20
+	NeverAsk             []netip.Prefix // no server in these is asked
+	NoMinimise           bool           // send whole names to every server (RFC 9156 off)
+	UDPSize              uint16         // EDNS payload size offered upstream; 0: 1232
 
 	// Local answers for a name without asking, before the cache is looked at:
 	// hosts file, special-use names. It sees the targets of aliases too. A nil
