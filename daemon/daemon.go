@@ -282,6 +282,9 @@ func (d *Daemon) published(r zone.Receipt) {
 	d.signer.Published(r)
 	d.announcer.look(r.Zone)
 	d.versionServed(r.Zone)
+	if d.recursor != nil {
+		d.recursor.Purge(z.Origin()) // what it knows of the zone was true until now
+	}
 	d.signals.published(&r, z.Current() != nil && z.Current().Denial() != zone.DenialNone)
 	d.tell(r.Zone, z)
 	e := d.zones.get(r.Zone)

@@ -25,8 +25,11 @@ func resolverDesk(r *resolver.Resolver) *control.ResolverDesk {
 			return r.Explain(ctx, q, resolver.Options{CheckingDisabled: req.CheckingDisabled})
 		},
 		Flush: func(req control.FlushRequest) int {
-			if req.Name.IsZero() {
+			switch {
+			case req.Name.IsZero():
 				return r.FlushAll()
+			case req.Type != 0:
+				return r.FlushType(req.Name, req.Type)
 			}
 			return r.Flush(req.Name, req.Tree)
 		},
@@ -104,7 +107,8 @@ func (c *ctlResolveCmd) Run(a *app, ctl *ctlCmd) error {
 
 type ctlFlushCmd struct {
 	Name string `arg:"" optional:"" help:"The name to forget."`
-	Tree bool   `help:"And all below it."`
+	Type string `xor:"what" placeholder:"TYPE" help:"Only what is known of records of this type there."`
+	Tree bool   `xor:"what" help:"And all below it."`
 	All  bool   `help:"Everything."`
 }
 
@@ -112,7 +116,7 @@ type ctlFlushCmd struct {
 func (c *ctlFlushCmd) Run(a *app, ctl *ctlCmd) error {
 	var req control.FlushRequest
 	switch {
-	case c.All == (c.Name != ""):
+	case c.All == (c.Name != ""), c.All && (c.Tree || c.Type != ""):
 		return errors.New("expected a name, or --all")
 	case c.Name != "":
 		name, err := dns.ParseNameIDNA(c.Name)
@@ -120,6 +124,10 @@ func (c *ctlFlushCmd) Run(a *app, ctl *ctlCmd) error {
 			return fmt.Errorf("%q is not a domain name: %w", c.Name, err)
 		}
 		req.Name, req.Tree = name, c.Tree
+		var ok bool
+		if req.Type, ok = dns.ParseType(c.Type); !ok && c.Type != "" {
+			return fmt.Errorf("--type %q: expected a type of records, as in AAAA or MX", c.Type)
+		}
 	}
 	client, err := ctl.client()
 	if err != nil {

@@ -35,6 +35,7 @@ func TestMain(m *testing.M) {
 //	                          $NAME is the address in its log; $NAME_udp, $NAME_tls and so on are
 //	                          the first of a transport, $NAME_tls_port its port
 //	log NAME TEXT             go on when its log has TEXT
+//	until TEXT COMMAND...     run it again and again until its output has TEXT
 //	hup NAME TEXT             send it SIGHUP, and go on when it logs TEXT
 //	keytag FILE ROLE NAME     $NAME is the tag of the first key of a role in what "onoma zone keys --json" has written
 //	mode FILE OCTAL           expect these permissions
@@ -49,7 +50,7 @@ func TestScripts(t *testing.T) {
 		RequireUniqueNames:  true,
 		Setup:               setUp,
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
-			"exits": exits, "expand": expand, "start": startServer, "log": logged, "hup": hup, "end": end,
+			"exits": exits, "expand": expand, "start": startServer, "log": logged, "hup": hup, "end": end, "until": until,
 			"keytag": keyTag, "mode": mode,
 		},
 	})
@@ -68,6 +69,22 @@ func wholeScripts(t *testing.T) {
 		}
 		if strings.Contains("\n"+string(text), "\nstop ") {
 			t.Errorf("%s: \"stop NAME\" ends the script there; \"end NAME\" ends the server", file)
+		}
+	}
+}
+
+// until waits for what comes in its own time, as what a cache forgets.
+func until(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) < 2 {
+		ts.Fatalf("usage: until TEXT COMMAND...")
+	}
+	for begun := time.Now(); ; time.Sleep(20 * time.Millisecond) {
+		err := ts.Exec(args[1], args[2:]...)
+		if strings.Contains(ts.ReadFile("stdout"), args[0]) {
+			return
+		}
+		if time.Since(begun) > 20*time.Second {
+			ts.Fatalf("%s has never said %q: %v", strings.Join(args[1:], " "), args[0], err)
 		}
 	}
 }

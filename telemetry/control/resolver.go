@@ -39,7 +39,8 @@ type ExplainRequest struct {
 // FlushRequest says what is to be forgotten. Without a name it is all.
 type FlushRequest struct {
 	Name dns.Name
-	Tree bool // all below the name, too
+	Tree bool     // all below the name, too
+	Type dns.Type // only what is known of records of that type at the name; 0: of all
 }
 
 // Insecure is a name at and below which nothing is validated.
@@ -51,6 +52,7 @@ type Insecure struct {
 type flushBody struct {
 	Name string `json:"name,omitempty"`
 	Tree bool   `json:"tree,omitempty"`
+	Type string `json:"type,omitempty"`
 }
 
 // Flushed is what came of a FlushRequest.
@@ -84,8 +86,14 @@ func (d *ResolverDesk) flush(r *http.Request) (any, error) {
 		return nil, err
 	}
 	req := FlushRequest{Tree: in.Tree}
+	var err error
+	if req.Type, err = typeOf(in.Type, 0); err != nil {
+		return nil, err
+	}
+	if req.Type != 0 && (in.Tree || in.Name == "") {
+		return nil, badRequest("type: expected with one name", "")
+	}
 	if in.Name != "" {
-		var err error
 		if req.Name, err = nameOf(in.Name); err != nil {
 			return nil, err
 		}
@@ -139,6 +147,9 @@ func (c *Client) Flush(ctx context.Context, r FlushRequest) (int, error) {
 	body := flushBody{Tree: r.Tree}
 	if !r.Name.IsZero() {
 		body.Name = r.Name.String()
+	}
+	if r.Type != 0 {
+		body.Type = r.Type.String()
 	}
 	var out Flushed
 	err := c.Call(ctx, http.MethodPost, routeFlush, nil, body, &out)
