@@ -50,6 +50,14 @@ func (d *decoder) check(m *mapping, v reflect.Value) {
 		d.checkResolver(m, p)
 	case *Route:
 		d.checkRoute(m, p)
+	case *ResolverPolicy:
+		d.checkLocalData(m, dns.Name{}, "local-data", p.LocalData)
+	case *PolicyZone:
+		d.checkPolicyZone(m, p)
+	case *BlockList:
+		d.checkBlockList(m, p)
+	case *PolicyView:
+		d.checkPolicyView(m, p)
 	case *Consume:
 		if p.Template == "" && len(p.Groups) == 0 {
 			d.fail(m.node, "a template, or groups with templates", "consume does not say what members are like")

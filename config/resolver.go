@@ -46,6 +46,10 @@ type Resolver struct {
 	Hosts string `yaml:"hosts" default:"off" path:"file" off:"true" restart:"true"`
 	// Lookups is the most look-ups at the same time; the oldest give way to more.
 	Lookups int `yaml:"lookups" default:"2048" range:"16..1000000" restart:"true"`
+	// NAT64 is the prefix of a translator, as in 64:ff9b::/96, through which servers that have only an IPv4 address are asked.
+	NAT64 netip.Prefix `yaml:"nat64" restart:"true"`
+	// Policy is how clients are answered otherwise than the DNS has it.
+	Policy ResolverPolicy `yaml:"policy"`
 }
 
 func (d *decoder) checkResolver(m *mapping, r *Resolver) {

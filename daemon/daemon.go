@@ -71,6 +71,7 @@ type Daemon struct {
 	lookups    *lookups
 	recursor   *resolver.Resolver // nil: there is none
 	routing    *routing           // of the recursor; nil: no zone is in memory
+	rules      *rulesKeeper       // its policy
 	privates   *keystore.Store
 	tokens     token.Set // nil: none
 	sayKeyless sync.Once
@@ -160,6 +161,7 @@ func (d *Daemon) open(ctx context.Context) (err error) {
 	if err := d.openResolver(conf); err != nil {
 		return err
 	}
+	d.openRules(conf)
 	if err := d.openSigning(conf); err != nil {
 		return err
 	}
@@ -198,6 +200,11 @@ func (d *Daemon) Start(ctx context.Context) {
 		d.run(what, func() error { return run(d.ctx) })
 	}
 	d.files.Reload(d.ctx)
+	if d.recursor != nil {
+		d.rules.look() // before anybody is answered
+		d.run("keeping the resolver's policy", func() error { return d.rules.run(d.ctx) })
+		d.run("fetching lists", func() error { return d.rules.web.Run(d.ctx) })
+	}
 	d.produceAll(d.ctx)
 	d.run("watching files", func() error { return d.files.Run(d.ctx) })
 }
@@ -287,6 +294,7 @@ func (d *Daemon) published(r zone.Receipt) {
 	}
 	d.signals.published(&r, z.Current() != nil && z.Current().Denial() != zone.DenialNone)
 	d.tell(r.Zone, z)
+	d.rules.published(r.Zone)
 	e := d.zones.get(r.Zone)
 	if e == nil {
 		return

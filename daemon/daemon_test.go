@@ -33,6 +33,13 @@ func newRig(t *testing.T, text string, files ...string) *rig {
 	for i, name := range files {
 		r.file(name, i+1)
 	}
+	return newRigIn(t, r.dir, text)
+}
+
+// newRigIn starts a daemon whose DIR is dir.
+func newRigIn(t *testing.T, dir, text string) *rig {
+	t.Helper()
+	r := &rig{t: t, dir: dir}
 	r.write("root.hints", ". 3600 NS a.root.\na.root. 3600 A 127.0.0.1\n")
 	r.configure(text)
 	load := func() (*config.Config, error) {

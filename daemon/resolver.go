@@ -22,7 +22,7 @@ func (d *Daemon) openResolver(conf *config.Config) error {
 		return nil
 	}
 	cfg := resolver.Config{
-		Allow: c.Allow, UpstreamPort: uint16(c.Port), NoIPv4: !c.IPv4, NoIPv6: !c.IPv6, NoMinimise: !c.Minimise,
+		Allow: c.Allow, UpstreamPort: uint16(c.Port), NoIPv4: !c.IPv4, NoIPv6: !c.IPv6, NAT64: c.NAT64, NoMinimise: !c.Minimise,
 		MaxInFlight: c.Lookups, UDPSize: uint16(conf.Server.MaxUDP), ID: conf.Server.Hostname, Version: conf.Server.Version, Log: d.log,
 		Insecure: exceptionsOf(c), NoRandomCase: !c.RandomCase, NeverAsk: append(ownAddresses(c), c.NeverAsk...),
 	}
@@ -92,6 +92,7 @@ func (d *Daemon) reloadResolver(from, to *config.Config) {
 	} else if d.routing != nil {
 		d.routing.keeper.Reload(context.Background())
 	}
+	d.rules.nudge()
 	had, has := exceptionsOf(&from.Resolver), exceptionsOf(&to.Resolver)
 	for name := range had {
 		if _, stays := has[name]; !stays {

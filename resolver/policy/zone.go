@@ -243,6 +243,9 @@ func (b *ZoneBuilder) Compile() (*Zone, error) {
 // Origin returns the zone's name.
 func (z *Zone) Origin() dns.Name { return z.origin }
 
+// HasSOA says whether the zone has an SOA record, as every whole zone does.
+func (z *Zone) HasSOA() bool { return z.soa.Data != nil }
+
 // Len returns how many rules the zone has.
 func (z *Zone) Len() int { return z.rules }
 
