@@ -155,6 +155,13 @@ func (r *reply) addWildcardProof(authority *sections) {
 	}
 }
 
+// leadsTo makes the reply an alias that leads elsewhere. What is denied beside it is
+// kept: a server of both zones may show that where it leads is not signed.
+func (r *reply) leadsTo(name dns.Name, authority *sections) {
+	r.outcome, r.target = OutcomeAlias, name
+	r.chain[len(r.chain)-1].Proof = authority.proofs()
+}
+
 // negative reads a reply without the RRset asked for and without a referral:
 // NXDOMAIN or NODATA for name, or an alias whose end it does not tell.
 func (r *reply) negative(zone dns.Name, q dns.Question, name dns.Name, authority *sections) {
@@ -166,7 +173,7 @@ func (r *reply) negative(zone dns.Name, q dns.Question, name dns.Name, authority
 		r.outcome, r.reason = OutcomeLame, "answered for the child side of the cut"
 		return
 	case !ok && len(r.chain) > 0 && r.rcode != dns.RCodeNXDomain:
-		r.outcome, r.target = OutcomeAlias, name
+		r.leadsTo(name, authority)
 		return
 	case !ok && (!r.aa && len(proofs) == 0 || upward(zone, r.msg.Authority)):
 		r.outcome, r.reason = OutcomeLame, lameReason(zone, authority)

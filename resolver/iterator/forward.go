@@ -115,7 +115,7 @@ func (it *Iterator) classifyForwarded(zone dns.Name, q dns.Question, m *dns.Mess
 	case tooLong:
 		r.outcome, r.reason = OutcomeError, m.RCode.String()
 	case len(r.chain) > 0 && m.RCode == dns.RCodeNoError && !hasType(m.Authority, dns.TypeSOA): // it does not tell the alias's end
-		r.outcome, r.target = OutcomeAlias, name
+		r.leadsTo(name, authority)
 	case !m.Flags.Has(dns.FlagRA) && !m.Flags.Has(dns.FlagAA) && !hasType(m.Authority, dns.TypeSOA, dns.TypeNSEC, dns.TypeNSEC3): // a referral, or nothing
 		r.outcome, r.reason = OutcomeLame, "it offers no recursion"
 	default:

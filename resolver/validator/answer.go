@@ -201,6 +201,9 @@ func (l *look) negative(name dns.Name, t dns.Type, msg *dns.Message) error {
 		l.explain(denied(z.name, name, t, l.result.RCode))
 		return nil
 	case dnssec.OptOut, dnssec.TooMany:
+		if l.isBelowAnchor(name, t, z) {
+			break
+		}
 		l.fail(Insecure, insecureCode(proof), "that %s has no %s is %s", name, t, proof)
 		return nil
 	case dnssec.Exhausted:
@@ -235,10 +238,20 @@ func (l *look) denier(name dns.Name, t dns.Type, msg *dns.Message) (*place, erro
 	return l.walk(at)
 }
 
-// leavesOut looks in the proofs at hand for a delegation on the way to name that is
-// not signed: a server of both zones shows it without being asked.
+// isBelowAnchor reports whether an anchor stands on the way from z to name: then
+// nothing that z leaves out makes name insecure.
+func (l *look) isBelowAnchor(name dns.Name, t dns.Type, z *place) bool {
+	at := ownerZone(name, t)
+	for at.NumLabels() > z.name.NumLabels() && !l.IsAnchored(at) {
+		at = at.Parent()
+	}
+	return at.NumLabels() > z.name.NumLabels()
+}
+
+// leavesOut looks in the proofs at hand for a delegation at name, or on the way to
+// it, that is not signed: a server of both zones shows it without being asked.
 func (l *look) leavesOut(name dns.Name, z *place, d *dnssec.Denial) (child dns.Name, ok bool) {
-	for depth := z.name.NumLabels() + 1; depth < name.NumLabels() && l.work.Rounds > 0; depth++ {
+	for depth := z.name.NumLabels() + 1; depth <= name.NumLabels() && l.work.Rounds > 0; depth++ {
 		child = name.Ancestor(name.NumLabels() - depth)
 		if state, proof := d.Delegation(child); state == dnssec.UnsignedDelegation && proof == dnssec.Proved {
 			return child, true
@@ -250,7 +263,7 @@ func (l *look) leavesOut(name dns.Name, z *place, d *dnssec.Denial) (child dns.N
 // unproved: maybe the name is in a zone further down that is not signed, or
 // broken; otherwise the proof is.
 func (l *look) unproved(name dns.Name, t dns.Type, z *place, d *dnssec.Denial, f found) error {
-	if child, ok := l.leavesOut(name, z, d); ok {
+	if child, ok := l.leavesOut(ownerZone(name, t), z, d); ok && !l.isBelowAnchor(name, t, z) {
 		l.fail(Insecure, dns.EDEOther, "%s proves that %s has no DS", z.name, child)
 		return nil
 	}
