@@ -36,6 +36,8 @@ type Resolver struct {
 	IPv6 bool `yaml:"ipv6" default:"true" restart:"true"`
 	// Source are the addresses that servers are asked from, one of each family at most; without one the system chooses.
 	Source []netip.Addr `yaml:"source" restart:"true"`
+	// OpportunisticEncryption asks servers over TLS or QUIC, once they are found to speak it on port 853 (RFC 9539): who listens on the way learns less. Nobody has to prove anything, no answer is delayed by it; it costs a connection attempt to each server in a day.
+	OpportunisticEncryption bool `yaml:"opportunistic-encryption" default:"false" restart:"true"`
 	// Minimise sends servers no more of a name than they need to know (RFC 9156).
 	Minimise bool `yaml:"minimise" default:"true" restart:"true"`
 	// RandomCase writes the letters of names in questions to servers in a case of chance, which a forged reply must guess; those that do not keep it are noticed.

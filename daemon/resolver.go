@@ -29,16 +29,17 @@ func (d *Daemon) openResolver(conf *config.Config) error {
 	if c.Hosts != "off" {
 		cfg.HostsFile = c.Hosts
 	}
+	var err error
+	if cfg.Upstream, err = Trusting(c.UpstreamCA); err != nil {
+		return err
+	}
+	cfg.Upstream.Opportunistic = c.OpportunisticEncryption
 	for _, a := range c.Source {
 		if a.Is4() {
 			cfg.Upstream.Source4 = a
 		} else {
 			cfg.Upstream.Source6 = a
 		}
-	}
-	var err error
-	if cfg.Upstream, err = Trusting(c.UpstreamCA); err != nil {
-		return err
 	}
 	if cfg.Hints, cfg.AllowLoopbackServers, err = readHints(c.RootHints); err != nil {
 		return err

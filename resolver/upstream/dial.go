@@ -76,7 +76,7 @@ func (n *Network) dialTLS(ctx context.Context, to transport.Target) (Conn, error
 
 // trust is how a server proves that it is who to names: sessions of those that have
 // to are remembered apart, since a resumed one is not verified again. Who has
-// nothing to prove is not told any name (RFC 9539 §4.6.3).
+// nothing to prove is not told any name (RFC 9539 §4).
 func (n *Network) trust(to transport.Target) *tls.Config {
 	if to.HTTP3 {
 		to.Proto = transport.QUIC // sessions of TCP are of no use there

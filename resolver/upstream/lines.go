@@ -61,11 +61,7 @@ var errCrowded = errors.New("too many connections are in use")
 // (RFC 7766 §6.2.4): once, the question is asked again, on a connection of its own,
 // since some servers close after each reply.
 func (p *lines) exchange(ctx context.Context, to transport.Target, query []byte) ([]byte, error) {
-	l, err := p.take(to)
-	if err != nil {
-		return nil, err
-	}
-	reply, err := p.ask(ctx, l, query)
+	reply, err := p.once(ctx, to, query)
 	if err == nil || ctx.Err() != nil || !isBroken(err) {
 		return reply, err
 	}
@@ -76,8 +72,45 @@ func (p *lines) exchange(ctx context.Context, to transport.Target, query []byte)
 	return p.ask(ctx, own, query)
 }
 
+// once asks over the shared connection, and does not try again.
+func (p *lines) once(ctx context.Context, to transport.Target, query []byte) ([]byte, error) {
+	l, err := p.take(to)
+	if err != nil {
+		return nil, err
+	}
+	return p.ask(ctx, l, query)
+}
+
 func isBroken(err error) bool {
 	return errors.Is(err, errClosed) || errors.Is(err, net.ErrClosed) || errors.Is(err, errFull) || transport.KindOf(err) == transport.Broken
+}
+
+// has reports whether a connection stands that can be used at once.
+func (p *lines) has(to transport.Target) bool {
+	p.mu.Lock()
+	l := p.all[to]
+	p.mu.Unlock()
+	if l == nil {
+		return false
+	}
+	select {
+	case <-l.ready:
+	default:
+		return false
+	}
+	s, isStream := l.conn.(*stream)
+	return l.err == nil && (!isStream || s.stands())
+}
+
+// warm makes a connection that waits for a first question.
+func (p *lines) warm(to transport.Target) error {
+	l, err := p.take(to)
+	if err != nil {
+		return err
+	}
+	<-l.ready
+	p.leave(l)
+	return l.err
 }
 
 // take joins the users of a target's connection.

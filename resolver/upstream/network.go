@@ -18,6 +18,9 @@ type Network struct {
 	udp  [2]datagrams // IPv4, IPv6
 	line lines
 
+	habits habits
+	counts counts
+
 	sessions [2][transport.HTTPS + 1]tls.ClientSessionCache // of servers that had nothing to prove, and of those that did
 }
 
@@ -30,6 +33,11 @@ type Config struct {
 	Idle        time.Duration // how long one is kept that nobody uses; 0: 10 s
 	TLS         *tls.Config   // whom servers with a name are to be certified by; nil: the system's authorities
 	Dialers     Dialers
+
+	// Opportunistic has servers asked over TLS or QUIC once they are found to speak it, on port 853 (RFC 9539), whatever
+	// transport of the plain ones is wanted.
+	Opportunistic     bool
+	OpportunisticPort uint16 // 0: 853
 }
 
 // New returns a Network.
@@ -49,6 +57,10 @@ func New(cfg Config) *Network {
 			n.sessions[i][proto] = tls.NewLRUClientSessionCache(maxSessions)
 		}
 	}
+	if cfg.OpportunisticPort == 0 {
+		n.cfg.OpportunisticPort = encryptedPort
+	}
+	n.habits = habits{port: n.cfg.OpportunisticPort, now: time.Now, known: map[transport.Target]*habit{}}
 	n.line = lines{most: cfg.Connections, idle: cfg.Idle, dial: n.dial, all: map[transport.Target]*line{}}
 	n.udp[0].init(netip.IPv4Unspecified(), cfg.Source4, cfg.Sockets)
 	n.udp[1].init(netip.IPv6Unspecified(), cfg.Source6, cfg.Sockets)
@@ -66,8 +78,16 @@ func (n *Network) Exchange(ctx context.Context, to transport.Target, query []byt
 	if err := x.check(); err != nil {
 		return nil, x.failed(ctx, err)
 	}
+	if n.cfg.Opportunistic && !to.Proto.IsEncrypted() {
+		if reply, ok := n.inPrivate(ctx, to.Addr.Addr(), query); ok {
+			return reply, nil
+		}
+	}
 	if to.Proto == transport.UDP {
 		return n.overUDP(ctx, &x)
+	}
+	if to.Proto.IsEncrypted() {
+		query = padded(query)
 	}
 	reply, err := n.line.exchange(ctx, to, query)
 	if err != nil {

@@ -100,6 +100,13 @@ func (s *stream) enter(query []byte) (*waiter, uint16, error) {
 	return w, id, nil
 }
 
+// stands reports whether questions can be asked, as far as is known.
+func (s *stream) stands() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.err == nil
+}
+
 // leave gives a question up. Where nothing at all came since it was asked, the
 // connection is no good any more, even if nobody said so.
 func (s *stream) leave(id uint16) {

@@ -2,6 +2,7 @@ package upstream
 
 import (
 	"context"
+	"errors"
 	"net/netip"
 	"sync"
 )
@@ -129,7 +130,11 @@ func (n *Network) overUDP(ctx context.Context, x *exchange) ([]byte, error) {
 		return nil, x.failed(ctx, err)
 	}
 	reply, err := s.exchange(ctx, x)
+	n.counts.junk.Add(uint64(x.ignored.Malformed))
 	if err != nil {
+		if errors.Is(err, errSpoofed) {
+			n.counts.spoofed.Add(1)
+		}
 		// What it may still receive, or has been told by ICMP, is of the past.
 		s.close()
 		d.give(nil)
