@@ -3,7 +3,6 @@ package iterator
 import (
 	"errors"
 	"fmt"
-	"net/netip"
 	"time"
 
 	"onoma/dns"
@@ -95,8 +94,7 @@ func (s *search) start(c *candidate, q dns.Question, st standing) error {
 	it := s.t.it
 	now := it.Env.Now()
 	x := exchange{server: c.addr, to: c.to, name: c.name, zone: s.zone.Zone, route: s.route, q: q}
-	x.to.Addr = netip.AddrPortFrom(c.addr, c.to.Addr.Port())
-	x.manners = it.servers.manners(c.addr, now, it.Env.Uint64())
+	x.manners = it.servers.manners(c.to.Addr, now, it.Env.Uint64())
 	x.wait, s.habit = s.route.patience(&c.to, c.patience(st)), st.habit
 	if s.route != nil {
 		s.habit = max(s.habit, x.wait/4)
@@ -113,7 +111,7 @@ func (s *search) start(c *candidate, q dns.Question, st standing) error {
 	case c.tries > 0 && !x.knowsEDNS:
 		x.plain = true
 	}
-	it.servers.takeDead(c.addr, x.wait, now)
+	it.servers.takeDead(c.to.Addr, x.wait, now)
 	if c.tries == 0 {
 		c.most = st.chances()
 	}
@@ -146,7 +144,7 @@ func (s *search) settle(a *attempt) (*reply, error) {
 	case r.outcome == OutcomeLame || r.outcome == OutcomeError && r.rcode == dns.RCodeRefused:
 		c.out = true
 		if isCommon(a.q.Type) { // some refuse types that they do not know, and serve the zone otherwise
-			s.t.it.servers.markLame(c.addr, s.zone.Zone, a.end)
+			s.t.it.servers.markLame(c.to.Addr, s.zone.Zone, a.end)
 		}
 		s.note(fmt.Sprintf("%s: %s", c.addr, r.reason))
 		return nil, nil
@@ -199,7 +197,7 @@ func (s *search) followUp(a *attempt) (x exchange, ok bool) {
 	case r.outcome == OutcomeTruncated:
 		return overTCP()
 	case r.outcome == OutcomeError && r.rcode == dns.RCodeBadCookie && a.to.Proto == transport.UDP && r.cookie.isGood && a.followUps == 0:
-		x.manners = s.t.it.servers.manners(a.server, a.end, s.t.it.Env.Uint64())
+		x.manners = s.t.it.servers.manners(a.to.Addr, a.end, s.t.it.Env.Uint64())
 		return x, true
 	case r.outcome == OutcomeError && r.rcode == dns.RCodeBadCookie:
 		return overTCP()
@@ -234,18 +232,18 @@ func (s *search) draw(a *attempt) {
 	book := s.t.it.servers
 	switch said := a.after; {
 	case a.plain && said != nil && ednsTrouble(said):
-		book.markPlain(a.server, a.end.Add(plainFor))
+		book.markPlain(a.to.Addr, a.end.Add(plainFor))
 	case a.plain && !a.knowsEDNS && a.c.tries > 1:
-		book.markPlain(a.server, a.end.Add(plainSilence))
+		book.markPlain(a.to.Addr, a.end.Add(plainSilence))
 	case said != nil && len(a.cookie) == 0 && ednsTrouble(said):
-		book.noCookies(a.server, a.end)
+		book.noCookies(a.to.Addr, a.end)
 	}
 	isProven := a.to.Proto != transport.UDP || a.reply.cookie.isGood
 	if isProven && a.reply.loose {
-		book.markCaseless(a.server, a.end)
+		book.markCaseless(a.to.Addr, a.end)
 	}
 	if a.to.Proto != transport.UDP && a.doesCookies && !a.reply.cookie.isGood {
-		book.noCookies(a.server, a.end) // as it says itself
+		book.noCookies(a.to.Addr, a.end) // as it says itself
 	}
 }
 

@@ -14,7 +14,7 @@ import (
 // candidate is an address that a zone's question can be sent to.
 type candidate struct {
 	addr  netip.Addr
-	to    Target // with the port alone where it is one of several addresses
+	to    Target
 	name  dns.Name
 	tries int
 	most  int  // tries that it gets, by its standing when it was first asked
@@ -125,7 +125,9 @@ next:
 				continue next
 			}
 		}
-		s.list = append(s.list, &candidate{addr: a, name: name, to: s.targetOf(name), out: s.t.budget.isMute(a)})
+		to := s.targetOf(name)
+		to.Addr = netip.AddrPortFrom(a, to.Addr.Port())
+		s.list = append(s.list, &candidate{addr: a, name: name, to: to, out: s.t.budget.isMute(a)})
 	}
 	return any
 }
@@ -192,7 +194,7 @@ func (s *search) choose(fit func(*candidate, standing) bool) (best *candidate, c
 			continue
 		}
 		roll := it.Env.Uint64()
-		st := it.servers.standing(c.addr, s.zone.Zone, now, roll)
+		st := it.servers.standing(c.to.Addr, s.zone.Zone, now, roll)
 		if st.known {
 			quickest = min(quickest, st.rto)
 		}

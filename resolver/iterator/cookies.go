@@ -69,7 +69,7 @@ func (c *cookies) cookie(now time.Time, fresh uint64) []byte {
 }
 
 // setCookie remembers a server's cookie, unless ours has been renewed since.
-func (s *servers) setCookie(a netip.Addr, sent []byte, server []byte) {
+func (s *servers) setCookie(a netip.AddrPort, sent []byte, server []byte) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	c := &s.get(a).cookies
@@ -79,7 +79,7 @@ func (s *servers) setCookie(a netip.Addr, sent []byte, server []byte) {
 }
 
 // noCookies notes that a does not cope with cookies, or has given them up.
-func (s *servers) noCookies(a netip.Addr, now time.Time) {
+func (s *servers) noCookies(a netip.AddrPort, now time.Time) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	c := &s.get(a).cookies

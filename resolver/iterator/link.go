@@ -178,7 +178,7 @@ func (it *Iterator) checkLink() {
 		wg.Go(func() {
 			if _, err := it.Env.Exchange(ctx, x.to, it.query(&x)); err == nil {
 				now := it.Env.Now()
-				it.servers.answered(a, now.Sub(asked), now)
+				it.servers.answered(x.to.Addr, now.Sub(asked), now)
 			}
 		})
 	}

@@ -14,6 +14,9 @@ import (
 
 func mustAddr(s string) netip.Addr { return netip.MustParseAddr(s) }
 
+// at is a server as the book has it.
+func at(s string) netip.AddrPort { return netip.AddrPortFrom(mustAddr(s), 53) }
+
 // outage takes everything down or brings it back.
 func (w *world) outage(servers []*fakenet.Server, isDown bool, err error) {
 	w.Change(func() {
@@ -118,7 +121,7 @@ func TestDeadZoneIsNotAnOutage(t *testing.T) {
 		if w.it.servers.linkIsDown() || checks == 0 || checks > 10 {
 			t.Errorf("link down: %t after %d looks at it", w.it.servers.linkIsDown(), checks)
 		}
-		st := w.it.servers.standing(mustAddr("192.0.2.11"), dns.MustName("example.com."), time.Now(), 0)
+		st := w.it.servers.standing(at("192.0.2.11"), dns.MustName("example.com."), time.Now(), 0)
 		if !st.doubtful {
 			t.Error("the dead server is not marked")
 		}

@@ -45,7 +45,7 @@ func TestCaseIsNotKept(t *testing.T) {
 		time.Sleep(caselessFor)
 		w.Change(func() { s[0].Hook = nil })
 		w.ask(1, "d")
-		if p := w.it.servers.manners(s[0].Addr, time.Now(), 0); p.sameCase {
+		if p := w.it.servers.manners(at(s[0].Addr.String()), time.Now(), 0); p.sameCase {
 			t.Error("it is still thought that the server does not keep the case")
 		}
 	})
@@ -84,7 +84,7 @@ func TestForgedRepliesCostTheServerNothing(t *testing.T) {
 	inWorld(t, Config{}, func(t *testing.T, w *world) {
 		s := w.manyServers(10 * time.Millisecond)
 		w.ask(10, "a")
-		before := w.it.servers.standing(s[0].Addr, dns.Root, time.Now(), 0)
+		before := w.it.servers.standing(at(s[0].Addr.String()), dns.Root, time.Now(), 0)
 		w.Change(func() {
 			s[0].Hook = func(q, a *dns.Message, proto transport.Proto) *dns.Message {
 				if proto != transport.UDP {
@@ -100,7 +100,7 @@ func TestForgedRepliesCostTheServerNothing(t *testing.T) {
 			expect(t, "the truth", w.resolve(fmt.Sprintf("bbbbbbbb%d.x.example.com.", i), dns.TypeA),
 				fmt.Sprintf("NOERROR bbbbbbbb%d.x.example.com./1/A=198.51.100.1", i))
 		}
-		after := w.it.servers.standing(s[0].Addr, dns.Root, time.Now(), 0)
+		after := w.it.servers.standing(at(s[0].Addr.String()), dns.Root, time.Now(), 0)
 		if after != before {
 			t.Errorf("the server's standing was %+v and is %+v", before, after)
 		}
@@ -305,7 +305,7 @@ func TestRefusedType(t *testing.T) {
 				for i := range 5 {
 					w.expectQuestion(question(fmt.Sprintf("b%d.x.example.com.", i), dns.TypeHTTPS), "")
 				}
-				if st := w.it.servers.standing(s[0].Addr, dns.MustName("example.com."), time.Now(), 0); st.doubtful {
+				if st := w.it.servers.standing(at(s[0].Addr.String()), dns.MustName("example.com."), time.Now(), 0); st.doubtful {
 					t.Error("the server is in doubt")
 				}
 				w.ask(3, "c")

@@ -100,13 +100,13 @@ func (it *Iterator) note(a *attempt) {
 			return
 		}
 		if a.followUps == 0 || a.to.Proto == transport.UDP {
-			it.servers.answered(a.server, a.end.Sub(a.start), a.end)
+			it.servers.answered(a.to.Addr, a.end.Sub(a.start), a.end)
 		}
 		if len(a.reply.cookie.server) > 0 {
-			it.servers.setCookie(a.server, a.cookie, a.reply.cookie.server)
+			it.servers.setCookie(a.to.Addr, a.cookie, a.reply.cookie.server)
 		}
 		if !a.knowsEDNS && a.reply.msg != nil && a.reply.msg.EDNS != nil {
-			it.servers.markEDNS(a.server)
+			it.servers.markEDNS(a.to.Addr)
 		}
 		return
 	}
@@ -115,9 +115,9 @@ func (it *Iterator) note(a *attempt) {
 	case a.followUps > 0 && a.to.Proto != transport.UDP || kind == transport.Canceled || kind == transport.Spoofed:
 		return
 	case kind == transport.Unreachable:
-		it.servers.unreachable(a.server, a.start, a.end)
+		it.servers.unreachable(a.to.Addr, a.start, a.end)
 	case isCommon(a.q.Type):
-		it.servers.silent(a.server, a.start, a.end)
+		it.servers.silent(a.to.Addr, a.start, a.end)
 	}
 	if it.servers.suspectsLink(a.end) && it.background.begin() {
 		go it.checkLink()

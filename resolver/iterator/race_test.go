@@ -37,7 +37,7 @@ func TestHedge(t *testing.T) {
 		}
 		time.Sleep(time.Second)
 		w.it.servers.mu.Lock()
-		srtt := w.it.servers.book[s[0].Addr].srtt
+		srtt := w.it.servers.book[at(s[0].Addr.String())].srtt
 		w.it.servers.mu.Unlock()
 		if srtt < 15*time.Millisecond {
 			t.Errorf("the late server's time is %v in the book, expected that the late answer was noted", srtt)
@@ -114,7 +114,7 @@ func TestExploration(t *testing.T) {
 // TestAgeing: what is known of a server that nobody asked fades, so that it is asked again.
 func TestAgeing(t *testing.T) {
 	s, now, zone := newServers(), time.Unix(1e9, 0), dns.MustName("example.com.")
-	a := mustAddr("192.0.2.1")
+	a := at("192.0.2.1")
 	for range 20 {
 		s.answered(a, 80*time.Millisecond, now)
 	}

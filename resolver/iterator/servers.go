@@ -29,7 +29,7 @@ const (
 	maxLame    = 10_000
 )
 
-// server is what is known of one address.
+// server is what is known of one address and port.
 type server struct {
 	srtt, rttvar  time.Duration // 0: never answered
 	used          time.Time
@@ -45,7 +45,7 @@ type server struct {
 }
 
 type lameKey struct {
-	addr netip.Addr
+	addr netip.AddrPort
 	zone string // wire form, folded
 }
 
@@ -54,7 +54,7 @@ type lameKey struct {
 // times longer.
 type servers struct {
 	mu       sync.Mutex
-	book     map[netip.Addr]*server
+	book     map[netip.AddrPort]*server
 	lame     map[lameKey]time.Time
 	families [2]family // IPv4, IPv6
 	link     link
@@ -62,12 +62,12 @@ type servers struct {
 }
 
 func newServers() *servers {
-	return &servers{book: map[netip.Addr]*server{}, lame: map[lameKey]time.Time{}, hedges: mostHedges}
+	return &servers{book: map[netip.AddrPort]*server{}, lame: map[lameKey]time.Time{}, hedges: mostHedges}
 }
 
 // get returns the entry for a, made if need be; mu is held. A full book loses
 // entries at random: map order is as good as any.
-func (s *servers) get(a netip.Addr) *server {
+func (s *servers) get(a netip.AddrPort) *server {
 	if e := s.book[a]; e != nil {
 		return e
 	}
@@ -94,13 +94,13 @@ type standing struct {
 
 // standing judges server a of zone at now. dice spreads the choice among servers
 // never heard of, and lets one in a while win over known ones.
-func (s *servers) standing(a netip.Addr, zone dns.Name, now time.Time, dice uint64) standing {
+func (s *servers) standing(a netip.AddrPort, zone dns.Name, now time.Time, dice uint64) standing {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	st := standing{score: time.Duration(dice % uint64(120*time.Millisecond)), rto: unknownRTO, habit: unknownHabit}
-	f := &s.families[familyOf(a)]
+	f := &s.families[familyOf(a.Addr())]
 	st.doubtful = f.isBad || now.Before(s.lame[lameKey{a, zone.Fold().Wire()}])
-	if s.unproven(a, now) {
+	if s.unproven(a.Addr(), now) {
 		st.score += unprovenCost
 		st.habit = unprovenHabit
 	}
@@ -132,7 +132,7 @@ func (s *servers) standing(a netip.Addr, zone dns.Name, now time.Time, dice uint
 
 // takeDead notes that a look-up asks a server that has kept silent, so that
 // others leave it alone until the outcome is known.
-func (s *servers) takeDead(a netip.Addr, wait time.Duration, now time.Time) {
+func (s *servers) takeDead(a netip.AddrPort, wait time.Duration, now time.Time) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if e := s.book[a]; e != nil && e.fails >= deadAfter {
@@ -144,10 +144,10 @@ func (s *servers) takeDead(a netip.Addr, wait time.Duration, now time.Time) {
 }
 
 // answered notes a reply of a after rtt.
-func (s *servers) answered(a netip.Addr, rtt time.Duration, now time.Time) {
+func (s *servers) answered(a netip.AddrPort, rtt time.Duration, now time.Time) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.heard(a, now)
+	s.heard(a.Addr(), now)
 	e := s.get(a)
 	rtt = max(rtt, time.Microsecond)
 	if e.srtt == 0 || e.fails > 0 {
@@ -166,10 +166,10 @@ func (s *servers) answered(a netip.Addr, rtt time.Duration, now time.Time) {
 // silent notes that a did not answer what was sent to it then. Time-outs of
 // questions that were on their way together count once: they may have got lost
 // together. Nothing counts while our own link is down.
-func (s *servers) silent(a netip.Addr, sent, now time.Time) {
+func (s *servers) silent(a netip.AddrPort, sent, now time.Time) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.missed(a, sent, now)
+	s.missed(a.Addr(), sent, now)
 	if s.link.isDown {
 		return
 	}
@@ -188,7 +188,7 @@ func (s *servers) silent(a netip.Addr, sent, now time.Time) {
 }
 
 // unreachable notes that packets to a cannot even be sent: no route.
-func (s *servers) unreachable(a netip.Addr, sent, now time.Time) {
+func (s *servers) unreachable(a netip.AddrPort, sent, now time.Time) {
 	s.silent(a, sent, now)
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -201,7 +201,7 @@ func (s *servers) unreachable(a netip.Addr, sent, now time.Time) {
 }
 
 // markLame notes that a does not serve zone properly.
-func (s *servers) markLame(a netip.Addr, zone dns.Name, now time.Time) {
+func (s *servers) markLame(a netip.AddrPort, zone dns.Name, now time.Time) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	for old := range s.lame {
@@ -223,7 +223,7 @@ type manners struct {
 }
 
 // manners says how a is to be asked. fresh are eight octets that nobody knows.
-func (s *servers) manners(a netip.Addr, now time.Time, fresh uint64) manners {
+func (s *servers) manners(a netip.AddrPort, now time.Time, fresh uint64) manners {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.hedges = min(s.hedges+hedgeShare, mostHedges)
@@ -242,14 +242,14 @@ func (s *servers) isProven(a netip.Addr, now time.Time) bool {
 }
 
 // markPlain notes that a answers without EDNS what it does not with it.
-func (s *servers) markPlain(a netip.Addr, until time.Time) {
+func (s *servers) markPlain(a netip.AddrPort, until time.Time) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.get(a).plainUntil = until
 }
 
 // markEDNS notes that a knows EDNS.
-func (s *servers) markEDNS(a netip.Addr) {
+func (s *servers) markEDNS(a netip.AddrPort) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	e := s.get(a)
@@ -257,7 +257,7 @@ func (s *servers) markEDNS(a netip.Addr) {
 }
 
 // markCaseless notes that a does not keep the case of names.
-func (s *servers) markCaseless(a netip.Addr, now time.Time) {
+func (s *servers) markCaseless(a netip.AddrPort, now time.Time) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.get(a).caselessUntil = now.Add(caselessFor)

@@ -63,7 +63,7 @@ func TestTruncatedWithoutTCP(t *testing.T) {
 		for i := range 20 {
 			w.timed(fmt.Sprintf("b%d.x.example.com.", i))
 		}
-		if st := w.it.servers.standing(s[0].Addr, dns.Root, time.Now(), 0); st.doubtful {
+		if st := w.it.servers.standing(at(s[0].Addr.String()), dns.Root, time.Now(), 0); st.doubtful {
 			t.Error("a server without TCP is taken for dead")
 		}
 	})
