@@ -118,7 +118,7 @@ func (s *server) serveTCP() {
 	}
 }
 
-func (s *server) converse(conn *net.TCPConn) {
+func (s *server) converse(conn net.Conn) {
 	defer conn.Close()
 	for {
 		_ = conn.SetReadDeadline(time.Now().Add(5 * time.Second))

@@ -5,6 +5,8 @@ import (
 	"math"
 	"net"
 	"net/netip"
+	"os"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -27,30 +29,35 @@ func TestKaminsky(t *testing.T) {
 		return dns.Question{Name: victim.at("p%d", i), Type: dns.TypeA, Class: dns.ClassIN}
 	}
 	c := w.spend(names, func() { w.flood(names, 16, ask) })
-	var ports, ids, steps []uint16
-	distinct := map[uint16]bool{}
-	for i, s := range victim.server.sightings() {
-		if s.TCP {
-			continue
+	var ports, ids, steps []int
+	distinct := map[int]bool{}
+	for _, s := range victim.server.sightings() {
+		if !s.TCP {
+			ports, ids = append(ports, int(s.From.Port())), append(ids, int(s.ID))
+			distinct[int(s.From.Port())] = true
 		}
-		ports, ids = append(ports, s.From.Port()), append(ids, s.ID)
-		distinct[s.From.Port()] = true
-		if i > 0 && len(ports) > 1 {
-			steps = append(steps, ports[len(ports)-1]-ports[len(ports)-2])
-		}
+	}
+	low, high := ephemeral(t)
+	if slices.Min(ports) < low || slices.Max(ports) > high {
+		low, high = 1024, 65535
+	}
+	width := high - low + 1
+	for i := range len(ports) - 1 {
+		steps = append(steps, (ports[i+1]-ports[i]+width)%width)
 	}
 	// 64 classes: chance exceeds 63 + 6 standard deviations (11.2) less than once in ten million runs.
 	const most = 63 + 6*11.3
-	p, id := evenness(ports, 1024), evenness(ids, 0)
-	if p > most || id > most {
-		t.Errorf("chi-squared of 64 classes is %.0f for ports and %.0f for IDs, at most %.0f is chance", p, id, most)
+	p, id, step := evenness(ports, low, width), evenness(ids, 0, 1<<16), evenness(steps, 0, width)
+	if p > most || id > most || step > most {
+		t.Errorf("chi-squared of 64 classes is %.0f for ports, %.0f for the steps between them, and %.0f for IDs; at most %.0f is chance", p, step, id, most)
 	}
-	// Of 4000 draws of 64,512 ports, 3879 are distinct on average; a small pool has fewer, a counter has equal steps.
-	if len(distinct) < 3700 {
-		t.Errorf("%d queries came from %d ports: a small pool", len(ports), len(distinct))
+	// So many of these draws are distinct on average, give or take 15; a small pool has fewer.
+	if expected := float64(width) * (1 - math.Exp(-float64(len(ports))/float64(width))); float64(len(distinct)) < 0.97*expected {
+		t.Errorf("%d queries came from %d ports, %.0f expected: a small pool", len(ports), len(distinct), expected)
 	}
-	if s := evenness(steps, 0); s > 4*most { // differences of even draws are even modulo 2^16, but for the reserved ports
-		t.Errorf("chi-squared of the steps between ports is %.0f: the next port can be guessed", s)
+	// RFC 5452 §4.5 wants as large a range as can be; Linux has 28,232 ports for who does not choose.
+	if width < 16384 {
+		t.Errorf("the ports are of %d", width)
 	}
 	victim.server.set(forging(elsewhere))
 	w.spend(1, func() {
@@ -60,20 +67,35 @@ func TestKaminsky(t *testing.T) {
 	})
 	w.row(row{attack: "Kaminsky 2008", defence: "random port and ID for every query, on a connected socket; mismatches lead to TCP",
 		ceiling: ceiling{messages: 1.2, octets: 1000, cpu: 6}, cost: c, // a query, and a share of what is lost
-		seen: fmt.Sprintf("chi² of 64 classes (63 is chance): ports %.0f, IDs %.0f; %d ports for %d queries; 240 forged replies, none taken", p, id, len(distinct), len(ports))})
+		seen: fmt.Sprintf("chi² of 64 classes (63 is chance): ports %.0f of %d, steps %.0f, IDs %.0f; 240 forged replies, none taken", p, width, step, id)})
 }
 
-// evenness is chi-squared of 64 classes of values from lowest to 65535.
-func evenness(values []uint16, lowest float64) (sum float64) {
+// evenness is chi-squared of 64 classes of values from lowest, which are of so many.
+func evenness(values []int, lowest, width int) (sum float64) {
 	var classes [64]float64
 	for _, v := range values {
-		classes[min(63, max(0, int((float64(v)-lowest)/(65536-lowest)*64)))]++
+		classes[(v-lowest)*64/width]++
 	}
-	expected := float64(len(values)) / 64
-	for _, n := range classes {
+	for i, n := range classes {
+		// The classes are not quite of one size.
+		size := (width*(i+1)+63)/64 - (width*i+63)/64
+		expected := float64(len(values)) * float64(size) / float64(width)
 		sum += math.Pow(n-expected, 2) / expected
 	}
 	return sum
+}
+
+// ephemeral are the ports that the kernel gives to who does not choose.
+func ephemeral(t *testing.T) (low, high int) {
+	t.Helper()
+	text, err := os.ReadFile("/proc/sys/net/ipv4/ip_local_port_range")
+	if err != nil {
+		return 1024, 65535
+	}
+	if _, err := fmt.Sscan(string(text), &low, &high); err != nil {
+		t.Fatal(err)
+	}
+	return low, high
 }
 
 // forging sends, before each true answer over UDP, what an attacker can send who knows the port: the right reply from
