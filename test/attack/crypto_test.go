@@ -248,6 +248,36 @@ func TestWildcardReplay(t *testing.T) {
 		ceiling: ceiling{messages: 12, octets: 8000, cpu: 40}, cost: c, seen: "SERVFAIL for the name that exists"})
 }
 
+// TestOverFetch: a name below many signed cuts costs a referral and the keys of each, once, however often the zones are met.
+func TestOverFetch(t *testing.T) {
+	w := newWorld(t)
+	const cuts = 12
+	evil := w.sign("evil.", "")
+	var chain []*domain
+	parent := evil
+	for i := range cuts {
+		d := &domain{name: parent.at("c%d", i), server: w.listen(), key: newKey(t), denial: sign.Denial{Kind: sign.NSEC}}
+		parent.text += fmt.Sprintf("c%d 3600 NS ns.c%d\nns.c%d 3600 A %s\n", i, i, i, d.server.addr.Addr())
+		parent.text += fmt.Sprintf("c%d 3600 DS %s\n", i, dsOf(t, d.name, d.key).Data.Text(dns.TypeDS))
+		chain = append(chain, d)
+		parent = d
+	}
+	deepest := chain[cuts-1]
+	deepest.text = "www 60 A 192.0.2.66\nmore 60 A 192.0.2.66"
+	for _, d := range chain {
+		d.publish(t)
+	}
+	w.start()
+	c := w.attack(1, 5*time.Second, func() { w.expect(deepest.at("www"), dns.TypeA, "NOERROR AD 192.0.2.66") })
+	again := w.attack(1, 5*time.Second, func() { w.expect(deepest.at("more"), dns.TypeA, "NOERROR AD 192.0.2.66") })
+	if again.messages > 1.5 {
+		t.Errorf("%.1f messages for another name in the same zone", again.messages)
+	}
+	w.row(row{attack: "DNSSEC over-fetch 2026", defence: "DS comes with the referral, keys once for each zone, all of it paid from the question's budget",
+		ceiling: ceiling{messages: 2*cuts + 8, octets: 1200 * cuts, cpu: 8 * cuts}, cost: c,
+		seen: fmt.Sprintf("a name below %d signed cuts; %.0f message for the next one there", cuts, again.messages)})
+}
+
 // TestDowngrade: an algorithm that nobody knows beside one that all know does not make a zone unsigned (RFC 6840 §5.2).
 func TestDowngrade(t *testing.T) {
 	w := newWorld(t)
