@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"net/netip"
 	"os"
+	"path/filepath"
 	"reflect"
 	"slices"
 	"time"
@@ -49,6 +50,9 @@ func (d *Daemon) openResolver(conf *config.Config) error {
 			return err
 		}
 	}
+	if err := keepAnchors(conf, &cfg); err != nil {
+		return err
+	}
 	if len(cfg.Anchors) == 0 {
 		d.log.Info("the resolver's answers are not validated", "hint", "resolver.trust-anchor")
 	}
@@ -67,6 +71,24 @@ func ownAddresses(c *config.Resolver) (own []netip.Prefix) {
 		}
 	}
 	return own
+}
+
+// keepAnchors names the files in which the resolver keeps what it trusts, and
+// what it does not validate for a time.
+func keepAnchors(conf *config.Config, cfg *resolver.Config) error {
+	dir := filepath.Join(conf.Data, "resolver")
+	if err := os.MkdirAll(dir, 0o750); err != nil {
+		return fmt.Errorf("making the resolver's folder: %w", err)
+	}
+	cfg.ExceptionFile = filepath.Join(dir, "insecure")
+	switch state := conf.Resolver.TrustAnchorState; {
+	case len(cfg.Anchors) == 0 || state == "off":
+	case state == "":
+		cfg.AnchorFiles = []string{filepath.Join(dir, "trust-anchor")}
+	default:
+		cfg.AnchorFiles = []string{state}
+	}
+	return nil
 }
 
 // exceptionsOf are the negative trust anchors that have no end.

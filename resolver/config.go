@@ -44,6 +44,9 @@ type Config struct {
 	// Insecure are negative trust anchors (RFC 7646), each with its end; the zero
 	// time is none.
 	Insecure map[dns.Name]time.Time
+	// ExceptionFile keeps those that have an end, and are set while it runs, over
+	// restarts; "": they are lost.
+	ExceptionFile string
 
 	Routes []Route // where answers come from otherwise than by iteration; SetRoutes changes them
 

@@ -27,6 +27,7 @@ type Resolver struct {
 	hosts      atomic.Pointer[local.Hosts]
 	keeper     keeper
 	exceptions exceptions
+	excepting  atomic.Bool   // those of the configuration are set
 	verdicts   atomic.Uint64 // counts how often all of them were forgotten
 	policing   policing
 	flushes    atomic.Uint64 // counts how often whole answers were forgotten
@@ -79,6 +80,9 @@ func New(cfg Config) (*Resolver, error) {
 	r.ctx, r.cancel = context.WithCancelCause(context.Background())
 	err := r.openAnchors()
 	if err == nil {
+		err = r.loadExceptions()
+	}
+	if err == nil {
 		err = r.watchHosts()
 	}
 	if err != nil {
@@ -91,6 +95,8 @@ func New(cfg Config) (*Resolver, error) {
 		r.wg.Add(1)
 		go r.keepSaving()
 	}
+	r.wg.Add(1)
+	go r.watchExceptions()
 	if len(r.keeper.points) > 0 {
 		r.wg.Add(1)
 		go r.keepAnchors()

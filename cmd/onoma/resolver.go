@@ -19,7 +19,8 @@ type resolverCmd struct {
 	listening
 	routeFlags
 	RootHints    string         `placeholder:"FILE" help:"Root servers to begin with, in a file like IANA's named.root; without it those of the Internet."`
-	TrustAnchor  string         `placeholder:"FILE" help:"DS or DNSKEY records that are trusted, in the form of a zone file, or \"off\": answers are not validated (DNSSEC). Without it the Internet's root keys."`
+	TrustAnchor  string         `placeholder:"FILE" help:"DS or DNSKEY records that are trusted, in the form of a zone file or IANA's root-anchors.xml, or \"off\": answers are not validated (DNSSEC). Without it the Internet's root keys."`
+	AnchorState  string         `name:"trust-anchor-state" placeholder:"FILE" help:"Follow the keys of the trust anchor's zone by oneself (RFC 5011), and keep what is trusted in this file; it is made if it is not there. Without it anchors stay as they are."`
 	Insecure     []exception    `placeholder:"NAME[=TIME]" help:"Do not validate there and below: a negative trust anchor (RFC 7646) for a zone that is broken, for so long, as in example.com=12h; without TIME until the end."`
 	UpstreamPort uint16         `default:"53" placeholder:"PORT" help:"Port that servers are asked on (${default})."`
 	Allow        []netip.Prefix `placeholder:"PREFIX" help:"Who may ask, as in 192.0.2.0/24; the flag again for more. Without it loopback and private networks."`
@@ -62,6 +63,9 @@ func (c *resolverCmd) Run(a *app) error {
 	}
 	if cfg.Anchors = anchors; len(anchors) == 0 {
 		a.log.Info("answers are not validated", "hint", "--trust-anchor FILE")
+	}
+	if c.AnchorState != "" {
+		cfg.AnchorFiles = []string{c.AnchorState}
 	}
 	cfg.Insecure = map[dns.Name]time.Time{}
 	for _, x := range c.Insecure {

@@ -277,13 +277,15 @@ func Load(path string) (*Point, error) {
 
 // Store writes the state, so that the file has all of it or is as it was.
 func (p *Point) Store(path string) error {
-	if err := replace(path, p.Append(nil)); err != nil {
+	if err := Replace(path, p.Append(nil)); err != nil {
 		return fmt.Errorf("writing trust anchors: %w", err)
 	}
 	return nil
 }
 
-func replace(path string, text []byte) error {
+// Replace puts a file of text in the place of the one at path, if there is one:
+// whole and on the disk, or not at all.
+func Replace(path string, text []byte) error {
 	dir := filepath.Dir(path)
 	f, err := os.CreateTemp(dir, filepath.Base(path)+".*")
 	if err != nil {

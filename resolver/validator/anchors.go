@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"fmt"
 	"os"
+	"time"
 
 	"onoma/dns"
 	"onoma/dns/zonefile"
@@ -18,23 +19,36 @@ func RootAnchors() []dns.Record {
 	}
 }
 
-// ReadAnchors returns the DS and DNSKEY records of a file in the form of a zone file.
+// ReadAnchors returns the DS and DNSKEY records of a file in the form of a zone
+// file, or the keys of IANA's root-anchors.xml that are valid now (RFC 9718).
 func ReadAnchors(path string) (anchors []dns.Record, err error) {
 	text, err := os.ReadFile(path)
 	if err != nil {
 		return nil, fmt.Errorf("reading the trust anchor: %w", err)
 	}
-	all, err := zonefile.NewReader(bytes.NewReader(text), zonefile.Options{File: path, Origin: dns.Root}).ReadAll()
+	if text = bytes.TrimPrefix(text, []byte("\ufeff")); bytes.HasPrefix(bytes.TrimSpace(text), []byte("<")) {
+		anchors, err = ParseXMLAnchors(text, time.Now())
+		if err != nil {
+			err = fmt.Errorf("%s: %w", path, err)
+		}
+	} else {
+		anchors, err = parseAnchors(text, path)
+	}
 	if err != nil {
 		return nil, fmt.Errorf("reading the trust anchor: %w", err)
 	}
+	if len(anchors) == 0 {
+		return nil, fmt.Errorf("reading the trust anchor: %s has no DS and no DNSKEY record that is valid now, expected one at least", path)
+	}
+	return anchors, nil
+}
+
+func parseAnchors(text []byte, path string) (anchors []dns.Record, err error) {
+	all, err := zonefile.NewReader(bytes.NewReader(text), zonefile.Options{File: path, Origin: dns.Root}).ReadAll()
 	for _, rec := range all {
 		if rec.Type == dns.TypeDS || rec.Type == dns.TypeDNSKEY {
 			anchors = append(anchors, rec)
 		}
 	}
-	if len(anchors) == 0 {
-		return nil, fmt.Errorf("reading the trust anchor: %s has no DS and no DNSKEY record, expected one at least", path)
-	}
-	return anchors, nil
+	return anchors, err
 }
