@@ -24,7 +24,7 @@ var denials = map[string]sign.Denial{
 }
 
 // inDenyingWorld has a signed root and the zone example. of that text at 192.0.2.3.
-func inDenyingWorld(t *testing.T, text string, denial sign.Denial, test func(t *testing.T, w *world, leaf *signedZone)) {
+func inDenyingWorld(t *testing.T, text string, denial sign.Denial, test func(t *testing.T, w *world, leaf, root *signedZone)) {
 	t.Helper()
 	inWorld(t, Config{}, "", func(t *testing.T, w *world) {
 		leaf := signZoneAs(t, "example.", "@ NS ns1\nns1 A 192.0.2.3\n"+text, 48*time.Hour, nil, denial)
@@ -33,7 +33,7 @@ func inDenyingWorld(t *testing.T, text string, denial sign.Denial, test func(t *
 		root.serve(w, "192.0.2.1", nil)
 		leaf.serve(w, "192.0.2.3", nil)
 		w.r.Trust([]dns.Record{{Name: dns.Root, Type: dns.TypeDNSKEY, Class: dns.ClassIN, Data: root.key.RData()}})
-		test(t, w, leaf)
+		test(t, w, leaf, root)
 	})
 }
 
@@ -95,7 +95,7 @@ func TestSynthesisIsTheTruth(t *testing.T) {
 		made := 0
 		for seed := range rounds {
 			r := rand.New(rand.NewPCG(uint64(seed), 7))
-			inDenyingWorld(t, randomZone(r), denial, func(t *testing.T, w *world, leaf *signedZone) {
+			inDenyingWorld(t, randomZone(r), denial, func(t *testing.T, w *world, leaf, _ *signedZone) {
 				judge, seen := leaf.judge("example."), map[dns.Name]bool{}
 				for range questions {
 					q := dns.Question{Name: dns.MustName(randomName(r) + ".example."), Class: dns.ClassIN}
@@ -184,7 +184,7 @@ func TestWaterTorture(t *testing.T) {
 		for i := range 20 {
 			fmt.Fprintf(&text, "host%d A 192.0.2.%d\n", i, i)
 		}
-		inDenyingWorld(t, text.String(), denials[kind], func(t *testing.T, w *world, _ *signedZone) {
+		inDenyingWorld(t, text.String(), denials[kind], func(t *testing.T, w *world, _, _ *signedZone) {
 			r := rand.New(rand.NewPCG(1, 2))
 			w.asked()
 			for range names {
@@ -206,7 +206,7 @@ func TestWaterTorture(t *testing.T) {
 // TestRoutesAreNotDenied: a zone that is looked up another way is none of those
 // above it, whatever they prove (CVE-2026-44687).
 func TestRoutesAreNotDenied(t *testing.T) {
-	inDenyingWorld(t, "www A 192.0.2.9\n", denials["NSEC"], func(t *testing.T, w *world, _ *signedZone) {
+	inDenyingWorld(t, "www A 192.0.2.9\n", denials["NSEC"], func(t *testing.T, w *world, _, _ *signedZone) {
 		w.Serve("192.0.2.5", fakenet.ParseZone("corp.example.", "@ NS ns\nns A 192.0.2.5\nwww 60 A 198.51.100.5"))
 		expect(t, "before", w.verdict("nobody.example.", dns.TypeA, withAD), "NXDOMAIN AD")
 		w.asked()
@@ -227,7 +227,7 @@ func TestRoutesAreNotDenied(t *testing.T) {
 // TestDNAMEServesOtherNames: one that is Secure, for as long as it may be kept; one
 // that is not signed serves the names that it was seen with (CVE-2025-40778).
 func TestDNAMEServesOtherNames(t *testing.T) {
-	inDenyingWorld(t, "old 300 DNAME new\nshort 300 DNAME very.much.longer.new\nx.new 300 A 192.0.2.7\ny.new 300 A 192.0.2.8\n", denials["NSEC3"], func(t *testing.T, w *world, _ *signedZone) {
+	inDenyingWorld(t, "old 300 DNAME new\nshort 300 DNAME very.much.longer.new\nx.new 300 A 192.0.2.7\ny.new 300 A 192.0.2.8\n", denials["NSEC3"], func(t *testing.T, w *world, _, _ *signedZone) {
 		expect(t, "one name", w.verdict("x.old.example.", dns.TypeA, withAD), "NOERROR AD DNAME CNAME A")
 		expect(t, "the other end", w.verdict("y.new.example.", dns.TypeA, withAD), "NOERROR AD A")
 		time.Sleep(100 * time.Second)

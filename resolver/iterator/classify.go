@@ -63,9 +63,7 @@ func (it *Iterator) classify(zone dns.Name, q dns.Question, m *dns.Message) *rep
 	switch {
 	case r.outcome == OutcomeLame || r.outcome == OutcomeError:
 	case done:
-		if r.rcode == dns.RCodeNXDomain {
-			r.rcode = dns.RCodeNoError // what is there exists; the response code is not signed
-		}
+		r.rcode = r.found(name)
 		r.addWildcardProof(authority)
 	case len(r.chain) == 0 && m.RCode == dns.RCodeNoError && it.referralIn(r, zone, q, authority):
 		r.outcome = OutcomeReferral
@@ -142,6 +140,16 @@ func (r *reply) alias(q dns.Question, name dns.Name, answer *sections) (target d
 	}
 	r.chain = append(r.chain, cname)
 	return target, true
+}
+
+// found is the response code of a chain that ends at name: what is there exists,
+// and whether a DNAME made too long a name is seen here. What the server says is
+// not signed.
+func (r *reply) found(name dns.Name) dns.RCode {
+	if n := len(r.chain); n > 0 && r.chain[n-1].Type == dns.TypeDNAME && !r.chain[n-1].Name.Equal(name) {
+		return dns.RCodeYXDomain
+	}
+	return dns.RCodeNoError
 }
 
 // addWildcardProof keeps the denial of a closer match with an answer that came

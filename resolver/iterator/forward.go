@@ -108,9 +108,7 @@ func (it *Iterator) classifyForwarded(zone dns.Name, q dns.Question, m *dns.Mess
 	switch {
 	case r.outcome == OutcomeError:
 	case done:
-		if r.rcode == dns.RCodeNXDomain {
-			r.rcode = dns.RCodeNoError // what is there exists
-		}
+		r.rcode = r.found(name)
 		r.addWildcardProof(authority)
 	case tooLong:
 		r.outcome, r.reason = OutcomeError, m.RCode.String()
