@@ -109,18 +109,41 @@ func (w *world) write(name, text string) string {
 	return path
 }
 
-// start publishes all zones, starts the resolver with more flags, and asks it honest names: what they cost is the measure.
+// start publishes all zones, starts `onoma resolver` with more flags, and asks it honest names: what they cost is the measure.
 func (w *world) start(flags ...string) {
+	w.t.Helper()
+	hints, anchor := w.publish()
+	w.run(append([]string{"resolver", "--listen", w.listener().String(), "--upstream-port", fmt.Sprint(w.port), "--hosts", "off",
+		"--root-hints", hints, "--trust-anchor", anchor}, flags...)...)
+}
+
+// serve is start for `onoma serve`, with more lines of the resolver's part of the configuration.
+func (w *world) serve(lines string) {
+	w.t.Helper()
+	hints, anchor := w.publish()
+	w.run("serve", "--config", w.write("onoma.yaml", fmt.Sprintf("data: %s\ncontrol: off\nresolver:\n  listen: [%q]\n  port: %d\n  root-hints: %s\n  trust-anchor: %s\n%s",
+		filepath.Join(w.dir, "data"), w.listener(), w.port, hints, anchor, lines)))
+}
+
+// listener is where the resolver is.
+func (w *world) listener() netip.AddrPort {
+	return netip.AddrPortFrom(netip.AddrFrom4([4]byte{127, 18, w.block, 250}), w.port)
+}
+
+// publish has all zones served, and returns files of the root's servers and keys.
+func (w *world) publish() (hints, anchor string) {
 	w.t.Helper()
 	for _, d := range w.domains {
 		d.publish(w.t)
 	}
 	w.delegate()
-	at := netip.AddrPortFrom(netip.AddrFrom4([4]byte{127, 18, w.block, 250}), w.port)
-	hints := fmt.Sprintf(". 3600000 IN NS ns.\nns. 3600000 IN A %s\n", w.root.server.addr.Addr())
-	args := append([]string{"resolver", "--listen", at.String(), "--upstream-port", fmt.Sprint(w.port), "--hosts", "off",
-		"--root-hints", w.write("hints", hints), "--trust-anchor", w.write("anchor", dsOf(w.t, dns.Root, w.root.key).String()+"\n")}, flags...)
-	w.onoma = peers.StartOnoma(w.t, at, args...)
+	return w.write("hints", fmt.Sprintf(". 3600000 IN NS ns.\nns. 3600000 IN A %s\n", w.root.server.addr.Addr())),
+		w.write("anchor", dsOf(w.t, dns.Root, w.root.key).String()+"\n")
+}
+
+func (w *world) run(args ...string) {
+	w.t.Helper()
+	w.onoma = peers.StartOnoma(w.t, w.listener(), args...)
 	w.expect(w.fresh(), dns.TypeA, "NOERROR AD 192.0.2.1") // the zone's keys are known then
 	const names = 60
 	w.usual = w.spend(names, func() {
