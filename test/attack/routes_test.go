@@ -8,9 +8,11 @@ import (
 	"crypto/x509"
 	"crypto/x509/pkix"
 	"encoding/pem"
+	"errors"
 	"fmt"
 	"math/big"
 	"net/netip"
+	"os"
 	"testing"
 	"time"
 
@@ -125,6 +127,49 @@ func TestMixedTLS(t *testing.T) {
 		ceiling: ceiling{messages: 2, octets: 2000, cpu: 60}, cost: c, seen: "nothing asked of who has not proved the name"}) // handshakes cost more than questions
 }
 
+// TestOpportunisticTLS: a server of the tree that is asked over TLS without proving anything (RFC 9539) is the very one that an
+// authenticated route leads to, as a name that it is not: the connection that stands is not for that.
+func TestOpportunisticTLS(t *testing.T) {
+	w := newWorld(t)
+	private := w.zone("private.", "* 60 A 192.0.2.7")
+	at := netip.AddrPortFrom(private.server.addr.Addr(), 853)
+	ca := private.server.serveTLS(t, at, "proved.example")
+	private.server.set(func(q *asked) *dns.Message {
+		if q.Question().Name.IsSubdomainOf(dns.MustName("two.")) {
+			return q.reply(dns.RCodeNoError, rr("%s 60 A %s", q.Question().Name, forged))
+		}
+		return honest(q)
+	})
+	w.serve(fmt.Sprintf("  opportunistic-encryption: true\n  insecure: [two.]\n  upstream-ca: %s\n  routes:\n    two.: {forward: [\"tls://%s#other.example\"]}\n", w.write("ca.pem", string(ca)), at))
+	encrypted := func() (n int) {
+		for _, s := range private.server.sightings() {
+			if s.TLS {
+				n++
+			}
+		}
+		return n
+	}
+	w.expect(private.at("first"), dns.TypeA, "NOERROR 192.0.2.7")
+	for i := 0; encrypted() == 0 && !t.Failed(); i++ { // the connection is made in the background
+		if i == 200 {
+			t.Fatal("the server is not asked over TLS")
+		}
+		w.expect(private.at("n%d", i), dns.TypeA, "NOERROR 192.0.2.7")
+		time.Sleep(20 * time.Millisecond)
+	}
+	c := w.attack(2, 15*time.Second, func() {
+		w.expect(dns.MustName("www.two."), dns.TypeA, "SERVFAIL")
+		w.expect(private.at("last"), dns.TypeA, "NOERROR 192.0.2.7")
+	})
+	for _, s := range private.server.sightings() {
+		if s.Name.IsSubdomainOf(dns.MustName("two.")) {
+			t.Errorf("%s was asked over a connection that has proved nothing", s.Question)
+		}
+	}
+	w.row(row{attack: "Opossum 2025: an opportunistic connection for an authenticated route", defence: "connections that have proved nothing are of another kind (RFC 9539, RFC 8310)",
+		ceiling: ceiling{messages: 3, octets: 2000, cpu: 60}, cost: c, seen: "nothing asked over the connection that stood"})
+}
+
 // serveTLS serves as a name that its certificate has, which it returns.
 func (s *server) serveTLS(t *testing.T, at netip.AddrPort, name string) (certificate []byte) {
 	t.Helper()
@@ -139,6 +184,9 @@ func (s *server) serveTLS(t *testing.T, at netip.AddrPort, name string) (certifi
 		t.Fatal(err)
 	}
 	l, err := tls.Listen("tcp", at.String(), &tls.Config{Certificates: []tls.Certificate{{Certificate: [][]byte{der}, PrivateKey: key}}})
+	if errors.Is(err, os.ErrPermission) {
+		t.Skipf("a server on %v: %v", at, err)
+	}
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -1,6 +1,7 @@
 package attack
 
 import (
+	"crypto/tls"
 	"encoding/binary"
 	"errors"
 	"io"
@@ -40,7 +41,8 @@ type sighting struct {
 	dns.Question
 	ID   uint16
 	From netip.AddrPort
-	TCP  bool
+	TCP  bool // or TLS
+	TLS  bool
 	EDNS *dns.EDNS
 }
 
@@ -50,7 +52,8 @@ type asked struct {
 	server *server
 	raw    []byte
 	client netip.AddrPort
-	isTCP  bool
+	isTCP  bool // or TLS
+	isTLS  bool
 	send   func(msg []byte) // one more message to the client, from where it asked
 }
 
@@ -131,6 +134,7 @@ func (s *server) converse(conn net.Conn) {
 			return
 		}
 		q := &asked{server: s, raw: msg, client: conn.RemoteAddr().(*net.TCPAddr).AddrPort(), isTCP: true}
+		_, q.isTLS = conn.(*tls.Conn)
 		q.send = func(msg []byte) {
 			s.octets.Add(int64(len(msg)))
 			_, _ = conn.Write(append(binary.BigEndian.AppendUint16(nil, uint16(len(msg))), msg...)) // as above
@@ -150,7 +154,7 @@ func (q *asked) answer() {
 	}
 	s.mu.Lock()
 	if len(s.seen) < 20_000 {
-		s.seen = append(s.seen, sighting{q.Question(), q.ID, q.client, q.isTCP, q.EDNS})
+		s.seen = append(s.seen, sighting{q.Question(), q.ID, q.client, q.isTCP, q.isTLS, q.EDNS})
 	}
 	s.mu.Unlock()
 	if a := (*s.handle.Load())(q); a != nil {
