@@ -446,7 +446,9 @@ func (d *decoder) scalar(n, target *yaml.Node, v reflect.Value, f *field) {
 func (d *decoder) text(n *yaml.Node, v reflect.Value, f *field) {
 	text := v.String()
 	if f.off && text == "off" {
-		v.SetString("")
+		if !f.keepOff {
+			v.SetString("")
+		}
 		return
 	}
 	switch {

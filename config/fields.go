@@ -16,7 +16,8 @@ type field struct {
 	most     string
 	path     string // "", "file" or "zone"
 	ref      string // "", "key" or "template"
-	off      bool   // the word off is as good as nothing
+	off      bool   // the word off is as good as nothing,
+	keepOff  bool   // or is another thing than that
 	anyPort  bool   // a port may be left out
 }
 
@@ -68,7 +69,7 @@ func (l *layout) add(t reflect.Type, at []int) {
 func readTags(tag reflect.StructTag, name string, index []int) field {
 	f := field{
 		name: name, index: index, fallback: tag.Get("default"), path: tag.Get("path"), ref: tag.Get("ref"),
-		off: tag.Get("off") != "", anyPort: tag.Get("port") != "",
+		off: tag.Get("off") != "", keepOff: tag.Get("off") == "word", anyPort: tag.Get("port") != "",
 	}
 	if words := tag.Get("oneof"); words != "" {
 		f.oneof = strings.Split(words, "|")

@@ -19,9 +19,9 @@ type Resolver struct {
 	// RootHints is a file of root servers like IANA's named.root; without it those of the Internet. Where some have loopback addresses, others may have such, too.
 	RootHints string `yaml:"root-hints" path:"file" restart:"true"`
 	// TrustAnchor is a file of DS or DNSKEY records that are trusted, or IANA's root-anchors.xml, or off: answers are not validated. Without it they are those of the Internet's root; where root-hints are one's own, none.
-	TrustAnchor string `yaml:"trust-anchor" path:"file" off:"true" restart:"true"`
+	TrustAnchor string `yaml:"trust-anchor" path:"file" off:"word" restart:"true"`
 	// TrustAnchorState is the file in which the anchors follow their zone's keys by themselves (RFC 5011); without it one in data, off for anchors that stay as they are.
-	TrustAnchorState string `yaml:"trust-anchor-state" path:"file" off:"true" restart:"true"`
+	TrustAnchorState string `yaml:"trust-anchor-state" path:"file" off:"word" restart:"true"`
 	// Insecure are names at and below which nothing is validated (RFC 7646): zones of one's own that the public tree does not know, and what is broken for long. What ends by itself is set by "onoma ctl insecure".
 	Insecure []dns.Name `yaml:"insecure"`
 	// Routes say where answers come from otherwise than from the servers that the tree of the DNS names, by zone.
