@@ -122,7 +122,7 @@ func (d *Difference) settings(ls layouts, prefix string, from, to reflect.Value)
 // access lists are in the zones that name them, and so is the directory of files.
 var apart = map[string]bool{
 	"zone-dir": true, "keys": true, "servers": true, "access": true, "templates": true, "policies": true, "zones": true, "views": true, "include": true,
-	"resolver.insecure": true, "resolver.policy": true,
+	"resolver.insecure": true, "resolver.routes": true, "resolver.local-root": true, "resolver.policy": true,
 }
 
 // same compares settings, wherever they stand in their files.

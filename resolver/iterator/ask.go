@@ -3,6 +3,7 @@ package iterator
 import (
 	"errors"
 	"fmt"
+	"strings"
 	"time"
 
 	"onoma/dns"
@@ -279,6 +280,9 @@ func (s *search) noReply(a *attempt) error {
 	text := fmt.Sprintf("%s %s", a.server, kind)
 	if a.to.Proto != transport.UDP {
 		text += " over " + a.to.Proto.String()
+	}
+	if a.to.Name != "" && strings.Contains(a.err.Error(), "certificate") {
+		text = fmt.Sprintf("%s does not prove to be %s over %s", a.server, a.to.Name, a.to.Proto)
 	}
 	s.note(text)
 	return nil
