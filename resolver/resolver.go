@@ -161,13 +161,20 @@ func (r *Resolver) Close() error {
 // local answers from the hosts file and for special-use names; nil otherwise.
 func (r *Resolver) local(q dns.Question) *iterator.Answer {
 	a := r.hosts.Load().Answer(q)
-	if a == nil {
+	if a == nil && !r.isRouted(q.Name) {
 		a = r.special.Answer(q)
 	}
 	if a == nil {
 		return nil
 	}
 	return &iterator.Answer{RCode: a.RCode, Chain: a.Sets, Authority: a.Authority, TTL: a.TTL}
+}
+
+// isRouted reports whether a special-use name is one that somebody has a route for:
+// corp.test for a network of one's own, or 10.in-addr.arpa for its addresses.
+func (r *Resolver) isRouted(name dns.Name) bool {
+	route := r.iterator.Routes().Of(name)
+	return route != nil && route.Zone.NumLabels() > 0 && route.Zone.IsSubdomainOf(r.special.Apex(name))
 }
 
 // Options are what one call of Resolve may have of its own.

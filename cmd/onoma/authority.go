@@ -35,6 +35,9 @@ With --snapshots a zone whose files have not changed is served again at once, wi
 // Run serves the zones until it is told to end.
 func (c *authorityCmd) Run(a *app) error {
 	defer a.logAside()()
+	if err := c.listening.check("authority"); err != nil {
+		return err
+	}
 	options, manners, err := c.mannersFlags.apply(a)
 	if err != nil {
 		return err

@@ -17,6 +17,7 @@ import (
 
 type resolverCmd struct {
 	listening
+	localFlags
 	routeFlags
 	RootHints    string         `placeholder:"FILE" help:"Root servers to begin with, in a file like IANA's named.root; without it those of the Internet."`
 	TrustAnchor  string         `placeholder:"FILE" help:"DS or DNSKEY records that are trusted, in the form of a zone file or IANA's root-anchors.xml, or \"off\": answers are not validated (DNSSEC). Without it the Internet's root keys."`
@@ -37,6 +38,11 @@ With --root-hints of a lab it walks the lab: servers on loopback addresses are a
     onoma resolver --listen 127.0.0.1:5353 --root-hints .lab/root.hints --upstream-port 5300 --trust-anchor .lab/trust-anchor.key
     onoma resolver --listen 127.0.0.1:5353 --forward tls://9.9.9.9#dns.quad9.net --forward corp.example=192.0.2.53
 
+With --local it is the resolver of this machine alone: it asks the resolvers that the network links were given, each for the names
+of its own domains, or the one that --forward chooses; see docs/local.md.
+
+    onoma resolver --local --forward tls://9.9.9.9#dns.quad9.net --resolv-conf /run/onoma/resolv.conf
+
 Answers are validated (DNSSEC) from the root's keys, which are built in. Where the root hints are one's own, so is the
 trust anchor: without --trust-anchor nothing is validated then.`
 }
@@ -44,6 +50,9 @@ trust anchor: without --trust-anchor nothing is validated then.`
 // Run resolves until it is told to end.
 func (c *resolverCmd) Run(a *app) error {
 	defer a.logAside()()
+	if err := c.check(); err != nil {
+		return err
+	}
 	cfg := resolver.Config{UpstreamPort: c.UpstreamPort, Allow: c.Allow, Log: a.log}
 	var err error
 	if cfg.Upstream, err = daemon.Trusting(c.ForwardCA); err != nil {
@@ -61,9 +70,7 @@ func (c *resolverCmd) Run(a *app) error {
 	if err != nil {
 		return err
 	}
-	if cfg.Anchors = anchors; len(anchors) == 0 {
-		a.log.Info("answers are not validated", "hint", "--trust-anchor FILE")
-	}
+	cfg.Anchors = anchors
 	if c.AnchorState != "" {
 		cfg.AnchorFiles = []string{c.AnchorState}
 	}
@@ -73,12 +80,23 @@ func (c *resolverCmd) Run(a *app) error {
 	}
 	routes, zones := c.routes(cfg.Hints, c.UpstreamPort)
 	cfg.Routes = routes
+	c.localConfig(&cfg)
+	if len(cfg.Anchors) == 0 {
+		a.log.Info("answers are not validated", "hint", "--trust-anchor FILE")
+	}
 	r, err := resolver.New(cfg)
 	if err != nil {
 		return err
 	}
 	defer r.Close()
 	a.keep(a.ctx, r, zones)
+	if c.Local {
+		m := c.machine(a, r, &cfg)
+		if err := m.look(); err != nil {
+			return err
+		}
+		go m.follow(a.ctx)
+	}
 	return c.serve(a, r, operations{
 		role: "resolver", resolver: resolverDesk(r),
 		report: func(report *telemetry.Report) { reportResolver(report, r) },

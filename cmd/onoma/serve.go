@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"net/netip"
 	"os"
@@ -18,7 +19,7 @@ import (
 
 // listening are the flags of every verb that serves.
 type listening struct {
-	Listen  []endpoint `required:"" placeholder:"ADDR:PORT" help:"Serve UDP and TCP on this address, DNS over TLS, QUIC or HTTPS on tls://ADDR, quic://ADDR or https://ADDR/PATH, or by AF_XDP on xdp://IFACE:PORT; several with commas, or the flag again."`
+	Listen  []endpoint `placeholder:"ADDR:PORT" help:"Serve UDP and TCP on this address, DNS over TLS, QUIC or HTTPS on tls://ADDR, quic://ADDR or https://ADDR/PATH, or by AF_XDP on xdp://IFACE:PORT; several with commas, or the flag again."`
 	Threads int        `placeholder:"N" help:"UDP loops for each address, each tied to a CPU; for a machine that does nothing else. Without it one loop shares the CPUs with others."`
 	tlsFlags
 	proxyFlags
@@ -35,6 +36,14 @@ type service struct {
 	addrs  string                  // in the order of the flags, with commas between them
 	reload func()                  // on SIGHUP; may be nil
 	report func(*telemetry.Report) // adds what the listeners count
+}
+
+// check refuses a server that is to listen nowhere.
+func (l *listening) check(verb string) error {
+	if len(l.Listen) == 0 {
+		return hint(errors.New("missing flags: --listen=ADDR:PORT"), "onoma %s --help tells how", verb)
+	}
+	return nil
 }
 
 // serve answers by h until the context ends, and lets the operator do what ops has.

@@ -24,7 +24,7 @@ const (
 )
 
 func TestPlan(t *testing.T) {
-	own := []netip.Addr{netip.MustParseAddr("127.0.0.1")}
+	own := []netip.AddrPort{netip.MustParseAddrPort("127.0.0.1:53")}
 	for _, test := range []struct {
 		what  string
 		files map[string]string
@@ -33,23 +33,23 @@ func TestPlan(t *testing.T) {
 	}{
 		{"a machine without a network", nil, "all names: nobody", ""},
 		{"only /etc/resolv.conf", map[string]string{"etc/resolv.conf": "# a comment\nsearch a.example b.example\nnameserver 192.0.2.1\nnameserver 127.0.0.1\nnameserver 2001:db8::1\noptions edns0\n"},
-			"all names: 192.0.2.1:53, [2001:db8::1]:53", "search a.example b.example"},
+			"all names: 192.0.2.1:53, [2001:db8::1]:53; a.example. 192.0.2.1:53, [2001:db8::1]:53; b.example. 192.0.2.1:53, [2001:db8::1]:53", "search a.example b.example"},
 		{"ourselves in /etc/resolv.conf, others where the network manager has them",
 			map[string]string{"etc/resolv.conf": "nameserver 127.0.0.1\n", "run/NetworkManager/resolv.conf": "nameserver 192.0.2.9\n"}, "all names: 192.0.2.9:53", ""},
 		{"two links of networkd", map[string]string{"run/systemd/netif/links/2": wifi, "run/systemd/netif/links/5": vpn, "etc/resolv.conf": "nameserver 192.0.2.1\n"},
-			"all names: 192.168.1.1:53, [fe80::1]:53, [2001:db8::53]:53#dns.example.net; 10.in-addr.arpa. 10.0.0.53:5353, 10.0.0.54:53; corp.example. 10.0.0.53:5353, 10.0.0.54:53; example.internal. 10.0.0.53:5353, 10.0.0.54:53",
+			"all names: 192.168.1.1:53, [fe80::1]:53, [2001:db8::53]:53#dns.example.net; home.arpa. 192.168.1.1:53, [fe80::1]:53, [2001:db8::53]:53#dns.example.net; 10.in-addr.arpa. 10.0.0.53:5353, 10.0.0.54:53; corp.example. 10.0.0.53:5353, 10.0.0.54:53; example.internal. 10.0.0.53:5353, 10.0.0.54:53",
 			"search home.arpa corp.example"},
 		{"a VPN that takes everything", map[string]string{"run/systemd/netif/links/2": wifi, "run/systemd/netif/links/5": strings.Replace(vpn, "ROUTE_DOMAINS=", "ROUTE_DOMAINS=. ", 1)},
-			"all names: 10.0.0.53:5353, 10.0.0.54:53; home.arpa. 192.168.1.1:53, [fe80::1]:53, [2001:db8::53]:53#dns.example.net", "search home.arpa corp.example"},
+			"all names: 10.0.0.53:5353, 10.0.0.54:53; home.arpa. 192.168.1.1:53, [fe80::1]:53, [2001:db8::53]:53#dns.example.net; 10.in-addr.arpa. 10.0.0.53:5353, 10.0.0.54:53; corp.example. 10.0.0.53:5353, 10.0.0.54:53; example.internal. 10.0.0.53:5353, 10.0.0.54:53", "search home.arpa corp.example"},
 		{"resolvconf", map[string]string{"run/resolvconf/interface/eth0.dhclient": "domain office.example\nnameserver 198.51.100.1\n", "run/resolvconf/interface/lo.named": "nameserver 127.0.0.1\n"},
-			"all names: 198.51.100.1:53", "search office.example"},
+			"all names: 198.51.100.1:53; office.example. 198.51.100.1:53", "search office.example"},
 	} {
 		list, notes := Read(system(test.files), own)
 		p := PlanOf(list)
 		if got := p.String(); got != test.plan || len(notes) > 0 {
 			t.Errorf("%s: %s %q\nexpected: %s", test.what, got, notes, test.plan)
 		}
-		conf := string(p.ResolvConf(own[0], true))
+		conf := string(p.ResolvConf(own[0].Addr(), true))
 		if !strings.Contains(conf, "nameserver 127.0.0.1\noptions edns0 trust-ad\n") || !strings.Contains(conf, test.conf) || test.conf == "" && strings.Contains(conf, "search") {
 			t.Errorf("%s:\n%s", test.what, conf)
 		}

@@ -50,8 +50,6 @@ func PlanOf(list []Link) Plan {
 		}
 	}
 	slices.SortFunc(p.Domains, func(a, b Domain) int { return a.Name.Compare(b.Name) })
-	// A domain whose servers are those for everything needs no mention.
-	p.Domains = slices.DeleteFunc(p.Domains, func(d Domain) bool { return slices.Equal(d.Servers, p.Default) })
 	return p
 }
 

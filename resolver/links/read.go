@@ -45,9 +45,9 @@ var resolvconfs = []string{"run/resolvconf/interfaces", "run/resolvconf/interfac
 var globals = []string{"run/systemd/resolve/resolv.conf", "run/NetworkManager/no-stub-resolv.conf", "run/NetworkManager/resolv.conf", "etc/resolv.conf"}
 
 // Read gathers what root, the root directory of the system, tells of links.
-// Servers at own, the addresses of who reads, are left out. Notes say what could
+// Servers at own, where the reader itself listens, are left out. Notes say what could
 // not be read.
-func Read(root fs.FS, own []netip.Addr) (list []Link, notes []string) {
+func Read(root fs.FS, own []netip.AddrPort) (list []Link, notes []string) {
 	r := reader{root: root, own: own}
 	for _, name := range r.names(networkd) {
 		r.add(r.networkd(name))
@@ -72,7 +72,7 @@ func hasServers(list []Link) bool {
 
 type reader struct {
 	root  fs.FS
-	own   []netip.Addr
+	own   []netip.AddrPort
 	list  []Link
 	notes []string
 }
@@ -179,7 +179,7 @@ func (r *reader) servers(l *Link, file string, words []string) {
 		switch {
 		case err != nil || at.Port() == 0 || at.Addr().IsUnspecified() || at.Addr().IsMulticast():
 			r.note("/%s: %q is not the address of a server", file, word)
-		case slices.Contains(r.own, at.Addr()), slices.ContainsFunc(l.Servers, func(s Server) bool { return s.Addr == at }):
+		case slices.Contains(r.own, at), slices.ContainsFunc(l.Servers, func(s Server) bool { return s.Addr == at }):
 		case len(l.Servers) < maxOfEach:
 			l.Servers = append(l.Servers, Server{at, name})
 		}

@@ -81,20 +81,29 @@ func NewSpecial(except []dns.Name) *Special {
 
 // Answer answers q if its name is a special one, else it returns nil.
 func (s *Special) Answer(q dns.Question) *Answer {
-	if s == nil || q.Class != dns.ClassIN {
+	apex := s.Apex(q.Name)
+	if apex.IsZero() || q.Class != dns.ClassIN {
 		return nil
 	}
-	for apex := q.Name; !apex.IsZero(); apex = apex.Parent() {
-		b, ok := s.zones[apex.Fold().Wire()]
-		if !ok {
-			continue
-		}
-		if q.Type == dns.TypeDS && q.Name.Equal(apex) && b == empty {
-			return nil // RFC 8375 §4: the parent is asked whether the zone is signed
-		}
-		return answerIn(apex, b, q)
+	b := s.zones[apex.Fold().Wire()]
+	if q.Type == dns.TypeDS && q.Name.Equal(apex) && b == empty {
+		return nil // RFC 8375 §4: the parent is asked whether the zone is signed
 	}
-	return nil
+	return answerIn(apex, b, q)
+}
+
+// Apex returns the special-use name that name is or is below, the zero Name if
+// there is none.
+func (s *Special) Apex(name dns.Name) dns.Name {
+	if s == nil {
+		return dns.Name{}
+	}
+	for apex := name; !apex.IsZero(); apex = apex.Parent() {
+		if _, ok := s.zones[apex.Fold().Wire()]; ok {
+			return apex
+		}
+	}
+	return dns.Name{}
 }
 
 func answerIn(apex dns.Name, b behaviour, q dns.Question) *Answer {
