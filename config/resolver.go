@@ -52,6 +52,8 @@ type Resolver struct {
 	Lookups int `yaml:"lookups" default:"2048" range:"16..1000000" restart:"true"`
 	// NAT64 is the prefix of a translator, as in 64:ff9b::/96, through which servers that have only an IPv4 address are asked.
 	NAT64 netip.Prefix `yaml:"nat64" restart:"true"`
+	// ClientLimits bound what the resolver does for one client.
+	ClientLimits ClientLimits `yaml:"client-limits"`
 	// Policy is how clients are answered otherwise than the DNS has it.
 	Policy ResolverPolicy `yaml:"policy"`
 }

@@ -14,6 +14,7 @@ import (
 	"onoma/dns"
 	"onoma/resolver"
 	"onoma/resolver/iterator"
+	"onoma/resolver/policy"
 )
 
 // openResolver makes the resolver that the configuration has, if any.
@@ -23,7 +24,7 @@ func (d *Daemon) openResolver(conf *config.Config) error {
 		return nil
 	}
 	cfg := resolver.Config{
-		Allow: c.Allow, UpstreamPort: uint16(c.Port), NoIPv4: !c.IPv4, NoIPv6: !c.IPv6, NAT64: c.NAT64, NoMinimise: !c.Minimise,
+		Allow: c.Allow, UpstreamPort: uint16(c.Port), NoIPv4: !c.IPv4, NoIPv6: !c.IPv6, NAT64: c.NAT64, Limit: limitsOf(&c.ClientLimits), NoMinimise: !c.Minimise,
 		MaxInFlight: c.Lookups, UDPSize: uint16(conf.Server.MaxUDP), ID: conf.Server.Hostname, Version: conf.Server.Version, Log: d.log,
 		Insecure: exceptionsOf(c), NoRandomCase: !c.RandomCase, NeverAsk: append(ownAddresses(c), c.NeverAsk...),
 	}
@@ -89,6 +90,16 @@ func keepAnchors(conf *config.Config, cfg *resolver.Config) error {
 		cfg.AnchorFiles = []string{state}
 	}
 	return nil
+}
+
+// limitsOf is what one client of the resolver may cost.
+func limitsOf(c *config.ClientLimits) resolver.ClientLimits {
+	action, _ := policy.ParseAction(c.Action)
+	l := resolver.ClientLimits{Off: !c.Enabled, Soft: c.Soft, Hard: c.Hard, Action: action, Waiting: c.Waiting, Exempt: c.Exempt, LateAfter: c.Late}
+	if c.Late == 0 {
+		l.LateAfter = -1
+	}
+	return l
 }
 
 // exceptionsOf are the negative trust anchors that have no end.

@@ -31,7 +31,8 @@ type Config struct {
 	Env   Env            // nil: the system's clock, randomness and network
 	Allow []netip.Prefix // who may ask; nil: PrivateNetworks. An empty list allows nobody.
 
-	Policy *Policy // rules by which clients are answered otherwise; nil: none
+	Limit  ClientLimits // of what one client may cost
+	Policy *Policy      // rules by which clients are answered otherwise; nil: none
 
 	Anchors []dns.Record // DS and DNSKEY records that are trusted, as validator.RootAnchors; none: nothing is validated
 

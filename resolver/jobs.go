@@ -4,6 +4,7 @@ import (
 	"container/list"
 	"context"
 	"errors"
+	"net/netip"
 	"runtime/debug"
 	"sync"
 	"sync/atomic"
@@ -35,9 +36,10 @@ type job struct {
 	place    *list.Element // nil once it gave way to a newer one
 
 	bearing
-	checkingDisabled bool   // not validated: the client does that
-	flushes          uint64 // of the resolver when it began
-	renewal          uint32 // if not 0: began for nobody, and what is known no longer than until then is asked for again
+	payer            netip.Addr // whose question it was first; not valid: nobody's
+	checkingDisabled bool       // not validated: the client does that
+	flushes          uint64     // of the resolver when it began
+	renewal          uint32     // if not 0: began for nobody, and what is known no longer than until then is asked for again
 
 	// The rest is guarded by jobs.mu.
 	waiters  []*transport.Pending
@@ -78,12 +80,16 @@ func (r *Resolver) admit(tq *transport.Query, q dns.Question, key []byte, v cach
 		return edeTooMany, false
 	case j == nil && js.order.Len() >= r.cfg.MaxInFlight && !js.jostle(r.cfg.Env.Now(), r.cfg.JostleAfter):
 		return edeTooMany, false
-	case j == nil:
-		j = r.begin(&job{key: string(key), question: q, bearing: b})
-	case len(j.waiters) >= r.cfg.MaxWaiters:
+	case j != nil && len(j.waiters) >= r.cfg.MaxWaiters:
 		return edeTooMany, false
+	case !r.mayWait(tq.Client.Addr()):
+		return edeCrowded, false
+	case j == nil:
+		j = r.begin(&job{key: string(key), question: q, bearing: b, payer: tq.Client.Addr()})
 	}
-	j.waiters = append(j.waiters, tq.Detach())
+	p := tq.Detach()
+	p.Since = r.cfg.Env.Now()
+	j.waiters = append(j.waiters, p)
 	js.waiting.Add(1)
 	j.variants |= 1 << v
 	r.setAlarm(j)
@@ -170,7 +176,9 @@ func (r *Resolver) resolve(ctx context.Context, j *job) (out outcome, err error)
 			out, err = outcome{}, errPanic
 		}
 	}()
-	return r.treat(ctx, j.question, asking{checkingDisabled: j.checkingDisabled, renewal: j.renewal}, j.bearing)
+	budget := r.iterator.NewBudget()
+	defer func() { r.costs.charge(j.payer, budget.Cost(), r.cfg.Env.Now()) }()
+	return r.treat(ctx, j.question, asking{checkingDisabled: j.checkingDisabled, renewal: j.renewal, budget: budget}, j.bearing)
 }
 
 // takeOut ends the job for newcomers, and returns its clients.

@@ -150,12 +150,14 @@ func (r *Resolver) respondCached(j *job, waiters []*transport.Pending, variants 
 
 // dismiss lets a client go that has its answer.
 func (r *Resolver) dismiss(p *transport.Pending) {
+	client := p.Client.Addr()
 	p.Done()
 	r.jobs.waiting.Add(-1)
+	r.waited(client)
 }
 
 func (r *Resolver) send(j *job, p *transport.Pending, msg []byte) {
-	if err := p.Reply(msg); err != nil {
+	if err := p.Reply(r.ifInTime(p, msg)); err != nil {
 		r.cfg.Log.Debug("answer not sent", "client", p.Client, "question", j.question.String(), "error", err)
 	}
 }

@@ -30,6 +30,7 @@ type Resolver struct {
 	excepting  atomic.Bool   // those of the configuration are set
 	verdicts   atomic.Uint64 // counts how often all of them were forgotten
 	policing   policing
+	costs      *clientCosts
 	flushes    atomic.Uint64 // counts how often whole answers were forgotten
 	purging    purging
 	jobs       jobs
@@ -76,6 +77,7 @@ func New(cfg Config) (*Resolver, error) {
 		return nil, err
 	}
 	r.SetPolicy(cfg.Policy)
+	r.costs = newClientCosts(cfg.Limit)
 	r.jobs.init()
 	r.ctx, r.cancel = context.WithCancelCause(context.Background())
 	err := r.openAnchors()

@@ -244,6 +244,9 @@ func (w *worker) miss(dst []byte, tq *transport.Query, key []byte, recurse bool)
 		return w.answer(dst, tq, question, key, w.r.treatCached(question, asking{checkingDisabled: w.q.Flags.Has(dns.FlagCD)}, w.whose))
 	}
 	key[len(key)-1] &^= byte(cache.VariantDO) // one look-up serves both kinds of clients, but not those with CD
+	if out, isOver := w.limited(dst, tq); isOver {
+		return out
+	}
 	if ede, ok := w.r.admit(tq, question, key, variant(&w.q), w.whose); !ok {
 		return w.fail(dst, tq, dns.RCodeServFail, ede)
 	}

@@ -5,6 +5,7 @@ import (
 	"net/netip"
 	"sync"
 	"sync/atomic"
+	"time"
 )
 
 // ErrClosed is returned where the server, or the connection that a reply belongs to, is gone.
@@ -16,6 +17,7 @@ type Pending struct {
 	Client netip.AddrPort
 	Local  netip.AddrPort
 	Proto  Proto
+	Since  time.Time // when it began to wait, if its holder says so
 
 	from source
 	live atomic.Bool
@@ -32,7 +34,7 @@ const pooledMsg = 4096
 func (q *Query) Detach() *Pending {
 	p := pendings.Get().(*Pending)
 	p.Msg = append(p.Msg[:0], q.Msg...)
-	p.Client, p.Local, p.Proto, p.from = q.Client, q.Local, q.Proto, q.source()
+	p.Client, p.Local, p.Proto, p.Since, p.from = q.Client, q.Local, q.Proto, time.Time{}, q.source()
 	p.from.detached()
 	p.live.Store(true)
 	return p
