@@ -2,7 +2,9 @@ package dns
 
 import (
 	"encoding/binary"
+	"errors"
 	"fmt"
+	"slices"
 )
 
 // Message is a message taken apart: what tools, the resolver and tests work
@@ -44,13 +46,20 @@ func (m *Message) Section(s Section) []Record {
 // ParseMessage reads a whole message. The result shares no memory with msg.
 // Work and memory are bounded by the length of msg, not by its counts: names
 // expand to at most 255 octets for each two of the message.
-func ParseMessage(msg []byte) (*Message, error) {
+func ParseMessage(msg []byte) (*Message, error) { return parseMessage(msg, false) }
+
+// ParseLoosely is ParseMessage for what servers say that are not one's own: a
+// record whose data is not what its type has is left out, rather than the whole
+// message. Parameters of SVCB and HTTPS are for whom they are meant to judge.
+func ParseLoosely(msg []byte) (*Message, error) { return parseMessage(msg, true) }
+
+func parseMessage(msg []byte, isLoose bool) (*Message, error) {
 	h, ok := ParseHeader(msg)
 	if !ok {
 		return nil, fmt.Errorf("header: %w", ErrTruncated)
 	}
 	m := &Message{ID: h.ID, Flags: h.Flags &^ 0xF, RCode: h.Flags.RCode()}
-	d := decoder{msg: msg, off: HeaderLen}
+	d := decoder{msg: msg, off: HeaderLen, isLoose: isLoose}
 	for i := range int(h.Questions) {
 		q, err := d.question()
 		if err != nil {
@@ -74,6 +83,9 @@ func (m *Message) parseSection(d *decoder, s Section, n int) error {
 	rs := make([]Record, 0, min(n, (len(d.msg)-d.off)/11))
 	for i := range n {
 		r, err := d.record()
+		if err == errLeftOut {
+			continue
+		}
 		if err != nil {
 			return fmt.Errorf("%s record %d: %w", s, i+1, err)
 		}
@@ -125,6 +137,8 @@ type decoder struct {
 	at    int // where last was read
 	last  Name
 	rdata []byte // room that rdata is cut from
+
+	isLoose bool // malformed data is left out
 }
 
 func (d *decoder) name() (Name, error) {
@@ -173,12 +187,22 @@ func (d *decoder) record() (Record, error) {
 		rec.TTL = clampTTL(r.ttl)
 	}
 	rec.Data, err = d.data(r)
-	if err != nil {
+	switch {
+	case err == nil:
+	case d.isLoose && (r.typ == TypeSVCB || r.typ == TypeHTTPS):
+		rec.Data = RData(slices.Clone(d.msg[r.data:r.end]))
+	case d.isLoose && r.typ != TypeOPT:
+		d.off = r.end
+		return Record{}, errLeftOut
+	default:
 		return Record{}, fmt.Errorf("%s rdata: %w", r.typ, err)
 	}
 	d.off = r.end
 	return rec, nil
 }
+
+// errLeftOut stands for a record that a loose decoder leaves out.
+var errLeftOut = errors.New("record left out")
 
 // data unpacks the rdata of r. Empty rdata stays empty for any type: RFC 2136
 // §2.4 and §2.5 give it a meaning of its own.

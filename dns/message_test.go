@@ -350,3 +350,30 @@ func ExampleBuilder() {
 	fmt.Println(len(msg), m.Answer[0])
 	// Output: 45 www.example.	60	IN	A	192.0.2.1
 }
+
+// TestParseLoosely has records with malformed data left out of a message, and what
+// is wrong with the message itself still refused.
+func TestParseLoosely(t *testing.T) {
+	name := MustName("example.")
+	m := NewQuery(1, Question{name, TypeA, ClassIN}, false)
+	m.Answer = []Record{
+		{Name: name, Type: TypeA, Class: ClassIN, TTL: 60, Data: RData{192, 0, 2, 1}},
+		{Name: name, Type: TypeA, Class: ClassIN, TTL: 60, Data: RData{192, 0, 2, 1, 1}},
+		{Name: name, Type: TypeHTTPS, Class: ClassIN, TTL: 60, Data: RData{0, 1, 0, 0, 1, 0, 4, 2, 'h'}},
+		{Name: name, Type: TypeA, Class: ClassIN, TTL: 60, Data: RData{192, 0, 2, 2}},
+	}
+	raw, err := m.Append(nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := ParseMessage(raw); err == nil {
+		t.Error("malformed data is read")
+	}
+	got, err := ParseLoosely(raw)
+	if err != nil || len(got.Answer) != 3 || got.Answer[2].Data[3] != 2 || len(got.Answer[1].Data) != 9 {
+		t.Errorf("%v %v", got, err)
+	}
+	if _, err := ParseLoosely(raw[:len(raw)-1]); err == nil {
+		t.Error("a message that is cut off is read")
+	}
+}

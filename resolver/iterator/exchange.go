@@ -57,7 +57,7 @@ func (it *Iterator) read(x *exchange, raw []byte) *reply {
 		return &reply{outcome: OutcomeTruncated, rcode: h.Flags.RCode(), reason: "truncated"}
 	}
 	keptCase := restore(raw, x.sent, x.q.Name)
-	m, err := dns.ParseMessage(raw)
+	m, err := dns.ParseLoosely(raw)
 	if err != nil {
 		return &reply{outcome: OutcomeLame, reason: "malformed reply: " + err.Error()}
 	}
