@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -50,10 +51,10 @@ func TestHedgeIsBounded(t *testing.T) {
 	inWorld(t, Config{}, func(t *testing.T, w *world) {
 		s := w.manyServers(10*time.Millisecond, 12*time.Millisecond, 14*time.Millisecond)
 		w.ask(200, "a")
-		slow := 0
+		var slow atomic.Int32
 		for _, server := range s {
 			server.Hook = func(_, a *dns.Message, _ transport.Proto) *dns.Message {
-				if slow++; slow%2 == 0 {
+				if slow.Add(1)%2 == 0 {
 					time.Sleep(70 * time.Millisecond) // each is late every other time, which no habit covers
 				}
 				return a
