@@ -67,7 +67,7 @@ func New(cfg Config) (*Resolver, error) {
 		Env: cfg.Env, Cache: cache.NewRecords(cfg.CacheSize - cfg.CacheSize/3), Hints: cfg.Hints, Limits: cfg.Limits,
 		UpstreamPort: cfg.UpstreamPort, NoIPv4: cfg.NoIPv4, NoIPv6: cfg.NoIPv6,
 		AllowLoopbackServers: cfg.AllowLoopbackServers, NAT64: cfg.NAT64, NoRandomCase: cfg.NoRandomCase, NeverAsk: cfg.NeverAsk, NoMinimise: cfg.NoMinimise,
-		UDPSize: cfg.UDPSize, Local: r.local, Tracer: cfg.Tracer,
+		UDPSize: cfg.UDPSize, Local: r.local, Tracer: cfg.Tracer, Link: r.logLink,
 	})
 	r.exceptions.now = cfg.Env.Now
 	for name, until := range cfg.Insecure {
@@ -142,6 +142,15 @@ func (r *Resolver) forgetVerdicts() {
 	r.iterator.Cache.ForgetBogus()
 	r.iterator.Cache.ForgetStatus()
 	r.forgetAnswers()
+}
+
+// logLink tells the operator about the resolver's own link.
+func (r *Resolver) logLink(isDown bool) {
+	if isDown {
+		r.cfg.Log.Warn("no name server answers, not even the root servers: the resolver's own link seems to be down")
+		return
+	}
+	r.cfg.Log.Info("name servers answer again")
 }
 
 // NewWorker returns a Worker for one loop of the transport.

@@ -387,6 +387,9 @@ func (s *search) failure(q dns.Question) *Failure {
 	f := failure(dns.EDENoReachableAuthority, "no server of %s gave an answer for %s %s: %s",
 		s.zone.Zone, q.Name, q.Type, strings.Join(s.notes, "; "))
 	f.silent = s.network && !s.heard
+	if f.silent && s.t.it.servers.linkIsDown() {
+		f.EDE[0].Text += "; the root servers are silent, too: our own link seems to be down"
+	}
 	if s.network {
 		f.EDE = append(f.EDE, dns.EDE{Code: dns.EDENetworkError})
 	}

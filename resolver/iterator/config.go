@@ -29,6 +29,10 @@ type Config struct {
 	// answer means that the name is not local.
 	Local func(dns.Question) *Answer
 
+	// Link is told when our own link seems to be down, and when somebody was heard
+	// again. It must be quick; nil tells nobody.
+	Link func(isDown bool)
+
 	// Tracer sees every step of every look-up. It must be quick.
 	Tracer Tracer
 }
@@ -106,6 +110,9 @@ func (c Config) withDefaults() Config {
 	}
 	if c.UDPSize == 0 {
 		c.UDPSize = 1232 // RFC 9715 §3.2: no fragments
+	}
+	if c.Link == nil {
+		c.Link = func(bool) {}
 	}
 	c.Limits = c.Limits.WithDefaults()
 	return c

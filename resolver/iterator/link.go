@@ -146,13 +146,15 @@ func (s *servers) suspectsLink(now time.Time) bool {
 }
 
 // linkFails notes that not even a root server answers what it was asked then. What
-// servers were blamed for since the silence began is taken back.
-func (s *servers) linkFails(asked time.Time) {
+// servers were blamed for since the silence began is taken back. It reports whether
+// that is news.
+func (s *servers) linkFails(asked time.Time) (isNew bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.link.heard.After(asked) {
-		return
+		return false
 	}
+	isNew = !s.link.isDown
 	s.link.isDown = true
 	for _, e := range s.book {
 		if e.fails > 0 && !e.failing.Before(s.link.heard) {
@@ -162,6 +164,7 @@ func (s *servers) linkFails(asked time.Time) {
 	for i := range s.families {
 		s.families[i].silent, s.families[i].isBad = nil, false
 	}
+	return isNew
 }
 
 // checkLink asks some root servers for the shortest that they can say. It runs in
@@ -172,18 +175,27 @@ func (it *Iterator) checkLink() {
 	ctx, cancel := context.WithTimeout(it.ctx, linkWait)
 	defer cancel()
 	var wg sync.WaitGroup
-	for _, a := range it.someRoots() {
+	roots := it.someRoots()
+	for _, a := range roots {
 		x := exchange{server: a, to: Target{Addr: netip.AddrPortFrom(a, it.UpstreamPort)}, zone: dns.Root, sent: dns.Root, q: dns.Question{Name: dns.Root, Type: dns.TypeSOA, Class: dns.ClassIN}}
 		x.plain = true
 		wg.Go(func() {
 			if _, err := it.Env.Exchange(ctx, x.to, it.query(&x)); err == nil {
-				now := it.Env.Now()
-				it.servers.answered(x.to.Addr, now.Sub(asked), now)
+				it.answered(x.to.Addr, asked, it.Env.Now())
 			}
 		})
 	}
 	wg.Wait()
-	it.servers.linkFails(asked)
+	if len(roots) > 0 && it.ctx.Err() == nil && it.servers.linkFails(asked) {
+		it.Link(true)
+	}
+}
+
+// answered notes a reply.
+func (it *Iterator) answered(a netip.AddrPort, sent, now time.Time) {
+	if it.servers.answered(a, now.Sub(sent), now) {
+		it.Link(false)
+	}
 }
 
 // someRoots returns a few root servers' addresses by chance, of both families

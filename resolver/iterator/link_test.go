@@ -42,7 +42,8 @@ func (w *world) everybody() []*fakenet.Server {
 func TestOutage(t *testing.T) {
 	for what, err := range map[string]error{"silence": nil, "no route": syscall.ENETUNREACH} {
 		t.Run(what, func(t *testing.T) {
-			inWorld(t, Config{}, func(t *testing.T, w *world) {
+			var told []bool
+			inWorld(t, Config{Link: func(isDown bool) { told = append(told, isDown) }}, func(t *testing.T, w *world) {
 				all := w.everybody()
 				w.ask(20, "a")
 				w.outage(all, true, err)
@@ -52,9 +53,7 @@ func TestOutage(t *testing.T) {
 					w.expectFailure("www.other.", "")
 					time.Sleep(700 * time.Millisecond)
 				}
-				if !w.it.servers.linkIsDown() {
-					t.Error("the link is thought to be up")
-				}
+				w.expectFailure("why.x.example.com.", "our own link seems to be down")
 				w.outage(all, false, nil)
 				time.Sleep(1100 * time.Millisecond) // RFC 9520 §3.2: a failure is remembered for a second at least
 				for i := range 50 {
@@ -64,6 +63,7 @@ func TestOutage(t *testing.T) {
 				}
 				expect(t, "what failed", w.resolve("www.other.", dns.TypeA), "NXDOMAIN | ./300/SOA")
 				w.expectNoMarks()
+				expect(t, "told", fmt.Sprint(told), "[true false]")
 			})
 		})
 	}

@@ -100,7 +100,7 @@ func (it *Iterator) note(a *attempt) {
 			return
 		}
 		if a.followUps == 0 || a.to.Proto == transport.UDP {
-			it.servers.answered(a.to.Addr, a.end.Sub(a.start), a.end)
+			it.answered(a.to.Addr, a.start, a.end)
 		}
 		if len(a.reply.cookie.server) > 0 {
 			it.servers.setCookie(a.to.Addr, a.cookie, a.reply.cookie.server)

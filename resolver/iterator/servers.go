@@ -143,10 +143,12 @@ func (s *servers) takeDead(a netip.AddrPort, wait time.Duration, now time.Time) 
 	}
 }
 
-// answered notes a reply of a after rtt.
-func (s *servers) answered(a netip.AddrPort, rtt time.Duration, now time.Time) {
+// answered notes a reply of a after rtt. It reports whether that shows that our
+// link is back.
+func (s *servers) answered(a netip.AddrPort, rtt time.Duration, now time.Time) (isBack bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	isBack = s.link.isDown
 	s.heard(a.Addr(), now)
 	e := s.get(a)
 	rtt = max(rtt, time.Microsecond)
@@ -161,6 +163,7 @@ func (s *servers) answered(a netip.AddrPort, rtt time.Duration, now time.Time) {
 		e.srtt += (rtt - e.srtt) / share
 	}
 	e.used, e.fails, e.deadUntil = now, 0, time.Time{}
+	return isBack
 }
 
 // silent notes that a did not answer what was sent to it then. Time-outs of
