@@ -4,8 +4,10 @@ import (
 	"fmt"
 	"net/netip"
 	"testing"
+	"time"
 
 	"onoma/dns"
+	"onoma/resolver/cache"
 	"onoma/resolver/internal/fakenet"
 )
 
@@ -60,5 +62,36 @@ func BenchmarkCold(b *testing.B) {
 			b.Fatal(res, err)
 		}
 		i++
+	}
+}
+
+// BenchmarkDenied is a name that does not exist, denied by what was proved of
+// others: the whole look-up, with the proof.
+func BenchmarkDenied(b *testing.B) {
+	for kind, denial := range denials {
+		if denial.OptOut || denial.Iterations > cache.MaxDenialIterations {
+			continue
+		}
+		b.Run(kind, func(b *testing.B) {
+			net := fakenet.New(1)
+			w := &world{Net: net}
+			leaf := signZoneAs(b, "example.", "@ NS ns1\nns1 A 192.0.2.3\n", time.Hour, nil, denial)
+			leaf.serve(w, "192.0.2.3", nil)
+			r, err := New(Config{Env: net, Hints: []Hint{{Name: dns.MustName("a.root-servers.net."), Addrs: []netip.Addr{netip.MustParseAddr("192.0.2.1")}}}})
+			if err != nil {
+				b.Fatal(err)
+			}
+			defer r.Close()
+			root := signZone(b, ".", "@ NS a.root-servers.net.\na.root-servers.net. A 192.0.2.1\nexample. NS ns1.example.\nns1.example. A 192.0.2.3\n", time.Hour, map[string]*signedZone{"example.": leaf})
+			root.serve(w, "192.0.2.1", nil)
+			r.Trust([]dns.Record{{Name: dns.Root, Type: dns.TypeDNSKEY, Class: dns.ClassIN, Data: root.key.RData()}})
+			b.ReportAllocs()
+			for i := 0; b.Loop(); i++ {
+				q := dns.Question{Name: dns.MustName(fmt.Sprintf("x%d.example.", i)), Type: dns.TypeA, Class: dns.ClassIN}
+				if res, err := r.Resolve(b.Context(), q, Options{DNSSEC: true}); err != nil || res.RCode != dns.RCodeNXDomain || !res.IsSecure {
+					b.Fatal(res, err)
+				}
+			}
+		})
 	}
 }

@@ -16,7 +16,7 @@
 // REFUSED with EDE 20.
 //
 // Where there are trust anchors, what was looked up is validated before anybody
-// sees it, paid from the same budget. An answer that does not pass is asked for
+// sees it, paid from the same budget, and remembered with what was found of it. An answer that does not pass is asked for
 // again of other servers, a few times; then it is SERVFAIL with the reason (RFC
 // 8914), which is remembered for a minute. AD goes to clients that show by AD or
 // DO that they know it; with CD, what was found is passed on as it is, from cache

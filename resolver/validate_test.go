@@ -26,12 +26,12 @@ type signedZone struct {
 }
 
 // signZone makes a zone of text, signed now for validity; children get their DS.
-func signZone(t *testing.T, origin, text string, validity time.Duration, children map[string]*signedZone) *signedZone {
+func signZone(t testing.TB, origin, text string, validity time.Duration, children map[string]*signedZone) *signedZone {
 	t.Helper()
 	return signZoneAs(t, origin, text, validity, children, sign.Denial{Kind: sign.NSEC})
 }
 
-func signZoneAs(t *testing.T, origin, text string, validity time.Duration, children map[string]*signedZone, denial sign.Denial) *signedZone {
+func signZoneAs(t testing.TB, origin, text string, validity time.Duration, children map[string]*signedZone, denial sign.Denial) *signedZone {
 	t.Helper()
 	name := dns.MustName(origin)
 	b := zone.NewBuilder(name)

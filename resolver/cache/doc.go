@@ -12,10 +12,14 @@
 // atomically, so this is sound in Go's memory model, and a hit allocates
 // nothing and waits for nobody.
 //
+// Entries of Records have a status: what validation found of them, noted where they
+// stand. What proves something of other names lies apart, in order (see denials),
+// and is never found as data.
+//
 // Eviction is CLOCK: an entry that was hit since it was last appended is
 // appended again when the tail reaches it, any other one is gone. Memory is
 // fixed when the cache is made; no answer however large or numerous exceeds it.
 //
 // RFCs: 2181 §5.2 and §5.4.1 (one TTL per RRset, credibility), 2308 (negative
-// answers), 9520 (failures). Time is a parameter: seconds of Unix time.
+// answers), 8198 (what is proved of other names), 9520 (failures). Time is a parameter: seconds of Unix time.
 package cache

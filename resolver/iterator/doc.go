@@ -21,6 +21,9 @@
 // that the server was asked as. Delegations come from referrals alone and are
 // leases: nothing learnt below a cut outlives what the parent granted.
 //
+// What Secure proofs show of other names, and Secure DNAMEs and wildcards, is
+// answered without asking (see denier); nothing of that crosses a route.
+//
 // RFCs: 1034, 2181 §5, 2308, 5452, 6672 (DNAME), 6891, 7873 and 9018 (cookies), 8020, 8109 and 9609 (priming),
 // 9156 (query name minimisation), 9520 (failures), 8914 (extended errors).
 package iterator
