@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"onoma/dns"
+	"onoma/dns/dnssec"
 	"onoma/resolver/cache"
 	"onoma/resolver/internal/fakenet"
 	"onoma/resolver/iterator"
@@ -258,6 +259,112 @@ func TestDNAMEServesOtherNames(t *testing.T) {
 			if w.asked() == 0 {
 				t.Errorf("%s: nobody was asked", name)
 			}
+		}
+	})
+}
+
+// compact makes the answers of a zone that denies by records made for the name that
+// is asked for (RFC 9824 §3.1).
+func compact(z *signedZone) change {
+	return func(q dns.Question, a *dns.Message) {
+		if a.RCode != dns.RCodeNXDomain {
+			return
+		}
+		a.RCode, a.Flags = dns.RCodeNoError, a.Flags.WithRCode(dns.RCodeNoError)
+		a.Authority = slices.DeleteFunc(a.Authority, func(r dns.Record) bool {
+			sig, err := dns.ParseRRSIG(r.Data)
+			return r.Type == dns.TypeNSEC || r.Type == dns.TypeRRSIG && err == nil && sig.TypeCovered == dns.TypeNSEC
+		})
+		nsec := dns.MustRecord(fmt.Sprintf(`%s 300 NSEC \000.%s RRSIG NSEC TYPE128`, q.Name, q.Name))
+		set := dnssec.RRset{Owner: q.Name, Type: dns.TypeNSEC, Class: dns.ClassIN, TTL: 300, RData: []dns.RData{nsec.Data}}
+		now := uint32(time.Now().Unix())
+		sig, err := dnssec.SignRRset(z.key, dns.MustName("example."), set, now-60, now+3600)
+		if err != nil {
+			panic(err)
+		}
+		a.Authority = append(a.Authority, nsec, dns.Record{Name: q.Name, Type: dns.TypeRRSIG, Class: dns.ClassIN, TTL: 300, Data: sig.RData()})
+	}
+}
+
+// TestCompactDenial: a record that says that its name does not exist says so for
+// all types, and of no other name; clients that do not see it are told NXDOMAIN
+// (RFC 9824 §5).
+func TestCompactDenial(t *testing.T) {
+	inDenyingWorld(t, "www A 192.0.2.9\n", denials["NSEC"], func(t *testing.T, w *world, leaf, _ *signedZone) {
+		leaf.serve(w, "192.0.2.3", compact(leaf))
+		expect(t, "with DO", w.verdict("no.example.", dns.TypeA, withDO), "NOERROR AD")
+		expect(t, "without DO", w.verdict("no.example.", dns.TypeA, withAD), "NXDOMAIN AD")
+		w.asked()
+		expect(t, "another type", w.verdict("no.example.", dns.TypeAAAA, withDO), "NOERROR AD")
+		expect(t, "another type, without DO", w.verdict("no.example.", dns.TypeAAAA, withAD), "NXDOMAIN AD")
+		if n := w.asked(); n != 0 {
+			t.Errorf("%d packets for another type of a name that does not exist", n)
+		}
+		for _, name := range []string{"below.no.example.", "np.example.", "nn.example."} {
+			w.asked()
+			expect(t, name, w.verdict(name, dns.TypeA, withAD), "NXDOMAIN AD")
+			if w.asked() == 0 {
+				t.Errorf("%s is denied by a record that was made for another name", name)
+			}
+		}
+		expect(t, "what exists", w.verdict("www.example.", dns.TypeA, withAD), "NOERROR AD A")
+	})
+}
+
+// TestPaddedDenials: what a zone adds to its proofs costs no more than a few checks.
+func TestPaddedDenials(t *testing.T) {
+	var names []dns.Record
+	pad := func(_ dns.Question, a *dns.Message) {
+		for _, r := range a.Authority {
+			sig, err := dns.ParseRRSIG(r.Data)
+			if r.Type == dns.TypeNSEC3 || r.Type == dns.TypeRRSIG && err == nil && sig.TypeCovered == dns.TypeNSEC3 {
+				names = append(names, r)
+			}
+		}
+		if len(a.Answer) == 0 {
+			a.Authority = append(slices.Clone(a.Authority), names...)
+		}
+	}
+	var text strings.Builder
+	for i := range 60 {
+		fmt.Fprintf(&text, "host%d A 192.0.2.%d\n", i, i)
+	}
+	inDenyingWorld(t, text.String(), denials["NSEC3"], func(t *testing.T, w *world, leaf, _ *signedZone) {
+		leaf.serve(w, "192.0.2.3", pad)
+		most := Cost{}
+		for i := range 150 {
+			name := strings.Repeat("x.", 1+i%50) + fmt.Sprintf("n%d.example.", i)
+			res, err := w.r.Resolve(context.Background(), dns.Question{Name: dns.MustName(name), Type: dns.TypeA, Class: dns.ClassIN}, Options{})
+			if err != nil || res.RCode != dns.RCodeNXDomain && res.RCode != dns.RCodeServFail {
+				t.Fatal(res, err)
+			}
+			most.Checks, most.Rounds = max(most.Checks, res.Cost.Checks), max(most.Rounds, res.Cost.Rounds)
+		}
+		t.Logf("at most %d signatures and %d hashes for a name; %d records of padding", most.Checks, most.Rounds, len(names))
+		if len(names) < 40 || most.Checks > 20 || most.Rounds > 400 {
+			t.Errorf("%d signatures and %d hashes for a name, with %d records of padding", most.Checks, most.Rounds, len(names))
+		}
+	})
+}
+
+// TestWildcardsAreNotReplayed: an answer from a wildcard is no answer to who asks
+// for another name, not even where its proof is at hand (CVE-2026-46582).
+func TestWildcardsAreNotReplayed(t *testing.T) {
+	replay := func(q dns.Question, a *dns.Message) {
+		for i := range a.Answer {
+			if q.Name.FirstLabel() == "x" {
+				a.Answer[i].Name = dns.MustName("www.example.")
+			}
+		}
+	}
+	inDenyingWorld(t, "www A 192.0.2.9\nwww TXT own\n*.wild 300 TXT w\n", denials["NSEC"], func(t *testing.T, w *world, leaf, _ *signedZone) {
+		expect(t, "from the wildcard", w.verdict("a.wild.example.", dns.TypeTXT, withAD), "NOERROR AD TXT")
+		leaf.serve(w, "192.0.2.3", replay)
+		w.ask(query("x.wild.example.", dns.TypeTXT, 1232, true))
+		a := w.ask(query("www.example.", dns.TypeTXT, 1232, true))
+		expect(t, "a name of its own", data(a.Answer), `www.example. TXT "own"`)
+		if _, ok := w.r.iterator.Cache.RRset(dns.MustName("*.wild.example."), dns.TypeTXT, w.r.now()); ok {
+			t.Error("the wildcard is answered as data, though nobody asked for it")
 		}
 	})
 }

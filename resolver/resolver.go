@@ -250,6 +250,9 @@ func (r *Resolver) Resolve(ctx context.Context, q dns.Question, opts Options) (R
 	res.RCode, res.EDE, res.IsSecure, res.Rulings = out.rcode, out.ede, out.isSecure, out.rulings
 	if a := out.answer; a != nil {
 		res.TTL, res.Cost = a.TTL, a.Cost
+		if !opts.DNSSEC {
+			res.RCode = out.plainRCode(q.Name)
+		}
 		res.Answer, res.Authority = sections(a, opts.DNSSEC)
 	}
 	return res, nil

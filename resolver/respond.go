@@ -209,11 +209,36 @@ func (r *Resolver) build(dst []byte, q *dns.Query, out outcome) ([]byte, bool) {
 	if out.clearRA {
 		flags &^= dns.FlagRA
 	}
-	b.Start(dst, dns.MaxMessageLen, q.ID, flags.WithRCode(out.rcode))
+	rcode := out.rcode
+	if name, err := dns.NameFromWire(q.Name); err == nil && !q.DO {
+		rcode = out.plainRCode(name)
+	}
+	b.Start(dst, dns.MaxMessageLen, q.ID, flags.WithRCode(rcode))
 	b.Question(q.Name, q.Type, q.Class)
 	answer, authority := sections(out.answer, q.DO)
 	ok := addRecords(&b, dns.SectionAnswer, answer) && addRecords(&b, dns.SectionAuthority, authority) && addRecords(&b, dns.SectionAdditional, out.extra)
 	return b.Finish(), ok
+}
+
+// plainRCode is the response code for clients that do not see the proof: NXDOMAIN
+// where the proof says that the name does not exist, though the zone's server says
+// that it has no such type (RFC 9824 §5).
+func (o *outcome) plainRCode(name dns.Name) dns.RCode {
+	if !o.isSecure || o.rcode != dns.RCodeNoError || o.answer == nil {
+		return o.rcode
+	}
+	if n := len(o.answer.Chain); n > 0 && o.answer.Chain[n-1].Type == dns.TypeCNAME {
+		name = o.answer.Chain[n-1].Data[0].Target(dns.TypeCNAME)
+	}
+	for _, set := range o.answer.Authority {
+		if set.Type != dns.TypeNSEC || !set.Name.Equal(name) {
+			continue
+		}
+		if n, err := dns.ParseNSEC(set.Data[0]); err == nil && n.Types.Has(dns.TypeNXNAME) {
+			return dns.RCodeNXDomain
+		}
+	}
+	return o.rcode
 }
 
 func addRecords(b *dns.Builder, s dns.Section, list []dns.Record) bool {

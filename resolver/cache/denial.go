@@ -78,13 +78,14 @@ func provenType(zone dns.Name, t dns.Type) dns.Type {
 
 // nsecKey checks an NSEC set and returns its place in the chain. A next name
 // outside the zone would span names of others. A span without any room is that of
-// an answer made for one name (RFC 9824 §3.1, RFC 4470): it denies no other.
+// an answer made for one name (RFC 9824 §3.2, RFC 4470): it denies no other, and is
+// of use only where it says that the name does not exist.
 func nsecKey(zone dns.Name, set *RRset) ([]byte, bool) {
 	n, err := dns.ParseNSEC(set.Data[0])
 	if err != nil || len(set.Data) != 1 || !n.Next.IsSubdomainOf(zone) {
 		return nil, false
 	}
-	if n.Next.FirstLabel() == "\x00" && n.Next.Parent().Equal(set.Name) {
+	if n.Next.FirstLabel() == "\x00" && n.Next.Parent().Equal(set.Name) && !n.Types.Has(dns.TypeNXNAME) {
 		return nil, false
 	}
 	return appendNSECKey(nil, zone, set.Name), true

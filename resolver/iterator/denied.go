@@ -167,7 +167,7 @@ func (d *denier) decide(name dns.Name, sets ...cache.RRset) *finding {
 		f.outcome, f.rcode = OutcomeNXDomain, dns.RCodeNXDomain
 	case d.q.Type == dns.TypeDS && !name.Equal(d.q.Name):
 		return nil // of what is below it DS are nobody's
-	case denial.Type(name, d.q.Type) == dnssec.Proved:
+	case denial.Type(name, d.q.Type) == dnssec.Proved, denial.Type(name, d.q.Type) == dnssec.NoName: // RFC 9824 §3.1: which is NOERROR to who sees the proof
 		f.outcome = OutcomeNoData
 	default:
 		return nil
