@@ -282,13 +282,16 @@ func (s *batchSocket) write(p *Pending, msg []byte) error {
 
 func (s *batchSocket) sendmsg(to netip.AddrPort, hdr *unix.Msghdr) error {
 	var errno syscall.Errno
-	send := func(fd uintptr) bool {
-		_, _, errno = unix.Syscall(unix.SYS_SENDMSG, fd, uintptr(unsafe.Pointer(hdr)), 0)
-		return errno != unix.EAGAIN
-	}
-	err := s.conn.Control(func(fd uintptr) { send(fd) })
+	// What does not block is sent without telling the scheduler: over loopback a call takes so long, with the receiver's
+	// part in it, that the processor would be given away for nothing.
+	err := s.conn.Control(func(fd uintptr) {
+		_, _, errno = unix.RawSyscall(unix.SYS_SENDMSG, fd, uintptr(unsafe.Pointer(hdr)), unix.MSG_DONTWAIT)
+	})
 	if err == nil && errno == unix.EAGAIN {
-		err = s.conn.Write(send)
+		err = s.conn.Write(func(fd uintptr) bool {
+			_, _, errno = unix.Syscall(unix.SYS_SENDMSG, fd, uintptr(unsafe.Pointer(hdr)), 0)
+			return errno != unix.EAGAIN
+		})
 	}
 	if err != nil {
 		return ErrClosed

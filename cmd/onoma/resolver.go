@@ -97,6 +97,7 @@ func (c *resolverCmd) Run(a *app) error {
 		}
 		go m.follow(a.ctx)
 	}
+	makeRoom()
 	return c.serve(a, r, operations{
 		role: "resolver", resolver: resolverDesk(r),
 		report: func(report *telemetry.Report) { reportResolver(report, r) },

@@ -149,6 +149,9 @@ func placesOf(conf *config.Config, d *daemon.Daemon) ([]place, error) {
 		if err != nil {
 			return nil, err
 		}
+		if role.as == dnstap.Resolver {
+			makeRoom()
+		}
 		places = append(places, place{endpoints, role.threads, role.handler, role.as})
 	}
 	return places, nil

@@ -79,7 +79,7 @@ func (r *reply) gatherSigs(others ...*sections) {
 	for i := range r.chain {
 		set := &r.chain[i]
 		for _, s := range others {
-			if sigs := s.sigs[keyOf(set.Name, set.Type)]; len(sigs) > 0 && len(set.Sigs) < maxProofs {
+			if sigs := s.signatures(set.Name, set.Type); len(sigs) > 0 && len(set.Sigs) < maxProofs {
 				set.Sigs = append(slices.Clip(set.Sigs), sigs...)
 			}
 		}

@@ -1,6 +1,7 @@
 package iterator
 
 import (
+	"bytes"
 	"encoding/binary"
 	"slices"
 
@@ -10,12 +11,19 @@ import (
 
 // sections groups one section's records into RRsets. Only class IN and names at
 // or below the zone get in: what a server says of other zones is nobody's data.
+//
+// A section of usual size is searched from its beginning; one that is not has
+// maps, so that nobody can make much work of it.
 type sections struct {
 	sets  []cache.RRset
-	index map[setKey]int
-	sigs  map[setKey][]dns.RData
-	seen  map[recordKey]bool
+	sigs  []cache.RRset      // RRSIGs by owner and by the type that they cover
+	index map[setKey]int     // of sets; nil: there are few
+	which map[setKey]int     // of sigs; likewise
+	seen  map[recordKey]bool // likewise
 }
+
+// manyRecords is from how many on a section has maps.
+const manyRecords = 32
 
 type setKey struct {
 	name string // wire form, folded
@@ -32,48 +40,93 @@ func keyOf(n dns.Name, t dns.Type) setKey { return setKey{n.Fold().Wire(), t} }
 // group returns the RRsets of records that zone's servers may speak of. want is
 // the type asked for: RRSIGs are an RRset of their own only for who asks so.
 func group(records []dns.Record, zone dns.Name, want dns.Type) *sections {
-	s := &sections{index: map[setKey]int{}, sigs: map[setKey][]dns.RData{}, seen: map[recordKey]bool{}}
-	for _, r := range records {
-		if r.Class == dns.ClassIN && len(r.Data) > 0 && r.Name.IsSubdomainOf(zone) {
+	s := &sections{}
+	if len(records) >= manyRecords {
+		s.index, s.which, s.seen = map[setKey]int{}, map[setKey]int{}, map[recordKey]bool{}
+	}
+	for i := range records {
+		if r := &records[i]; r.Class == dns.ClassIN && len(r.Data) > 0 && r.Name.IsSubdomainOf(zone) {
 			s.add(r, want)
 		}
 	}
 	for i := range s.sets {
-		s.sets[i].Sigs = s.sigs[keyOf(s.sets[i].Name, s.sets[i].Type)]
+		s.sets[i].Sigs = s.signatures(s.sets[i].Name, s.sets[i].Type)
 	}
 	return s
 }
 
-func (s *sections) add(r dns.Record, want dns.Type) {
-	k := keyOf(r.Name, r.Type)
-	if rk := (recordKey{k, string(r.Data)}); s.seen[rk] {
-		return // RFC 2181 §5: an RRset has no duplicates
-	} else {
+func (s *sections) add(r *dns.Record, want dns.Type) {
+	if s.seen != nil {
+		rk := recordKey{keyOf(r.Name, r.Type), string(r.Data)}
+		if s.seen[rk] {
+			return // RFC 2181 §5: an RRset has no duplicates
+		}
 		s.seen[rk] = true
 	}
 	if r.Type == dns.TypeRRSIG && want != dns.TypeRRSIG {
 		if len(r.Data) > 2 {
-			k.typ = dns.Type(binary.BigEndian.Uint16(r.Data))
-			s.sigs[k] = append(s.sigs[k], r.Data)
+			set := place(&s.sigs, s.which, r, dns.Type(binary.BigEndian.Uint16(r.Data)))
+			if s.seen != nil || !contains(set.Sigs, r.Data) {
+				set.Sigs = append(set.Sigs, r.Data)
+			}
 		}
 		return
 	}
-	i, ok := s.index[k]
-	if !ok {
-		i = len(s.sets)
-		s.index[k] = i
-		s.sets = append(s.sets, cache.RRset{Name: r.Name, Type: r.Type, TTL: r.TTL})
+	set := place(&s.sets, s.index, r, r.Type)
+	if s.seen == nil && contains(set.Data, r.Data) {
+		return // as above
 	}
-	s.sets[i].TTL = min(s.sets[i].TTL, r.TTL) // RFC 2181 §5.2: one TTL per RRset
-	s.sets[i].Data = append(s.sets[i].Data, r.Data)
+	set.TTL = min(set.TTL, r.TTL) // RFC 2181 §5.2: one TTL per RRset
+	set.Data = append(set.Data, r.Data)
+}
+
+func contains(list []dns.RData, d dns.RData) bool {
+	return slices.ContainsFunc(list, func(e dns.RData) bool { return bytes.Equal(e, d) })
+}
+
+// place returns the set that a record belongs to, made if need be.
+func place(sets *[]cache.RRset, index map[setKey]int, r *dns.Record, t dns.Type) *cache.RRset {
+	i := indexOf(*sets, index, r.Name, t)
+	if i < 0 {
+		i = len(*sets)
+		*sets = append(*sets, cache.RRset{Name: r.Name, Type: t, TTL: r.TTL})
+		if index != nil {
+			index[keyOf(r.Name, t)] = i
+		}
+	}
+	return &(*sets)[i]
+}
+
+// indexOf returns which of the sets has a name and type, -1 for none.
+func indexOf(sets []cache.RRset, index map[setKey]int, n dns.Name, t dns.Type) int {
+	if index != nil {
+		if i, ok := index[keyOf(n, t)]; ok {
+			return i
+		}
+		return -1
+	}
+	for i := range sets {
+		if sets[i].Type == t && sets[i].Name.Equal(n) {
+			return i
+		}
+	}
+	return -1
 }
 
 func (s *sections) find(n dns.Name, t dns.Type) (cache.RRset, bool) {
-	i, ok := s.index[keyOf(n, t)]
-	if !ok {
+	i := indexOf(s.sets, s.index, n, t)
+	if i < 0 {
 		return cache.RRset{}, false
 	}
 	return s.sets[i], true
+}
+
+// signatures returns what signs the RRset of a name and type.
+func (s *sections) signatures(n dns.Name, t dns.Type) []dns.RData {
+	if i := indexOf(s.sigs, s.which, n, t); i >= 0 {
+		return s.sigs[i].Sigs
+	}
+	return nil
 }
 
 // dname returns the DNAME nearest above n.

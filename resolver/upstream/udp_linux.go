@@ -35,8 +35,8 @@ type socket struct {
 	length uint32
 	reply  []byte
 	err    error
-	start  func(fd uintptr)
-	read   func(fd uintptr) bool
+	sent   bool
+	work   func(fd uintptr) bool
 	buf    [maxDatagram]byte
 }
 
@@ -80,7 +80,7 @@ func openSocket(local netip.Addr) (*socket, error) {
 		return nil, err
 	}
 	s := &socket{file: os.NewFile(uintptr(fd), "udp to servers")}
-	s.start, s.read = s.doStart, s.doRead
+	s.work = s.doWork
 	if s.raw, err = s.file.SyscallConn(); err != nil {
 		s.file.Close()
 		return nil, err
@@ -113,14 +113,17 @@ func (s *socket) close() { s.file.Close() }
 
 // exchange sends the question and waits for the reply, until ctx ends.
 func (s *socket) exchange(ctx context.Context, x *exchange) ([]byte, error) {
-	s.x, s.reply, s.err = x, nil, nil
+	s.x, s.sent, s.reply, s.err = x, false, nil, nil
 	if d, ok := ctx.Deadline(); ok {
 		s.file.SetReadDeadline(d)
 	} else {
 		s.file.SetReadDeadline(time.Time{})
 	}
 	stop := context.AfterFunc(ctx, func() { s.file.SetReadDeadline(time.Unix(1, 0)) })
-	err := s.converse()
+	err := s.raw.Read(s.work)
+	if err == nil {
+		err = s.err
+	}
 	if !stop() && err == nil {
 		err = ctx.Err() // its deadline is not its own any more
 	}
@@ -128,21 +131,20 @@ func (s *socket) exchange(ctx context.Context, x *exchange) ([]byte, error) {
 	return s.reply, err
 }
 
-func (s *socket) converse() error {
-	if err := s.raw.Control(s.start); err != nil {
-		return err
+// doWork sends the question and, when the poller says that there is something, takes
+// it. The first call does not look: the poller was reset before it, so whatever
+// comes from then on wakes it.
+func (s *socket) doWork(fd uintptr) (done bool) {
+	if s.sent {
+		return s.receive(fd)
 	}
-	if s.err != nil {
-		return s.err
-	}
-	if err := s.raw.Read(s.read); err != nil {
-		return err
-	}
-	return s.err
+	s.sent = true
+	s.send(fd)
+	return s.err != nil
 }
 
-// doStart connects the socket and sends the question.
-func (s *socket) doStart(fd uintptr) {
+// send connects the socket and sends the question.
+func (s *socket) send(fd uintptr) {
 	if s.used {
 		unspec := rawAddr{}
 		if errno := connect(fd, &unspec, unix.SizeofSockaddrInet4); errno != 0 {
@@ -167,8 +169,8 @@ func connect(fd uintptr, to *rawAddr, length uint32) syscall.Errno {
 	return errno
 }
 
-// doRead takes what has come. False is for the poller: call again when there is more.
-func (s *socket) doRead(fd uintptr) bool {
+// receive takes what has come. False is for the poller: call again when there is more.
+func (s *socket) receive(fd uintptr) bool {
 	for {
 		length := uint32(len(s.from))
 		n, _, errno := unix.RawSyscall6(unix.SYS_RECVFROM, fd, uintptr(unsafe.Pointer(&s.buf)), uintptr(len(s.buf)),
