@@ -98,7 +98,7 @@ func (r *Resolver) admit(tq *transport.Query, q dns.Question, key []byte, v cach
 
 // renew has the answer to q looked up again though, until then, it is in the cache,
 // or at least a stale one. Nobody waits for it: where there is no room, it is not done.
-func (r *Resolver) renew(q dns.Question, key []byte, v cache.Variant, until uint32, b bearing) {
+func (r *Resolver) renew(q dns.Question, key []byte, variants uint8, until uint32, b bearing) {
 	js := &r.jobs
 	js.mu.Lock()
 	defer js.mu.Unlock()
@@ -110,7 +110,7 @@ func (r *Resolver) renew(q dns.Question, key []byte, v cache.Variant, until uint
 		js.renewals++
 		j = r.begin(&job{key: string(key), question: q, renewal: max(until, 1), bearing: b})
 	}
-	j.variants |= 1 << v
+	j.variants |= variants
 }
 
 // begin starts a job. jobs.mu is held.

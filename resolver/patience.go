@@ -1,6 +1,7 @@
 package resolver
 
 import (
+	"slices"
 	"time"
 
 	"onoma/dns"
@@ -73,11 +74,28 @@ func (j *job) keyOf(v cache.Variant) []byte {
 func (r *Resolver) revive(j *job, variants uint8, reset bool) (done uint8) {
 	now := r.now()
 	for v := range cache.Variant(cache.NumVariants) {
-		if variants&(1<<v) != 0 && r.messages.Revive(j.keyOf(v), now, reset) {
+		if variants&(1<<v) != 0 && r.reviveOne(j.keyOf(v), now, reset) {
 			done |= 1 << v
 		}
 	}
 	return done
+}
+
+// reviveOne does that for one variant, if need be with what another one has: what was
+// validated is good for those who want it unchecked, too, but not the other way round.
+func (r *Resolver) reviveOne(key []byte, now uint32, reset bool) bool {
+	if r.messages.Revive(key, now, reset) {
+		return true
+	}
+	last := len(key) - 1
+	other := slices.Clone(key)
+	for _, flip := range [...]cache.Variant{cache.VariantDO, cache.VariantCD, cache.VariantDO | cache.VariantCD} {
+		other[last] = key[last] ^ byte(flip)
+		if other[last]&^key[last]&byte(cache.VariantCD) == 0 && r.messages.ReviveFrom(other, key, now, reset) {
+			return true
+		}
+	}
+	return false
 }
 
 // keepAll puts what came of a job into the cache of messages, in the variants that
@@ -168,7 +186,7 @@ func (r *Resolver) send(j *job, p *transport.Pending, msg []byte) {
 func (w *worker) outdated(dst []byte, tq *transport.Query, question dns.Question, key []byte) ([]byte, bool) {
 	r := w.r
 	now := r.now()
-	if r.cfg.NoStale || r.cfg.StaleAfter >= 0 && !r.messages.IsStale(key, now) || !r.messages.Revive(key, now, false) {
+	if r.cfg.NoStale || r.cfg.StaleAfter >= 0 && !r.messages.IsStale(key, now) || !r.reviveOne(key, now, false) {
 		return dst, false
 	}
 	out, ok := w.cached(dst, tq.Msg, tq.Proto, key)
@@ -183,8 +201,13 @@ func (w *worker) renew(question dns.Question, key []byte, until uint32) {
 	var buf [maxKey]byte
 	shared := append(buf[:0], key...)
 	v := cache.Variant(shared[len(shared)-1])
+	variants := uint8(1) << v
+	shared[len(shared)-1] ^= byte(cache.VariantDO)
+	if w.r.messages.Has(shared) {
+		variants |= 1 << (v ^ cache.VariantDO) // would be as old
+	}
 	shared[len(shared)-1] &^= byte(cache.VariantDO)
-	w.r.renew(question, shared, v, until, w.whose)
+	w.r.renew(question, shared, variants, until, w.whose)
 }
 
 // prefetch renews an answer that is asked for often shortly before its time is over.

@@ -1,6 +1,7 @@
 package resolver
 
 import (
+	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -99,6 +100,35 @@ func TestStaleWhenLookupsFail(t *testing.T) {
 		time.Sleep(10 * time.Minute)
 		if a := w.ask(m); a.RCode != dns.RCodeNXDomain || len(a.EDNS.EDE()) > 0 {
 			t.Errorf("gone: %s", text(a))
+		}
+	})
+}
+
+// TestStaleForms: a client gets the stale answer in the form that it can use, also
+// where only others have asked before.
+func TestStaleForms(t *testing.T) {
+	inSignedWorld(t, Config{StaleAfter: -1}, [2]change{}, func(t *testing.T, w *world) {
+		w.verdict("www.example.", dns.TypeA, withDO)
+		w.verdict("alias.example.", dns.TypeA, withAD)
+		w.verdict("www.plain.", dns.TypeA, bare)
+		time.Sleep(20 * time.Minute)
+		w.down(true)
+		w.Change(func() { w.At("192.0.2.4").Down, w.At("192.0.2.5").Down = true, true })
+		for _, c := range []struct {
+			name string
+			edit func(*dns.Message)
+			want string
+		}{
+			{"www.example.", withAD, "NOERROR AD A Stale Answer"},
+			{"www.example.", withDO, "NOERROR AD A RRSIG Stale Answer"},
+			{"www.example.", withCD, "NOERROR AD A RRSIG Stale Answer"},
+			{"www.plain.", withDO, "NOERROR A Stale Answer"},
+			{"alias.example.", bare, "NOERROR CNAME A Stale Answer"},
+		} {
+			expect(t, c.name, w.verdict(c.name, dns.TypeA, c.edit), c.want)
+		}
+		if got := w.verdict("alias.example.", dns.TypeA, withDO); !strings.HasPrefix(got, "SERVFAIL") {
+			t.Errorf("secure without signatures: %s", got)
 		}
 	})
 }

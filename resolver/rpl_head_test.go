@@ -32,7 +32,9 @@ var rplOptions = map[string]func(h *rplHead, args []string){
 	"domain-insecure":    func(h *rplHead, args []string) { h.cfg.Insecure[dns.MustName(args[0])] = time.Time{} },
 	"identity":           func(h *rplHead, args []string) { h.cfg.ID = strings.Join(args, " ") },
 	"version":            func(h *rplHead, args []string) { h.cfg.Version = strings.Join(args, " ") },
-	"serve-expired":      func(h *rplHead, args []string) { h.cfg.NoStale = isNo(args) },
+	"serve-expired": func(h *rplHead, args []string) {
+		h.cfg.NoStale, h.cfg.StaleRecheck = isNo(args), 5*time.Second // Unbound's NORR_TTL
+	},
 	"serve-expired-ttl": func(h *rplHead, args []string) {
 		if h.cfg.StaleTTL = h.seconds(args); h.cfg.StaleTTL == 0 { // for ever
 			h.cfg.StaleTTL = 10 * 365 * 24 * time.Hour

@@ -268,7 +268,22 @@ var rplErrors = map[string]error{
 	"ERROR":   fmt.Errorf("the script: %w", io.ErrUnexpectedEOF),
 }
 
+// letRenewals waits for what is looked up behind an answer that was given: a script has its clients ask no sooner.
+func (p *player) letRenewals() {
+	for range 100 {
+		js := &p.w.r.jobs
+		js.mu.Lock()
+		n := js.renewals
+		js.mu.Unlock()
+		if n == 0 {
+			return
+		}
+		time.Sleep(time.Millisecond)
+	}
+}
+
 func (p *player) query(st *rplStep) {
+	p.letRenewals()
 	m := st.entry.msg
 	m.ID = uint16(st.number)
 	p.w.client, p.w.proto = mustAddrPort("127.0.0.1"), transport.UDP

@@ -144,6 +144,12 @@ func (m *Messages) Put(key, msg, options []byte, now, expire, valid uint32) bool
 // Claim reports whether the caller is to renew key's answer: the first one that asks is.
 func (m *Messages) Claim(key []byte) bool { return m.s.claim(m.s.hash(key), key) }
 
+// Has reports whether there is an answer to key, even one whose time is over.
+func (m *Messages) Has(key []byte) bool {
+	_, _, _, ok := m.s.getUse(nil, m.s.hash(key), key, false)
+	return ok
+}
+
 // Drop forgets the answer to key.
 func (m *Messages) Drop(key []byte) { m.s.drop(m.s.hash(key), key) }
 

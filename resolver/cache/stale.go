@@ -2,6 +2,7 @@ package cache
 
 import (
 	"encoding/binary"
+	"slices"
 
 	"onoma/dns"
 )
@@ -30,16 +31,25 @@ func (m *Messages) Revive(key []byte, now uint32, reset bool) bool {
 	if e.expire() > now {
 		return true
 	}
-	ended, valid := staleness(old, e.expire())
-	switch {
-	case m.stale.For == 0 || valid <= now:
-		return false
-	case reset:
-		ended = now
-	case uint64(ended)+uint64(m.stale.For) <= uint64(now):
+	ended, ok := m.mayServe(old, e, now, reset)
+	if !ok {
 		return false
 	}
+	_, valid := staleness(old, e.expire())
 	return m.s.put(hash, key, m.stale.form(old, ended), 0, now, min(now+m.stale.Recheck, valid))
+}
+
+// mayServe reports whether an answer whose time is over may be given, and from when
+// on its age counts.
+func (m *Messages) mayServe(v []byte, e head, now uint32, reset bool) (ended uint32, ok bool) {
+	ended, valid := staleness(v, e.expire())
+	switch {
+	case m.stale.For == 0 || valid <= now:
+		return 0, false
+	case reset:
+		return now, true
+	}
+	return ended, uint64(ended)+uint64(m.stale.For) > uint64(now)
 }
 
 // IsStale reports whether the answer to key is over, may be given as stale, and was
@@ -86,4 +96,58 @@ func (s Stale) form(old []byte, ended uint32) []byte {
 	v = be.AppendUint16(v, uint16(options))
 	v = be.AppendUint32(v, ended)
 	return be.AppendUint32(v, be.Uint32(t[16:]))
+}
+
+// ReviveFrom puts a stale answer under key that is made of the one of another
+// variant, if that one's time is over, or it is stale already. What a client with DO gets is not made of an
+// answer that is secure without its signatures.
+func (m *Messages) ReviveFrom(other, key []byte, now uint32, reset bool) bool {
+	old, e, _, ok := m.s.getUse(nil, m.s.hash(other), other, false)
+	if !ok || len(old) < trailerLen || len(old) > maxStale {
+		return false
+	}
+	ended, ok := m.mayServe(old, e, now, reset)
+	wants, has := Variant(key[len(key)-1])&VariantDO, Variant(other[len(other)-1])&VariantDO
+	flags := dns.Flags(binary.BigEndian.Uint16(old[len(old)-trailerLen:]))
+	if !ok || ended > now || wants > has && flags.Has(dns.FlagAD) {
+		return false
+	}
+	v := m.stale.form(old, ended)
+	if wants < has {
+		if v, ok = plain(key, v); !ok {
+			return false
+		}
+	}
+	_, valid := staleness(old, e.expire())
+	return m.s.put(m.s.hash(key), key, v, 0, now, min(now+m.stale.Recheck, valid))
+}
+
+// plain leaves the records of DNSSEC out of a stale answer, as clients without DO
+// get it (RFC 4035 §3.2.1).
+func plain(key, v []byte) ([]byte, bool) {
+	be := binary.BigEndian
+	t := v[len(v)-trailerLen:]
+	end := len(v) - trailerLen - int(be.Uint16(t[10:]))
+	h := dns.Header{Questions: 1, Answers: be.Uint16(t[2:]), Authority: be.Uint16(t[4:]), Additional: be.Uint16(t[6:])}
+	msg := be.AppendUint16(append(h.Append(nil), key[:len(key)-3]...), uint16(dns.ClassIN))
+	start := len(msg)
+	m, err := dns.ParseMessage(append(msg, v[:end]...))
+	if err != nil {
+		return nil, false
+	}
+	asked := m.Question().Type
+	isDNSSEC := func(r dns.Record) bool {
+		return r.Type != asked && (r.Type == dns.TypeRRSIG || r.Type == dns.TypeNSEC || r.Type == dns.TypeNSEC3)
+	}
+	m.Answer = slices.DeleteFunc(m.Answer, isDNSSEC)
+	m.Authority = slices.DeleteFunc(m.Authority, isDNSSEC)
+	short, err := m.Append(nil)
+	if err != nil {
+		return nil, false
+	}
+	rest := append([]byte(nil), v[end:]...)
+	t = rest[len(rest)-trailerLen:]
+	be.PutUint16(t[2:], uint16(len(m.Answer)))
+	be.PutUint16(t[4:], uint16(len(m.Authority)))
+	return append(short[start:len(short):len(short)], rest...), true
 }
