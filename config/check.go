@@ -48,6 +48,8 @@ func (d *decoder) check(m *mapping, v reflect.Value) {
 		d.checkView(m, p)
 	case *Resolver:
 		d.checkResolver(m, p)
+	case *ResolverCache:
+		d.checkResolverCache(m, p)
 	case *Route:
 		d.checkRoute(m, p)
 	case *ResolverPolicy:

@@ -48,6 +48,8 @@ type Resolver struct {
 	NeverAsk []netip.Prefix `yaml:"never-ask" restart:"true"`
 	// Hosts is a hosts file that is answered from first, and read again when it changes; off for none.
 	Hosts string `yaml:"hosts" default:"off" path:"file" off:"true" restart:"true"`
+	// Cache is what is remembered, and how long clients wait for what is not.
+	Cache ResolverCache `yaml:"cache"`
 	// Lookups is the most look-ups at the same time; the oldest give way to more.
 	Lookups int `yaml:"lookups" default:"2048" range:"16..1000000" restart:"true"`
 	// NAT64 is the prefix of a translator, as in 64:ff9b::/96, through which servers that have only an IPv4 address are asked.

@@ -28,6 +28,7 @@ func (d *Daemon) openResolver(conf *config.Config) error {
 		MaxInFlight: c.Lookups, UDPSize: uint16(conf.Server.MaxUDP), ID: conf.Server.Hostname, Version: conf.Server.Version, Log: d.log,
 		Insecure: exceptionsOf(c), NoRandomCase: !c.RandomCase, NeverAsk: append(ownAddresses(c), c.NeverAsk...),
 	}
+	setCache(&cfg, &c.Cache)
 	if c.Hosts != "off" {
 		cfg.HostsFile = c.Hosts
 	}

@@ -7,6 +7,7 @@ import (
 	"strings"
 	"time"
 
+	"onoma/config"
 	"onoma/daemon"
 	"onoma/dns"
 	"onoma/resolver"
@@ -25,6 +26,8 @@ type resolverCmd struct {
 	Insecure     []exception    `placeholder:"NAME[=TIME]" help:"Do not validate there and below: a negative trust anchor (RFC 7646) for a zone that is broken, for so long, as in example.com=12h; without TIME until the end."`
 	UpstreamPort uint16         `default:"53" placeholder:"PORT" help:"Port that servers are asked on (${default})."`
 	Allow        []netip.Prefix `placeholder:"PREFIX" help:"Who may ask, as in 192.0.2.0/24; the flag again for more. Without it loopback and private networks."`
+	CacheSize    config.Size    `default:"96MiB" placeholder:"SIZE" help:"Memory for what is remembered (${default})."`
+	CacheFile    string         `placeholder:"FILE" help:"Keep what is remembered in this file from one start to the next."`
 	Hosts        string         `placeholder:"FILE" help:"Answer from this hosts file first; without the flag from /etc/hosts if there is one, \"off\" for none."`
 }
 
@@ -59,6 +62,7 @@ func (c *resolverCmd) Run(a *app) error {
 		return err
 	}
 	cfg.HostsFile = c.hostsFile()
+	cfg.CacheSize, cfg.CacheFile = int(c.CacheSize), c.CacheFile
 	if c.RootHints != "" {
 		hints, err := readHints(c.RootHints)
 		if err != nil {
