@@ -107,6 +107,9 @@ func (n *Node) Run(t testing.TB, prefix ...string) {
 // Start starts the server and returns how long it took until it was ready.
 func (n *Node) Start(t testing.TB, what string, ready func() bool, prefix ...string) time.Duration {
 	t.Helper()
+	if n.Binary == "" {
+		n.Binary = Binary(t) // not a part of how long it took
+	}
 	began := time.Now()
 	n.Run(t, prefix...)
 	const patience = 60 * time.Second
