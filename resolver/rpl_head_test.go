@@ -97,7 +97,6 @@ var rplLacking = map[string]string{
 
 	"iter-scrub-ns": "a limit that the script sets; here it is fixed",
 	"cache-min-ttl": "",
-	"auth-zone":     "",
 }
 
 func isNo(args []string) bool { return len(args) > 0 && args[0] == "no" }
@@ -180,6 +179,9 @@ var rplClauseOptions = map[string][]string{
 func lacksClause(c *rplClause) string {
 	if why, known := lacksPolicy(c); known {
 		return why
+	}
+	if c.kind == "auth-zone" {
+		return lacksZone(c)
 	}
 	known, ok := rplClauseOptions[c.kind]
 	if !ok {

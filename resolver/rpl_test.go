@@ -201,12 +201,14 @@ func playScenario(t *testing.T, s *scenario) (ok bool) {
 		p := &player{scripted: env, files: cfg.AnchorFiles}
 		p.macros = &rplMacros{t: t, vars: map[string]string{}, now: env.Now, timeout: p.untilProbe}
 		s.steps = p.begin(s.steps)
+		zones := s.zonesOf(t, &cfg)
 		r, err := New(cfg)
 		if err != nil {
 			t.Fatal(err)
 		}
 		defer r.Close()
 		p.w = &world{Net: env.Net, t: t, r: r, worker: r.NewWorker()}
+		p.serveZones(zones)
 		for i := range s.steps {
 			next := &rplStep{number: s.steps[len(s.steps)-1].number + 1}
 			if i+1 < len(s.steps) {

@@ -134,19 +134,22 @@ func (b *ZoneBuilder) flush() error {
 }
 
 // action reads what the records of a rule ask for: mostly one CNAME (RPZ draft §3).
+//
+// Of several the first counts, as of two rules with one trigger, unless it gives data: that would be two CNAMEs for one name.
 func (b *ZoneBuilder) action(t trigger, set []byte, count int) (Action, error) {
-	action, err := Data, error(nil)
+	action, err, cnames := Data, error(nil), 0
 	eachRecord(set, func(rt dns.Type, _ uint32, data []byte) bool {
 		if rt != dns.TypeCNAME {
 			return true
 		}
-		if count > 1 {
-			err = errors.New("a CNAME beside other records, expected it alone")
-			return false
+		if cnames++; cnames == 1 {
+			action, err = actionOf(t, data)
 		}
-		action, err = actionOf(t, data)
-		return false
+		return true
 	})
+	if err == nil && cnames > 0 && count > 1 && (cnames < count || action == Data) {
+		err = errors.New("a CNAME beside other records, expected it alone")
+	}
 	return action, err
 }
 
