@@ -217,6 +217,12 @@ func (r *Records) DeniedZone(name dns.Name) (DeniedZone, bool) {
 	return DeniedZone{}, false
 }
 
+// proven returns what PutProven was given.
+func (r *Records) proven(zone, owner dns.Name, t dns.Type, now uint32) (Entry, bool) {
+	e, ok := r.entry(kindProven, owner, provenType(zone, t), now)
+	return e, ok && e.Status == Secure && e.Zone.Equal(zone)
+}
+
 // NSEC returns the NSEC set of zone that is name's own, or the last one before
 // it that is known. The TTLs are those that are left.
 func (r *Records) NSEC(zone, name dns.Name, now uint32) (RRset, bool) {
@@ -229,7 +235,7 @@ func (r *Records) NSEC(zone, name dns.Name, now uint32) (RRset, bool) {
 	if !ok {
 		return RRset{}, false
 	}
-	e, ok := r.entry(kindProven, owner, provenType(zone, dns.TypeNSEC), now)
+	e, ok := r.proven(zone, owner, dns.TypeNSEC, now)
 	if !ok {
 		r.denials.drop(zone, key, false)
 		return RRset{}, false
@@ -248,7 +254,7 @@ func (r *Records) NSEC3(zone dns.Name, hash []byte, now uint32) (RRset, bool) {
 	if err != nil {
 		return RRset{}, false
 	}
-	e, ok := r.entry(kindProven, owner, provenType(zone, dns.TypeNSEC3), now)
+	e, ok := r.proven(zone, owner, dns.TypeNSEC3, now)
 	if !ok {
 		r.denials.drop(zone, key, true)
 		return RRset{}, false
@@ -274,7 +280,7 @@ func (d *denials) at(zone dns.Name, key []byte, hashed bool) ([]byte, bool) {
 
 // ZoneSOA returns the SOA set of a zone, if it is known and Secure.
 func (r *Records) ZoneSOA(zone dns.Name, now uint32) (RRset, bool) {
-	e, ok := r.entry(kindProven, zone, provenType(zone, dns.TypeSOA), now)
+	e, ok := r.proven(zone, zone, dns.TypeSOA, now)
 	if !ok {
 		return RRset{}, false
 	}
@@ -286,7 +292,7 @@ func (r *Records) ZoneSOA(zone dns.Name, now uint32) (RRset, bool) {
 // from it.
 func (r *Records) Wildcard(zone, wildcard dns.Name, t dns.Type, now uint32) (Entry, bool) {
 	e, ok := r.entry(kindWildcard, wildcard, t, now)
-	return e, ok && e.Zone.Equal(zone)
+	return e, ok && e.Status == Secure && e.Zone.Equal(zone)
 }
 
 // forgetProven forgets all that proves something of other names.

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"slices"
+	"sync"
 	"testing"
 
 	"onoma/dns"
@@ -200,4 +201,34 @@ func TestDenialsAreBounded(t *testing.T) {
 	if n != r.denials.octets || n < most/2 || len(r.denials.order) != len(r.denials.zones) {
 		t.Errorf("%d octets counted, %d there", r.denials.octets, n)
 	}
+}
+
+// TestDenialsConcurrently: sets come and go while others are looked for, and what
+// is found is always a whole set of its zone.
+func TestDenialsConcurrently(t *testing.T) {
+	r := NewRecords(1 << 18)
+	zones := []dns.Name{dns.MustName("a."), dns.MustName("b."), dns.MustName("c.")}
+	var wg sync.WaitGroup
+	for worker := range 4 {
+		wg.Go(func() {
+			rnd := rand.New(rand.NewPCG(uint64(worker), 9))
+			for range 3000 {
+				zone := zones[rnd.IntN(len(zones))]
+				switch name := randomOwner(rnd, zone); rnd.IntN(20) {
+				case 0:
+					r.Forget(At(name))
+				case 1:
+					r.ForgetStatus()
+				case 2, 3, 4, 5, 6, 7, 8:
+					set := &RRset{Name: name, Type: dns.TypeNSEC, Data: []dns.RData{dns.RData(zone.Wire() + "\x00\x01\x40")}}
+					r.PutProven(zone, set, 1, 300)
+				default:
+					if set, ok := r.NSEC(zone, name, 2); ok && (!set.Name.IsSubdomainOf(zone) || set.Name.Compare(name) > 0 && set.Name.Equal(zone)) {
+						t.Errorf("%s for %s of %s", set.Name, name, zone)
+					}
+				}
+			}
+		})
+	}
+	wg.Wait()
 }
