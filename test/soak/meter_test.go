@@ -84,7 +84,7 @@ func (m *meter) most() (most sample) {
 	return most
 }
 
-// judge wants nothing to have grown. The caches have their memory from the start, so the heap is what shows.
+// judge wants nothing to have grown. The cache has its memory from the start, so the heap is what shows.
 func (m *meter) judge(idle, end sample) {
 	m.t.Helper()
 	if end.goroutines > idle.goroutines+moreGoroutines {
@@ -100,8 +100,7 @@ func (m *meter) judge(idle, end sample) {
 	if most := second.heap + second.heap/10 + 8<<20; last.heap > most {
 		m.t.Errorf("the heap has %.1f MB at least in the last quarter, %.1f in the second", mb(last.heap), mb(second.heap))
 	}
-	const cache = 96 << 20 // resolver.Config.CacheSize
-	if most := m.most().resident; most > idle.resident+cache+128<<20 {
+	if most := m.most().resident; most > idle.resident+128<<20 { // what the collector lets lie under load, and connections
 		m.t.Errorf("%.0f MB resident, %.0f before there was anything to do", mb(most), mb(idle.resident))
 	}
 }

@@ -39,7 +39,7 @@ func planned(t *testing.T) plan {
 	return p
 }
 
-// configuration of the server. CHANGED is another one for each reload.
+// configuration of the server, with a cache that is full within minutes. CHANGED is another one for each reload.
 const configuration = `data: DIR/data
 control: DIR/ctl
 tls: {self-signed: true}
@@ -49,6 +49,7 @@ resolver:
   trust-anchor: DIR/anchor
   port: PORT
   ipv6: false
+  cache: {size: 4MiB}
   insecure: [CHANGED.invalid]
 `
 
