@@ -217,7 +217,8 @@ func (in *inquiry) giveUp(bogus validator.Result) outcome {
 	c.PutBogus(in.q.Name, in.q.Type, bogus.EDE, now, expire)
 	if work := in.budget.Proof; work.Signatures > 0 && work.Rounds > 0 && work.Questions > 0 {
 		for _, link := range bogus.Chain {
-			if link.Status == validator.Bogus {
+			// What has no DS may be no zone: that a denial there does not hold says nothing of other types.
+			if link.Status == validator.Bogus && len(link.DS) > 0 {
 				c.PutBrokenZone(link.Zone, link.EDE, now, expire)
 			}
 		}

@@ -326,6 +326,18 @@ func TestAnchorsBelowExceptions(t *testing.T) {
 	})
 }
 
+// TestMissingProof: what a zone denies without proof is bogus, and says nothing of
+// what the name has.
+func TestMissingProof(t *testing.T) {
+	noProof := func(_ dns.Question, a *dns.Message) {
+		a.Authority = slices.DeleteFunc(a.Authority, func(r dns.Record) bool { return r.Type == dns.TypeNSEC })
+	}
+	inSignedWorld(t, Config{}, [2]change{noProof, noProof}, func(t *testing.T, w *world) {
+		expect(t, "denied", w.verdict("www.example.", dns.TypeMX, withAD), "SERVFAIL NSEC Missing")
+		expect(t, "there", w.verdict("www.example.", dns.TypeA, withAD), "NOERROR AD A")
+	})
+}
+
 // TestBrokenZone: where a zone's keys do not pass, none of its names is looked up
 // for a minute; other zones are, and who checks for himself is answered.
 func TestBrokenZone(t *testing.T) {
