@@ -122,7 +122,7 @@ func (r *Resolver) begin(j *job) *job {
 	var ctx context.Context
 	ctx, j.cancel = context.WithCancelCause(r.ctx)
 	r.wg.Add(1)
-	go r.run(ctx, j)
+	r.crew.Go(func() { r.run(ctx, j) })
 	return j
 }
 

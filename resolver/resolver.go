@@ -10,6 +10,7 @@ import (
 
 	"onoma/dns"
 	"onoma/resolver/cache"
+	"onoma/resolver/internal/crew"
 	"onoma/resolver/iterator"
 	"onoma/resolver/local"
 	"onoma/resolver/upstream"
@@ -35,6 +36,7 @@ type Resolver struct {
 	purging    purging
 	reserve    []byte
 	jobs       jobs
+	crew       crew.Crew  // that look-ups run in
 	routing    sync.Mutex // held by who replaces the routes
 	counters   counters
 	anchoring  sync.Mutex // held by who replaces the anchors
@@ -168,6 +170,7 @@ func (r *Resolver) Close() error {
 	r.cancel(ErrClosed)
 	r.wg.Wait()
 	r.iterator.Close()
+	r.crew.Close()
 	if r.network != nil {
 		return r.network.Close()
 	}

@@ -48,4 +48,5 @@ func (b *background) close() {
 func (it *Iterator) Close() {
 	it.cancel()
 	it.background.close()
+	it.crew.Close()
 }

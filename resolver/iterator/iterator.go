@@ -9,6 +9,7 @@ import (
 
 	"onoma/dns"
 	"onoma/resolver/cache"
+	"onoma/resolver/internal/crew"
 )
 
 // Iterator answers questions by asking the servers of the DNS. It is safe for
@@ -29,6 +30,7 @@ type Iterator struct {
 	ctx        context.Context // of all questions, until Close
 	cancel     context.CancelFunc
 	background background
+	crew       crew.Crew // that questions wait for their replies in
 	counts     counts
 }
 

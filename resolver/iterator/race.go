@@ -70,7 +70,7 @@ func (s *search) begin(alone bool) {
 		if alone {
 			s.fly(ctx, a)
 		} else {
-			go s.fly(ctx, a)
+			s.t.it.crew.Go(func() { s.fly(ctx, a) })
 		}
 	}
 }
