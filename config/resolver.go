@@ -28,6 +28,8 @@ type Resolver struct {
 	Routes []Route `yaml:"routes"`
 	// UpstreamCA is a file of whose certificates are believed of servers that are asked as NAME (PEM); without it those that the system believes.
 	UpstreamCA string `yaml:"upstream-ca" path:"file" restart:"true"`
+	// InfoURL is a page for people about this resolver, which clients are told of that ask (RFC 9606).
+	InfoURL string `yaml:"info-url" restart:"true"`
 	// LocalRoot keeps a copy of the root zone (RFC 8806), verified by its digest and signatures, and answers from it; where there is no good copy, the root servers are asked as ever.
 	LocalRoot bool `yaml:"local-root" default:"false"`
 	// Port is that of all name servers; another than 53 is for labs.

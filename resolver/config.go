@@ -89,6 +89,7 @@ type Config struct {
 	HostsEvery  time.Duration // how often that is looked for; 0: 5 s
 	NotSpecial  []dns.Name    // special-use names to be looked up like others
 	ID          string        // answer to id.server CH TXT (RFC 4892); "": REFUSED
+	InfoURL     string        // a page about this resolver, told to clients that ask (RFC 9606)
 	Version     string        // answer to version.bind and version.server CH TXT; "": REFUSED
 	Tracer      Tracer        // told of every step of every look-up
 	Log         *slog.Logger  // nil: slog's default

@@ -26,6 +26,7 @@ type Resolver struct {
 	validator  atomic.Pointer[validator.Validator] // nil: nothing is validated
 	special    *local.Special
 	hosts      atomic.Pointer[local.Hosts]
+	discovery  atomic.Pointer[local.Discovery]
 	keeper     keeper
 	exceptions exceptions
 	excepting  atomic.Bool   // those of the configuration are set
@@ -180,13 +181,16 @@ func (r *Resolver) Close() error {
 // local answers from the hosts file and for special-use names; nil otherwise.
 func (r *Resolver) local(q dns.Question) *iterator.Answer {
 	a := r.hosts.Load().Answer(q)
+	if a == nil {
+		a = r.discovery.Load().Answer(q)
+	}
 	if a == nil && !r.isRouted(q.Name) {
 		a = r.special.Answer(q)
 	}
 	if a == nil {
 		return nil
 	}
-	return &iterator.Answer{RCode: a.RCode, Chain: a.Sets, Authority: a.Authority, TTL: a.TTL}
+	return &iterator.Answer{RCode: a.RCode, Chain: a.Sets, Authority: a.Authority, Additional: a.Additional, TTL: a.TTL}
 }
 
 // isRouted reports whether a special-use name is one that somebody has a route for:

@@ -216,7 +216,11 @@ func (r *Resolver) build(dst []byte, q *dns.Query, out outcome) ([]byte, bool) {
 	b.Start(dst, dns.MaxMessageLen, q.ID, flags.WithRCode(rcode))
 	b.Question(q.Name, q.Type, q.Class)
 	answer, authority := sections(out.answer, q.DO)
-	ok := addRecords(&b, dns.SectionAnswer, answer) && addRecords(&b, dns.SectionAuthority, authority) && addRecords(&b, dns.SectionAdditional, out.extra)
+	extra := out.extra
+	for i := range out.answer.Additional {
+		extra = appendSet(extra, &out.answer.Additional[i], false)
+	}
+	ok := addRecords(&b, dns.SectionAnswer, answer) && addRecords(&b, dns.SectionAuthority, authority) && addRecords(&b, dns.SectionAdditional, extra)
 	return b.Finish(), ok
 }
 

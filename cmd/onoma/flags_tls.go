@@ -48,7 +48,22 @@ type certificates struct {
 	reload func()
 	// start begins what needs a listener, whose address it is given if there is one over TCP; nil: nothing does.
 	start func(context.Context, netip.AddrPort) error
+	names func() []string // that they have
 }
+
+// afterReload has more done after the certificates were read again: their names may be others.
+func (c *certificates) afterReload(more []func()) {
+	if last := c.reload; last != nil && len(more) > 0 {
+		c.reload = func() {
+			last()
+			for _, f := range more {
+				f()
+			}
+		}
+	}
+}
+
+func noNames() []string { return nil }
 
 // certificates finds the certificates that the flags speak of, for a server on these addresses.
 func (f *tlsFlags) certificates(log *slog.Logger, addrs []netip.Addr) (certificates, error) {
@@ -84,7 +99,7 @@ func (f *tlsFlags) own(log *slog.Logger, addrs []netip.Addr) (certificates, erro
 		return certificates{}, fmt.Errorf("--tls-cert is given %d times and --tls-key %d times: expected a key for each certificate", len(f.TLSCert), len(f.TLSKey))
 	case f.TLSSelfSigned:
 		cfg, err := certs.SelfSigned([]string{"localhost"}, addrs)
-		return certificates{config: cfg}, err
+		return certificates{config: cfg, names: func() []string { return []string{"localhost"} }}, err
 	case len(f.ACMEDomain) > 0:
 		return f.acme(log)
 	case len(f.TLSCert) == 0:
@@ -103,7 +118,7 @@ func (f *tlsFlags) files(log *slog.Logger) (certificates, error) {
 	if err != nil {
 		return certificates{}, err
 	}
-	return certificates{config: files.TLSConfig(), reload: files.Look}, nil
+	return certificates{config: files.TLSConfig(), reload: files.Look, names: files.Names}, nil
 }
 
 func (f *tlsFlags) acme(log *slog.Logger) (certificates, error) {
@@ -116,5 +131,5 @@ func (f *tlsFlags) acme(log *slog.Logger) (certificates, error) {
 	if err != nil {
 		return certificates{}, err
 	}
-	return certificates{config: a.TLSConfig(), start: a.Start}, nil
+	return certificates{config: a.TLSConfig(), start: a.Start, names: func() []string { return f.ACMEDomain }}, nil
 }

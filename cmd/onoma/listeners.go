@@ -8,6 +8,7 @@ import (
 
 	"golang.org/x/sync/errgroup"
 
+	"onoma/resolver"
 	"onoma/telemetry"
 	"onoma/telemetry/dnstap"
 	"onoma/transport"
@@ -31,12 +32,21 @@ func (l *listening) open(a *app, places []place) (service, error) {
 		return service{}, err
 	}
 	o := opening{}
+	var tell []func()
 	for _, p := range places {
 		if err := l.openPlace(a, &o, p, certs.config); err != nil {
 			o.close()
 			return service{}, err
 		}
+		if r, ok := p.handler.(*resolver.Resolver); ok {
+			ways := o.ways(p.listen)
+			tell = append(tell, func() { r.Designate(certs.names(), ways) })
+		}
 	}
+	for _, f := range tell {
+		f()
+	}
+	certs.afterReload(tell)
 	if certs.start != nil {
 		if err := certs.start(a.ctx, o.proof); err != nil {
 			o.close()
@@ -201,7 +211,7 @@ func (l *listening) certificatesFor(a *app, places []place) (certificates, error
 		}
 	}
 	if len(encrypted) == 0 {
-		return certificates{}, nil
+		return certificates{names: noNames}, nil
 	}
 	return l.certificates(a.log, encrypted)
 }

@@ -46,15 +46,16 @@ func (it *Iterator) now() uint32 { return uint32(it.Env.Now().Unix()) }
 
 // Answer is the end of a look-up that did not fail.
 type Answer struct {
-	RCode     dns.RCode
-	Status    cache.Status  // the worst of what it is made of; Unchecked where something was asked for just now
-	Chain     []cache.RRset // aliases first and in order, then the RRset asked for
-	Local     dns.Name      // where local data took over; the zero Name: nowhere
-	Sources   []Source      // who was asked just now, for each step
-	Authority []cache.RRset // of a negative answer: SOA, then the proof
-	TTL       uint32        // how long all of it may be kept; 0: not at all
-	EDE       []dns.EDE
-	Cost      Cost
+	RCode      dns.RCode
+	Status     cache.Status  // the worst of what it is made of; Unchecked where something was asked for just now
+	Chain      []cache.RRset // aliases first and in order, then the RRset asked for
+	Local      dns.Name      // where local data took over; the zero Name: nowhere
+	Sources    []Source      // who was asked just now, for each step
+	Authority  []cache.RRset // of a negative answer: SOA, then the proof
+	Additional []cache.RRset // of a local answer
+	TTL        uint32        // how long all of it may be kept; 0: not at all
+	EDE        []dns.EDE
+	Cost       Cost
 }
 
 // Options are what one look-up may have of its own.

@@ -48,7 +48,7 @@ func (t *task) lookup(q dns.Question) (*Answer, error) {
 		}
 		if local != nil && !t.opts.Proof {
 			a.append(&finding{rcode: local.RCode, status: a.Status, chain: local.Chain, authority: local.Authority, ttl: local.TTL})
-			a.Local = q.Name
+			a.Local, a.Additional = q.Name, local.Additional
 			return a, nil
 		}
 		f, err := t.find(q)

@@ -6,7 +6,7 @@
 // whoever re-reads a hosts file makes a new Hosts.
 //
 // RFCs: 6761 (localhost, invalid, test), 6762 §22 (local), 7686 (onion), 9476
-// (alt), 8375 (home.arpa), 9462 §6.4 (resolver.arpa), 6303 and 7793 (reverse
+// (alt), 9461, 9462 and 9606 (what the resolver says of itself), 8375 (home.arpa), 9462 §6.4 (resolver.arpa), 6303 and 7793 (reverse
 // zones of private and special addresses), 8880 (why ipv4only.arpa is not here).
 package local
 
@@ -17,8 +17,9 @@ import (
 
 // Answer is what a local name has to say.
 type Answer struct {
-	RCode     dns.RCode
-	Sets      []cache.RRset
-	Authority []cache.RRset // of a negative answer: the SOA
-	TTL       uint32
+	RCode      dns.RCode
+	Sets       []cache.RRset
+	Authority  []cache.RRset // of a negative answer: the SOA
+	Additional []cache.RRset // beside the answer
+	TTL        uint32
 }

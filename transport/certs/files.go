@@ -7,6 +7,7 @@ import (
 	"io/fs"
 	"log/slog"
 	"os"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -166,4 +167,20 @@ func (w *watched) fail(err error) error {
 // same compares what rename, rewriting and a changed symbolic link change.
 func same(a, b fs.FileInfo) bool {
 	return a != nil && b != nil && os.SameFile(a, b) && a.ModTime().Equal(b.ModTime()) && a.Size() == b.Size()
+}
+
+// Names returns the names that the certificates have, each once, the first one's first.
+func (f *Files) Names() (names []string) {
+	for _, c := range *f.current.Load() {
+		leaf := c.Leaf
+		if leaf == nil {
+			continue
+		}
+		for _, n := range leaf.DNSNames {
+			if !slices.Contains(names, n) {
+				names = append(names, n)
+			}
+		}
+	}
+	return names
 }
