@@ -82,6 +82,10 @@ cold: ## Measure resolvers on 20,000 names that they have never met, servers 20 
 	scripts/test-deps
 	ONOMA_INTERNET_COLD=20000 $(GO) test -count=1 -v -timeout 60m -run TestCold ./test/internet
 
+.PHONY: rpz
+rpz: build ## Load a policy zone of 2,000,000 rules into resolvers that answer a client meanwhile
+	ONOMA_RPZ_RULES=2000000 ONOMA_BINARY=$(CURDIR)/bin/onoma $(GO) test -count=1 -v -timeout 30m -run TestLoad ./test/policies
+
 .PHONY: flood
 flood: ## Flood the server in network namespaces, as root; write the table of docs/floods.md
 	ONOMA_FLOOD_SECONDS=10 ONOMA_FLOOD_REPORT=docs/floods.md $(GO) test -count=1 -v -timeout 20m ./test/flood

@@ -113,6 +113,7 @@ func (k *rulesKeeper) run(ctx context.Context) error {
 
 // look reads what has changed, and has the resolver obey it.
 func (k *rulesKeeper) look() {
+	start := time.Now()
 	conf := &k.d.conf.Load().Resolver.Policy
 	isNew := k.conf != conf
 	if isNew {
@@ -124,7 +125,6 @@ func (k *rulesKeeper) look() {
 	if !isNew && !changed {
 		return
 	}
-	start := time.Now()
 	p, err := k.compile(conf)
 	if err != nil {
 		k.d.log.Error("the resolver's policy stays as it was", "error", err)

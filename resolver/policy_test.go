@@ -155,12 +155,17 @@ func TestPolicyAboutServers(t *testing.T) {
 	}
 }
 
-// What a rule says about servers holds where they give no answer, too.
-func TestPolicyAboutBrokenServers(t *testing.T) {
+// Servers that a rule is about are not asked.
+func TestServersOfPolicyAreNotAsked(t *testing.T) {
 	p := everybody(Rules{View: &policy.View{RPZ: policy.RPZ{rpz(t, "rpz.", "ns.example.com.rpz-nsdname CNAME *.\n")}}})
 	inWorld(t, Config{Policy: p}, exampleZone, func(t *testing.T, w *world) {
-		w.Serve("192.0.2.3")
-		expect(t, "broken", text(w.ask(query("www.example.com.", dns.TypeA, 0, false))), "NOERROR qr,rd,ra")
+		w.Serve("192.0.2.3").Down = true
+		expect(t, "silent", text(w.ask(query("www.example.com.", dns.TypeA, 0, false))), "NOERROR qr,rd,ra")
+		for _, p := range w.Sent() {
+			if p.To == netip.MustParseAddr("192.0.2.3") {
+				t.Errorf("it was asked for %v", p.Question)
+			}
+		}
 	})
 }
 

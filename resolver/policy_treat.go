@@ -29,8 +29,9 @@ type treatment struct {
 	rulings []Ruling
 }
 
-// lookFunc looks a question up; what alias has for the target of an alias takes the place of what the DNS has.
-type lookFunc func(q dns.Question, alias func(dns.Question) *iterator.Answer) (outcome, error)
+// lookFunc looks a question up; what alias has for the target of an alias takes the place of what the DNS has, and it ends where stop
+// says so before servers are asked.
+type lookFunc func(q dns.Question, alias func(dns.Question) *iterator.Answer, stop func(dns.Name) bool) (outcome, error)
 
 // treat answers q as the rules of b say; how says how look-ups are made, all on one budget.
 func (r *Resolver) treat(ctx context.Context, q dns.Question, how asking, b bearing) (outcome, error) {
@@ -40,8 +41,8 @@ func (r *Resolver) treat(ctx context.Context, q dns.Question, how asking, b bear
 	if how.budget == nil {
 		how.budget = r.iterator.NewBudget()
 	}
-	out, err := r.treatment(q, how, b, func(q dns.Question, alias func(dns.Question) *iterator.Answer) (outcome, error) {
-		how.alias = alias
+	out, err := r.treatment(q, how, b, func(q dns.Question, alias func(dns.Question) *iterator.Answer, stop func(dns.Name) bool) (outcome, error) {
+		how.alias, how.stop = alias, stop
 		return r.lookUp(ctx, q, how)
 	}).run()
 	if out.answer != nil {
@@ -55,7 +56,7 @@ func (r *Resolver) treatCached(q dns.Question, how asking, b bearing) outcome {
 	if b.group == nil {
 		return r.cacheOnly(q, how)
 	}
-	out, _ := r.treatment(q, how, b, func(q dns.Question, alias func(dns.Question) *iterator.Answer) (outcome, error) {
+	out, _ := r.treatment(q, how, b, func(q dns.Question, alias func(dns.Question) *iterator.Answer, _ func(dns.Name) bool) (outcome, error) {
 		how.alias = alias
 		return r.cacheOnly(q, how), nil
 	}).run()
@@ -99,7 +100,7 @@ func (t *treatment) step(name dns.Name) (out outcome, next dns.Name, err error) 
 		out, next = t.rule(d, name, nil)
 		return out, next, nil
 	}
-	out, err = t.look(q, t.atAlias)
+	out, err = t.look(q, t.atAlias, t.stops())
 	if err == nil && out.answer == nil {
 		return out, next, nil // bogus, or not cached: that stands (CVE-2026-50243)
 	}
@@ -127,6 +128,20 @@ func (t *treatment) atAlias(target dns.Question) *iterator.Answer {
 		return &iterator.Answer{TTL: ruledTTL}
 	}
 	return nil
+}
+
+// stops returns what ends a look-up at a name whose servers a rule is about, so that these are not asked; nil without such rules.
+func (t *treatment) stops() func(dns.Name) bool {
+	if t.view == nil {
+		return nil
+	}
+	if servers, addresses := t.view.RPZ.Needs(); !servers && !addresses {
+		return nil
+	}
+	return func(name dns.Name) bool {
+		d := t.view.Question(t.client, []byte(name.Wire()), t.q.Type)
+		return !d.IsFinal && decides(t.view.Answer(d, t.facts(outcome{}, name, false)))
+	}
 }
 
 // review hears the rules about all names that a look-up went through and what it brought to light: the first that has something to
@@ -291,7 +306,7 @@ func (t *treatment) dns64(out outcome, name dns.Name, failure error) (_ outcome,
 			return out, next, nil
 		}
 	}
-	four, err := t.look(dns.Question{Name: name, Type: dns.TypeA, Class: t.q.Class}, t.atAlias)
+	four, err := t.look(dns.Question{Name: name, Type: dns.TypeA, Class: t.q.Class}, t.atAlias, t.stops())
 	switch {
 	case err == nil && four.answer == nil: // bogus
 		return four, next, nil

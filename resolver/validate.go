@@ -51,8 +51,9 @@ type asking struct {
 	explain          *explainer       // told of proofs, which are then whole; or nil
 	renewal          uint32           // what the cache keeps no longer than until then is asked for again
 
-	// alias is asked before an alias is followed; see iterator.Options.
+	// These are asked before an alias is followed, and before servers are asked; see iterator.Options.
 	alias func(target dns.Question) *iterator.Answer
+	stop  func(name dns.Name) bool
 }
 
 // lookUp finds the answer to q and, where there are anchors, validates it.
@@ -60,7 +61,7 @@ func (r *Resolver) lookUp(ctx context.Context, q dns.Question, how asking) (outc
 	verdicts := r.verdicts.Load() // before the validator that they are by
 	v := r.validator.Load()
 	if v == nil || how.checkingDisabled || !validator.CanJudge(q.Type) {
-		a, err := r.iterator.Resolve(ctx, q, iterator.Options{Tracer: how.tracer, Budget: how.budget, Renewal: how.renewal, Alias: how.alias})
+		a, err := r.iterator.Resolve(ctx, q, iterator.Options{Tracer: how.tracer, Budget: how.budget, Renewal: how.renewal, Alias: how.alias, Stop: how.stop})
 		if err != nil {
 			return outcome{}, err
 		}
@@ -153,7 +154,7 @@ func (in *inquiry) run(ctx context.Context) (outcome, error) {
 
 func (in *inquiry) resolve(ctx context.Context, q dns.Question, isProof bool) (*iterator.Answer, error) {
 	return in.r.iterator.Resolve(ctx, q, iterator.Options{
-		Tracer: in.asking.tracer, Budget: in.budget, Doubted: in.doubted, Proof: isProof, Renewal: in.asking.renewal, Alias: in.asking.alias,
+		Tracer: in.asking.tracer, Budget: in.budget, Doubted: in.doubted, Proof: isProof, Renewal: in.asking.renewal, Alias: in.asking.alias, Stop: in.asking.stop,
 	})
 }
 

@@ -30,6 +30,9 @@ func explanationText(x *resolver.Explanation, whole bool) []byte {
 			fmt.Fprintf(&b, "  %s\n", record)
 		}
 	}
+	for _, r := range x.Policy {
+		fmt.Fprintf(&b, "  policy: %s by %s\n", r.Action, strings.TrimSpace(strings.Join([]string{r.List, r.Trigger, r.Rule}, " ")))
+	}
 	for _, e := range x.Errors {
 		fmt.Fprintf(&b, "  because: %s\n", e)
 	}

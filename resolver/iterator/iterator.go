@@ -70,6 +70,10 @@ type Options struct {
 	// Alias is asked before an alias is followed: an answer takes the place of
 	// what the DNS has at its target, as one of Config.Local does.
 	Alias func(target dns.Question) *Answer
+
+	// Stop is asked before servers are asked about the client's name or the target of an alias. Where it says so, the look-up ends
+	// there, with Answer.Local.
+	Stop func(name dns.Name) bool
 }
 
 // Source is a server that gave the answer to a question. Of those in

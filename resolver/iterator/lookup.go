@@ -52,6 +52,11 @@ func (t *task) lookup(q dns.Question) (*Answer, error) {
 			return a, nil
 		}
 		f, err := t.find(q)
+		if err == errStopped {
+			a.append(&finding{status: a.Status, ttl: a.TTL})
+			a.Local = q.Name
+			return a, nil
+		}
 		if err != nil {
 			if err = t.failed(q, err); q != t.question {
 				err = t.failed(t.question, err)

@@ -23,6 +23,9 @@ type walk struct {
 	reason     error             // why
 }
 
+// errStopped ends a look-up where Options.Stop says so.
+var errStopped = errors.New("stopped by who asks")
+
 func (t *task) walk(q dns.Question) (*finding, error) {
 	w := walk{t: t, q: q, min: minimiser{full: q, off: t.it.NoMinimise}}
 	if err := w.start(); err != nil {
@@ -32,6 +35,9 @@ func (t *task) walk(q dns.Question) (*finding, error) {
 		return f, nil // learnt on the way, as the root's NS RRset is by priming
 	}
 	for range t.it.Limits.Referrals {
+		if t.opts.Stop != nil && len(t.stack) == 1 && t.opts.Stop(q.Name) {
+			return nil, errStopped
+		}
 		if f, err := w.step(); f != nil || err != nil {
 			return f, err
 		}
