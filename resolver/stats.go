@@ -5,6 +5,7 @@ import (
 
 	"onoma/dns"
 	"onoma/resolver/iterator"
+	"onoma/resolver/upstream"
 )
 
 // Stats are what a Resolver has counted since it was made. Answers from the cache
@@ -18,6 +19,7 @@ type Stats struct {
 	InFlight int               // look-ups now
 	Entries  int               // sets, negative answers, delegations and failures in the cache
 	Upstream iterator.Counts
+	Network  upstream.Stats // of the resolver's own; zero where it was given an Env
 }
 
 // The kinds of outcomes.
@@ -78,6 +80,9 @@ func isBogus(c dns.EDECode) bool {
 func (r *Resolver) Stats() Stats {
 	c := &r.counters
 	s := Stats{LookedUp: map[string]uint64{}, Failures: map[string]uint64{}, Clients: c.clients.Load(), Refused: c.refused.Load(), Upstream: r.iterator.Counts(), Entries: r.iterator.Cache.Len()}
+	if r.network != nil {
+		s.Network = r.network.Stats()
+	}
 	for i, name := range endNames {
 		s.LookedUp[name] = c.ends[i].Load()
 	}

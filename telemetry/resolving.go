@@ -13,4 +13,8 @@ type Resolving struct {
 	UpstreamSent   map[string]uint64 `json:"upstream_sent"`   // questions to servers, by transport
 	UpstreamFailed map[string]uint64 `json:"upstream_failed"` // of them, those that no reply came to, by reason
 	UpstreamOctets uint64            `json:"upstream_octets"` // of replies
+	UpstreamJunk   uint64            `json:"upstream_junk"`   // datagrams that were no replies at all
+
+	Private          uint64 `json:"private"`           // questions answered over connections of opportunistic encryption
+	PrivateFallbacks uint64 `json:"private_fallbacks"` // and those that had to be asked again in the open
 }

@@ -54,6 +54,7 @@ func reportResolver(r *telemetry.Report, from *resolver.Resolver) {
 	r.Resolving = &telemetry.Resolving{
 		LookedUp: s.LookedUp, Clients: s.Clients, Failures: s.Failures, Refused: s.Refused, InFlight: s.InFlight, Entries: s.Entries,
 		UpstreamSent: s.Upstream.Sent, UpstreamFailed: s.Upstream.Failed, UpstreamOctets: s.Upstream.Octets,
+		UpstreamJunk: s.Network.Junk, Private: s.Network.Private, PrivateFallbacks: s.Network.Fallbacks,
 	}
 }
 

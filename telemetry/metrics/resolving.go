@@ -16,10 +16,13 @@ var (
 	upstreamSent   = desc("resolver_upstream_queries_total", "Questions to name servers.", "transport")
 	upstreamFailed = desc("resolver_upstream_failures_total", "Questions to name servers that no reply came to, by reason.", "reason")
 	upstreamOctets = desc("resolver_upstream_receive_bytes_total", "Octets of name servers' replies.")
+	upstreamJunk   = desc("resolver_upstream_junk_total", "Datagrams from name servers' addresses that were no replies at all.")
+	private        = desc("resolver_opportunistic_queries_total", "Questions asked over opportunistic encryption, by what came of it.", "outcome")
 )
 
 var allResolving = []*prometheus.Desc{
 	lookups, lookupClients, lookupFailures, clientsRefused, lookupsNow, cacheEntries, upstreamSent, upstreamFailed, upstreamOctets,
+	upstreamJunk, private,
 }
 
 // resolving shows what there is about a resolver.
@@ -36,4 +39,6 @@ func (p page) resolving(r *telemetry.Resolving) {
 	p.each(upstreamSent, r.UpstreamSent)
 	p.each(upstreamFailed, r.UpstreamFailed)
 	p.count(upstreamOctets, r.UpstreamOctets)
+	p.count(upstreamJunk, r.UpstreamJunk)
+	p.each(private, map[string]uint64{"answered": r.Private, "asked again": r.PrivateFallbacks})
 }

@@ -24,6 +24,11 @@ func resolving(t io.Writer, r *telemetry.Resolving) {
 	heading(t, "asked servers", "questions")
 	rows(t, r.UpstreamSent)
 	row(t, "octets of replies", r.UpstreamOctets)
+	row(t, "junk", r.UpstreamJunk)
+	if r.Private+r.PrivateFallbacks > 0 {
+		row(t, "in private", r.Private)
+		row(t, "in private first", r.PrivateFallbacks)
+	}
 	if len(r.UpstreamFailed) > 0 {
 		heading(t, "no reply", "questions")
 		rows(t, r.UpstreamFailed)
