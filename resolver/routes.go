@@ -55,7 +55,9 @@ func (r *Resolver) PublishLocal(z *zone.Zone, v *zone.Version) {
 		return // RFC 8806 §2: as if its servers had been asked; what is cached keeps its TTL
 	}
 	r.iterator.Cache.Forget(cache.Below(z.Origin()))
-	r.forgetVerdicts()
+	r.verdicts.Add(1) // what is being judged just now may be of the last version
+	r.iterator.Cache.ForgetBogus()
+	r.messages.FlushAll()
 }
 
 // isExcepted reports whether a negative trust anchor stands at name: one that was
