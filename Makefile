@@ -123,6 +123,11 @@ bench-xdp: build ## Measure AF_XDP beside sockets and Knot on a veth pair, as ro
 	scripts/test-deps
 	$(GO) run ./bench/xdp $(if $(NEWEST),-newest $(NEWEST)) $(BENCHFLAGS)
 
+.PHONY: bench-resolver
+bench-resolver: build ## Measure the resolver's cache beside Unbound, PowerDNS Recursor and Knot Resolver, write docs/performance.md
+	scripts/test-deps
+	$(GO) run ./bench/resolver -out docs/performance.md $(BENCHFLAGS)
+
 .PHONY: bench-sign
 bench-sign: build ## Measure signing beside Knot's, BIND's and ldns's programs, and changes of a signed TLD (NEWEST=DIR as for bench)
 	scripts/test-deps

@@ -62,7 +62,7 @@ type Config struct {
 	NoMinimise           bool            // send whole names to every server
 	Limits               Limits
 
-	CacheSize      int           // octets for all that is cached and for the garbage of looking it up; 0: 96 MiB
+	CacheSize      int           // octets for all that is cached: a third for whole answers, the rest for records; 0: 96 MiB
 	CacheFile      string        // what is cached is kept there from one start to the next; "": it is not
 	CacheSaveEvery time.Duration // how often the file is written, besides at the end; 0: 15 min
 

@@ -35,7 +35,6 @@ type Resolver struct {
 	costs      *clientCosts
 	flushes    atomic.Uint64 // counts how often whole answers were forgotten
 	purging    purging
-	reserve    []byte
 	jobs       jobs
 	crew       crew.Crew  // that look-ups run in
 	routing    sync.Mutex // held by who replaces the routes
@@ -61,18 +60,14 @@ func New(cfg Config) (*Resolver, error) {
 		network = upstream.New(cfg.Upstream)
 		cfg.Env = network
 	}
-	// An eighth of the cache's memory is for the garbage of look-ups. It is heap that is
-	// never touched, and so takes none: it has the collector run less often.
-	reserve := cfg.CacheSize / 8
 	r := &Resolver{
-		reserve:  make([]byte, reserve),
 		network:  network,
 		cfg:      cfg,
-		messages: cache.NewMessages((cfg.CacheSize-reserve)/3, cfg.stale()),
+		messages: cache.NewMessages(cfg.CacheSize/3, cfg.stale()),
 		special:  local.NewSpecial(cfg.NotSpecial),
 	}
 	r.iterator = iterator.New(iterator.Config{
-		Env: cfg.Env, Cache: cache.NewRecords((cfg.CacheSize - reserve) / 3 * 2), Hints: cfg.Hints, Limits: cfg.Limits,
+		Env: cfg.Env, Cache: cache.NewRecords(cfg.CacheSize - cfg.CacheSize/3), Hints: cfg.Hints, Limits: cfg.Limits,
 		UpstreamPort: cfg.UpstreamPort, NoIPv4: cfg.NoIPv4, NoIPv6: cfg.NoIPv6,
 		AllowLoopbackServers: cfg.AllowLoopbackServers, NAT64: cfg.NAT64, NoRandomCase: cfg.NoRandomCase, NeverAsk: cfg.NeverAsk, NoMinimise: cfg.NoMinimise,
 		UDPSize: cfg.UDPSize, Local: r.local, Tracer: cfg.Tracer, Link: r.logLink,
