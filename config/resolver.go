@@ -48,6 +48,8 @@ type Resolver struct {
 	RandomCase bool `yaml:"random-case" default:"true" restart:"true"`
 	// NeverAsk are networks in which no name server is asked, whatever delegations say. Addresses that nobody can be reached at are never asked, nor is the resolver itself.
 	NeverAsk []netip.Prefix `yaml:"never-ask" restart:"true"`
+	// ReportErrors tells those whom servers name for it of answers that do not pass validation (RFC 9567).
+	ReportErrors bool `yaml:"report-errors" default:"false" restart:"true"`
 	// Hosts is a hosts file that is answered from first, and read again when it changes; off for none.
 	Hosts string `yaml:"hosts" default:"off" path:"file" off:"true" restart:"true"`
 	// Cache is what is remembered, and how long clients wait for what is not.

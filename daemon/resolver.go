@@ -26,7 +26,7 @@ func (d *Daemon) openResolver(conf *config.Config) error {
 	cfg := resolver.Config{
 		Allow: c.Allow, UpstreamPort: uint16(c.Port), NoIPv4: !c.IPv4, NoIPv6: !c.IPv6, NAT64: c.NAT64, Limit: limitsOf(&c.ClientLimits), NoMinimise: !c.Minimise,
 		MaxInFlight: c.Lookups, UDPSize: uint16(conf.Server.MaxUDP), ID: conf.Server.Hostname, Version: conf.Server.Version, Log: d.log,
-		InfoURL: c.InfoURL, Insecure: exceptionsOf(c), NoRandomCase: !c.RandomCase, NeverAsk: append(ownAddresses(c), c.NeverAsk...),
+		InfoURL: c.InfoURL, Insecure: exceptionsOf(c), ReportErrors: c.ReportErrors, NoRandomCase: !c.RandomCase, NeverAsk: append(ownAddresses(c), c.NeverAsk...),
 	}
 	setCache(&cfg, &c.Cache)
 	if c.Hosts != "off" {

@@ -49,6 +49,10 @@ type Config struct {
 	// restarts; "": they are lost.
 	ExceptionFile string
 
+	// ReportErrors tells the agents that servers name of answers of theirs that do
+	// not pass validation (RFC 9567).
+	ReportErrors bool
+
 	Routes []Route // where answers come from otherwise than by iteration; SetRoutes changes them
 
 	Hints                []Hint          // nil: the root servers of the Internet

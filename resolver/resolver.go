@@ -29,6 +29,7 @@ type Resolver struct {
 	discovery  atomic.Pointer[local.Discovery]
 	keeper     keeper
 	exceptions exceptions
+	reports    atomic.Int32  // on their way
 	excepting  atomic.Bool   // those of the configuration are set
 	verdicts   atomic.Uint64 // counts how often all of them were forgotten
 	policing   policing

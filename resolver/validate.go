@@ -213,6 +213,7 @@ func (in *inquiry) doubt(a *iterator.Answer, judged validator.Result) {
 // giveUp remembers that the answer is bogus; and so is all of a zone whose keys are,
 // unless it is only that this question's budget did not suffice to see.
 func (in *inquiry) giveUp(bogus validator.Result) outcome {
+	in.report(bogus.EDE)
 	c, now := in.r.iterator.Cache, in.r.now()
 	expire := now + uint32(bogusTTL/time.Second)
 	c.PutBogus(in.q.Name, in.q.Type, bogus.EDE, now, expire)

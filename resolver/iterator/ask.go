@@ -139,7 +139,7 @@ func (s *search) settle(a *attempt) (*reply, error) {
 		return nil, s.noReply(a)
 	}
 	r, c := a.reply, a.c
-	r.source = Source{a.q.Name, a.q.Type, c.addr}
+	r.source = Source{a.q.Name, a.q.Type, c.addr, reportAgent(r.msg)}
 	s.heard = s.heard || !r.suspect
 	switch {
 	case r.outcome == OutcomeLame || r.outcome == OutcomeError && r.rcode == dns.RCodeRefused:

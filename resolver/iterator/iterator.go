@@ -79,9 +79,24 @@ type Options struct {
 // Source is a server that gave the answer to a question. Of those in
 // Options.Doubted the question is not asked again.
 type Source struct {
-	Name dns.Name
-	Type dns.Type
-	Addr netip.Addr
+	Name  dns.Name
+	Type  dns.Type
+	Addr  netip.Addr
+	Agent dns.Name // whom the server wants to be told of what is wrong with it (RFC 9567); the zero Name: nobody
+}
+
+// reportAgent is the domain of the Report-Channel option of a reply. RFC 9567 §6.1:
+// the root is none.
+func reportAgent(m *dns.Message) dns.Name {
+	if m == nil {
+		return dns.Name{}
+	}
+	o, ok := m.EDNS.Option(dns.OptionReportChannel)
+	name, err := dns.NameFromWire(o.Data)
+	if !ok || err != nil || name.IsRoot() {
+		return dns.Name{}
+	}
+	return name
 }
 
 // ErrNotCached is the end of a look-up with CacheOnly that would have to ask.

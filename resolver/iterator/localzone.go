@@ -27,7 +27,7 @@ func (t *task) fromLocal(r *Route, q dns.Question) (*reply, error) {
 		}
 	}
 	answer := t.it.classify(r.Zone, q, AnswerFrom(v, q))
-	answer.source = Source{q.Name, q.Type, inMemory}
+	answer.source = Source{Name: q.Name, Type: q.Type, Addr: inMemory}
 	if answer.outcome == OutcomeLame || answer.outcome == OutcomeError {
 		return nil, failure(dns.EDENoReachableAuthority, "the copy of the zone %s: %s", r.Zone, answer.reason)
 	}
