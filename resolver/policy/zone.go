@@ -119,10 +119,6 @@ func (b *ZoneBuilder) flush() error {
 		b.note(b.owner, "%v", err)
 		return nil
 	}
-	if first := firstRecord(pending); count > 1 && allCNAME(pending) {
-		b.note(b.owner, "%d CNAME records, of which the first is obeyed: expected one", count)
-		pending, count = first, 1
-	}
 	action, err := b.action(t, pending, count)
 	if err != nil {
 		b.note(b.owner, "%v", err)
@@ -135,20 +131,6 @@ func (b *ZoneBuilder) flush() error {
 		}
 	}
 	return b.put(t, valueOf(action, set))
-}
-
-// firstRecord returns the set of the first record of an encoded set.
-func firstRecord(set []byte) []byte {
-	return set[:recordHead+int(binary.BigEndian.Uint16(set[6:]))]
-}
-
-func allCNAME(set []byte) bool {
-	all := true
-	eachRecord(set, func(t dns.Type, _ uint32, _ []byte) bool {
-		all = t == dns.TypeCNAME
-		return all
-	})
-	return all
 }
 
 // action reads what the records of a rule ask for: mostly one CNAME (RPZ draft §3).
