@@ -108,6 +108,7 @@ func (r *Resolver) renew(q dns.Question, key []byte, variants uint8, until uint3
 		return
 	case j == nil:
 		js.renewals++
+		r.counters.renewals.Add(1)
 		j = r.begin(&job{key: string(key), question: q, renewal: max(until, 1), bearing: b})
 	}
 	j.variants |= variants

@@ -76,6 +76,7 @@ func (r *Resolver) revive(j *job, variants uint8, reset bool) (done uint8) {
 	for v := range cache.Variant(cache.NumVariants) {
 		if variants&(1<<v) != 0 && r.reviveOne(j.keyOf(v), now, reset) {
 			done |= 1 << v
+			r.counters.stale.Add(1)
 		}
 	}
 	return done

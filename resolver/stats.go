@@ -16,6 +16,9 @@ type Stats struct {
 	Clients  uint64            // that waited for these
 	Failures map[string]uint64 // the first extended error (RFC 8914) of those that failed or were bogus
 	Refused  uint64            // clients that may not ask
+	Stale    uint64            // answers whose time was over that were made good once more
+	Renewals uint64            // look-ups that began before the time of an answer was over
+	Rules    []RuleCount       // what rules decided, and limits of clients
 	InFlight int               // look-ups now
 	Entries  int               // sets, negative answers, delegations and failures in the cache
 	Upstream iterator.Counts
@@ -40,6 +43,8 @@ type counters struct {
 	ends     [ends]atomic.Uint64
 	clients  atomic.Uint64
 	refused  atomic.Uint64
+	stale    atomic.Uint64
+	renewals atomic.Uint64
 	failures [edeCodes]atomic.Uint64
 }
 
@@ -79,7 +84,7 @@ func isBogus(c dns.EDECode) bool {
 // Stats returns what was counted so far.
 func (r *Resolver) Stats() Stats {
 	c := &r.counters
-	s := Stats{LookedUp: map[string]uint64{}, Failures: map[string]uint64{}, Clients: c.clients.Load(), Refused: c.refused.Load(), Upstream: r.iterator.Counts(), Entries: r.iterator.Cache.Len()}
+	s := Stats{LookedUp: map[string]uint64{}, Failures: map[string]uint64{}, Clients: c.clients.Load(), Refused: c.refused.Load(), Stale: c.stale.Load(), Renewals: c.renewals.Load(), Rules: r.RuleCounts(), Upstream: r.iterator.Counts(), Entries: r.iterator.Cache.Len()}
 	if r.network != nil {
 		s.Network = r.network.Stats()
 	}

@@ -1,9 +1,11 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
+	"net/netip"
 	"slices"
 	"strings"
 	"time"
@@ -22,7 +24,7 @@ func resolverDesk(r *resolver.Resolver) *control.ResolverDesk {
 	return &control.ResolverDesk{
 		Explain: func(ctx context.Context, req control.ExplainRequest) (any, error) {
 			q := dns.Question{Name: req.Name, Type: req.Type, Class: dns.ClassIN}
-			return r.Explain(ctx, q, resolver.Options{CheckingDisabled: req.CheckingDisabled})
+			return r.Explain(ctx, q, resolver.Options{CheckingDisabled: req.CheckingDisabled, Client: req.Client})
 		},
 		Flush: func(req control.FlushRequest) int {
 			switch {
@@ -51,19 +53,27 @@ func reportResolver(r *telemetry.Report, from *resolver.Resolver) {
 		return
 	}
 	s := from.Stats()
+	var rules []telemetry.RuleCount
+	for _, n := range s.Rules {
+		rules = append(rules, telemetry.RuleCount{List: n.List, Action: n.Action.String(), Count: n.Count})
+	}
+	slices.SortFunc(rules, func(a, b telemetry.RuleCount) int {
+		return cmp.Or(strings.Compare(a.List, b.List), strings.Compare(a.Action, b.Action))
+	})
 	r.Resolving = &telemetry.Resolving{
-		LookedUp: s.LookedUp, Clients: s.Clients, Failures: s.Failures, Refused: s.Refused, InFlight: s.InFlight, Entries: s.Entries,
+		LookedUp: s.LookedUp, Clients: s.Clients, Failures: s.Failures, Refused: s.Refused, Stale: s.Stale, Renewals: s.Renewals, Rules: rules, InFlight: s.InFlight, Entries: s.Entries,
 		UpstreamSent: s.Upstream.Sent, UpstreamFailed: s.Upstream.Failed, UpstreamOctets: s.Upstream.Octets,
 		UpstreamJunk: s.Network.Junk, Private: s.Network.Private, PrivateFallbacks: s.Network.Fallbacks,
 	}
 }
 
 type ctlResolveCmd struct {
-	Name    string `arg:"" help:"The name to look up."`
-	Type    string `arg:"" optional:"" default:"A" help:"The type of records (${default})."`
-	Explain bool   `help:"Tell every step: who was asked and said what, the proof, what it cost."`
-	CD      bool   `name:"cd" help:"Do not validate, as for a client with the CD flag."`
-	JSON    bool   `name:"json" help:"As JSON: all that --explain has."`
+	Name    string     `arg:"" help:"The name to look up."`
+	Type    string     `arg:"" optional:"" default:"A" help:"The type of records (${default})."`
+	Explain bool       `help:"Tell every step: who was asked and said what, the proof, what it cost."`
+	Client  netip.Addr `placeholder:"ADDR" help:"As a client at this address, whose rules are heard."`
+	CD      bool       `name:"cd" help:"Do not validate, as for a client with the CD flag."`
+	JSON    bool       `name:"json" help:"As JSON: all that --explain has."`
 }
 
 // Help is the long text of the verb.
@@ -77,7 +87,7 @@ was spent of the work that one question may cause.
 
 // Run asks the server's resolver.
 func (c *ctlResolveCmd) Run(a *app, ctl *ctlCmd) error {
-	req := control.ExplainRequest{CheckingDisabled: c.CD}
+	req := control.ExplainRequest{CheckingDisabled: c.CD, Client: c.Client}
 	var err error
 	if req.Name, err = dns.ParseNameIDNA(c.Name); err != nil {
 		return fmt.Errorf("%q is not a domain name: %w", c.Name, err)

@@ -1,6 +1,10 @@
 package policy
 
-import "onoma/dns"
+import (
+	"fmt"
+
+	"onoma/dns"
+)
 
 // Action is what a rule wants done.
 type Action uint8
@@ -24,6 +28,16 @@ func (a Action) String() string { return actionNames[a] }
 
 // MarshalText returns the action's name.
 func (a Action) MarshalText() ([]byte, error) { return []byte(a.String()), nil }
+
+// UnmarshalText reads it again.
+func (a *Action) UnmarshalText(text []byte) error {
+	got, ok := ParseAction(string(text))
+	if !ok {
+		return fmt.Errorf("%q is not an action of a rule", text)
+	}
+	*a = got
+	return nil
+}
 
 // ParseAction reads the name of an action.
 func ParseAction(s string) (a Action, ok bool) {

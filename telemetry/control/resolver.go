@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"net/http"
+	"net/netip"
 	"net/url"
 	"strconv"
 	"time"
@@ -33,7 +34,8 @@ type ResolverDesk struct {
 type ExplainRequest struct {
 	Name             dns.Name
 	Type             dns.Type
-	CheckingDisabled bool // not validated
+	CheckingDisabled bool       // not validated
+	Client           netip.Addr // whose rules are heard; the zero Addr: those of a client that no rule names
 }
 
 // FlushRequest says what is to be forgotten. Without a name it is all.
@@ -75,6 +77,11 @@ func (d *ResolverDesk) explain(r *http.Request) (any, error) {
 	req := ExplainRequest{Name: name, Type: dns.TypeA}
 	if req.Type, err = typeOf(r.FormValue("type"), dns.TypeA); err != nil {
 		return nil, err
+	}
+	if text := r.FormValue("client"); text != "" {
+		if req.Client, err = netip.ParseAddr(text); err != nil {
+			return nil, badRequest(fmt.Sprintf("client %q: expected an IP address", text), "")
+		}
 	}
 	req.CheckingDisabled, _ = strconv.ParseBool(r.FormValue("cd"))
 	return d.Explain(r.Context(), req)
@@ -138,6 +145,9 @@ func (c *Client) Explain(ctx context.Context, r ExplainRequest, out any) error {
 	args := url.Values{"name": {r.Name.String()}, "type": {r.Type.String()}}
 	if r.CheckingDisabled {
 		args.Set("cd", "true")
+	}
+	if r.Client.IsValid() {
+		args.Set("client", r.Client.String())
 	}
 	return c.Call(ctx, http.MethodGet, routeExplain, args, nil, out)
 }

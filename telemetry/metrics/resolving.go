@@ -11,6 +11,9 @@ var (
 	lookupClients  = desc("resolver_lookup_clients_total", "Clients that waited for look-ups.")
 	lookupFailures = desc("resolver_failures_total", "Look-ups that failed or were bogus, by their extended error.", "error")
 	clientsRefused = desc("resolver_refused_total", "Queries of clients that may not ask.")
+	staleAnswers   = desc("resolver_stale_total", "Answers whose time was over that were made good once more.")
+	renewals       = desc("resolver_renewals_total", "Look-ups that began before the time of an answer was over.")
+	ruleDecisions  = desc("resolver_rules_total", "What rules decided, by list.", "list", "action")
 	lookupsNow     = desc("resolver_lookups", "Look-ups now.")
 	cacheEntries   = desc("resolver_cache_entries", "Entries of the cache of record sets.")
 	upstreamSent   = desc("resolver_upstream_queries_total", "Questions to name servers.", "transport")
@@ -21,7 +24,7 @@ var (
 )
 
 var allResolving = []*prometheus.Desc{
-	lookups, lookupClients, lookupFailures, clientsRefused, lookupsNow, cacheEntries, upstreamSent, upstreamFailed, upstreamOctets,
+	lookups, lookupClients, lookupFailures, clientsRefused, staleAnswers, renewals, ruleDecisions, lookupsNow, cacheEntries, upstreamSent, upstreamFailed, upstreamOctets,
 	upstreamJunk, private,
 }
 
@@ -34,6 +37,11 @@ func (p page) resolving(r *telemetry.Resolving) {
 	p.count(lookupClients, r.Clients)
 	p.each(lookupFailures, r.Failures)
 	p.count(clientsRefused, r.Refused)
+	p.count(staleAnswers, r.Stale)
+	p.count(renewals, r.Renewals)
+	for _, n := range r.Rules {
+		p.count(ruleDecisions, n.Count, n.List, n.Action)
+	}
 	p.gauge(lookupsNow, float64(r.InFlight))
 	p.gauge(cacheEntries, float64(r.Entries))
 	p.each(upstreamSent, r.UpstreamSent)

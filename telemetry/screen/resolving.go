@@ -1,6 +1,7 @@
 package screen
 
 import (
+	"fmt"
 	"io"
 
 	"onoma/telemetry"
@@ -16,10 +17,18 @@ func resolving(t io.Writer, r *telemetry.Resolving) {
 	row(t, "clients that waited", r.Clients)
 	row(t, "now", uint64(r.InFlight))
 	row(t, "refused", r.Refused)
+	row(t, "stale answers", r.Stale)
+	row(t, "renewals", r.Renewals)
 	row(t, "entries of the cache", uint64(r.Entries))
 	if len(r.Failures) > 0 {
 		heading(t, "failure", "look-ups")
 		rows(t, r.Failures)
+	}
+	if len(r.Rules) > 0 {
+		heading(t, "rules of", "action", "questions")
+		for _, n := range r.Rules {
+			fmt.Fprintf(t, "  %s\t%s\t%s\n", plain(n.List), n.Action, grouped(n.Count))
+		}
 	}
 	heading(t, "asked servers", "questions")
 	rows(t, r.UpstreamSent)
