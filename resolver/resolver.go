@@ -57,9 +57,13 @@ var ErrClosed = errors.New("resolver closed")
 func New(cfg Config) (*Resolver, error) {
 	cfg = cfg.withDefaults()
 	var network *upstream.Network
+	var begin iterator.BeginFunc
 	if cfg.Env == nil {
 		network = upstream.New(cfg.Upstream)
 		cfg.Env = network
+		if !cfg.Upstream.Opportunistic {
+			begin = network.Begin
+		}
 	}
 	r := &Resolver{
 		network:  network,
@@ -68,7 +72,7 @@ func New(cfg Config) (*Resolver, error) {
 		special:  local.NewSpecial(cfg.NotSpecial),
 	}
 	r.iterator = iterator.New(iterator.Config{
-		Env: cfg.Env, Cache: cache.NewRecords(cfg.CacheSize - cfg.CacheSize/3), Hints: cfg.Hints, Limits: cfg.Limits,
+		Env: cfg.Env, Begin: begin, Cache: cache.NewRecords(cfg.CacheSize - cfg.CacheSize/3), Hints: cfg.Hints, Limits: cfg.Limits,
 		UpstreamPort: cfg.UpstreamPort, NoIPv4: cfg.NoIPv4, NoIPv6: cfg.NoIPv6,
 		AllowLoopbackServers: cfg.AllowLoopbackServers, NAT64: cfg.NAT64, NoRandomCase: cfg.NoRandomCase, NeverAsk: cfg.NeverAsk, NoMinimise: cfg.NoMinimise,
 		UDPSize: cfg.UDPSize, Local: r.local, Tracer: cfg.Tracer, Link: r.logLink,

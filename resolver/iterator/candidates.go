@@ -48,13 +48,13 @@ type search struct {
 	spare   *reply     // a reply to be used if nothing better comes
 	begun   time.Time
 	onWay   []*attempt    // not over yet, at most two
-	done    chan *attempt // those that are
+	done    chan *attempt // those that are; nil before it is needed
 	habit   time.Duration // of the server asked last
 	hedged  bool          // a second one was asked, or there is none
 }
 
 func (t *task) newSearch(zone *cache.Delegation) *search {
-	s := &search{t: t, zone: zone, route: t.routes.behind(zone), begun: t.it.Env.Now(), done: make(chan *attempt, 2)}
+	s := &search{t: t, zone: zone, route: t.routes.behind(zone), begun: t.it.Env.Now()}
 	if s.route != nil {
 		s.addConfigured()
 		return s

@@ -11,6 +11,7 @@ import (
 // Config says how an Iterator works. Its zero value needs Env only.
 type Config struct {
 	Env    Env
+	Begin  BeginFunc      // nil: every exchange that may take too long has a goroutine of its own
 	Cache  *cache.Records // nil: 16 MiB of its own
 	Hints  []Hint         // nil: the root servers of the Internet
 	Limits Limits

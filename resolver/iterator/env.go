@@ -22,5 +22,10 @@ type Env interface {
 	Exchange(ctx context.Context, to Target, query []byte) ([]byte, error)
 }
 
+// BeginFunc is Env.Exchange over UDP that waits no longer than until then. What is
+// not over by then is waited for by rest, in whatever goroutine, until the context
+// given to that ends; it is called once.
+type BeginFunc = func(ctx context.Context, to Target, query []byte, until time.Time) (reply []byte, rest func(context.Context) ([]byte, error), err error)
+
 // Target is whom a query is sent to, and how.
 type Target = transport.Target

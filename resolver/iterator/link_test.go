@@ -43,7 +43,8 @@ func TestOutage(t *testing.T) {
 	for what, err := range map[string]error{"silence": nil, "no route": syscall.ENETUNREACH} {
 		t.Run(what, func(t *testing.T) {
 			var told []bool
-			inWorld(t, Config{Link: func(isDown bool) { told = append(told, isDown) }}, func(t *testing.T, w *world) {
+			inBothWorlds(t, Config{Link: func(isDown bool) { told = append(told, isDown) }}, func(t *testing.T, w *world) {
+				told = nil
 				all := w.everybody()
 				w.ask(20, "a")
 				w.outage(all, true, err)
@@ -87,7 +88,7 @@ func (w *world) expectNoMarks() {
 
 // TestShortOutage: what was blamed before it was clear that the link is down is taken back.
 func TestShortOutage(t *testing.T) {
-	inWorld(t, Config{}, func(t *testing.T, w *world) {
+	inBothWorlds(t, Config{}, func(t *testing.T, w *world) {
 		all := w.everybody()
 		w.ask(20, "a")
 		w.outage(all, true, nil)
@@ -104,7 +105,7 @@ func TestShortOutage(t *testing.T) {
 
 // TestDeadZoneIsNotAnOutage: while the root servers answer, the servers are to blame.
 func TestDeadZoneIsNotAnOutage(t *testing.T) {
-	inWorld(t, Config{}, func(t *testing.T, w *world) {
+	inBothWorlds(t, Config{}, func(t *testing.T, w *world) {
 		all := w.everybody()
 		w.ask(5, "a")
 		w.outage(all[:2], true, nil)
@@ -145,7 +146,7 @@ func (w *world) bothFamilies(zones int) (ipv6 []*fakenet.Server) {
 // TestDeadFamily: where IPv6 swallows everything, no client waits a second for it,
 // not even the first one; and soon after it is back, it is used again.
 func TestDeadFamily(t *testing.T) {
-	inWorld(t, Config{}, func(t *testing.T, w *world) {
+	inBothWorlds(t, Config{}, func(t *testing.T, w *world) {
 		ipv6 := w.bothFamilies(60)
 		w.outage(ipv6, true, nil)
 		var most, all time.Duration

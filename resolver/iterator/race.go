@@ -53,9 +53,41 @@ func (s *search) launch(c *candidate, x exchange) error {
 	return nil
 }
 
+// here has an exchange in the look-up's own goroutine, where most are over before
+// there is anything else to do. One that takes longer than the server's habit goes
+// on in another; here returns nil then.
+func (s *search) here(a *attempt, mayHedge bool) (*attempt, error) {
+	it, wait := s.t.it, a.wait
+	if mayHedge {
+		wait = min(wait, s.habit)
+	}
+	s.onWay = s.onWay[:0]
+	defer func() {
+		if a.cancel == nil {
+			it.background.end()
+		}
+	}()
+	raw, rest, err := it.Begin(s.t.ctx, a.to, it.query(&a.exchange), a.start.Add(wait))
+	if rest != nil {
+		ctx, cancel := context.WithTimeout(it.ctx, a.start.Add(a.wait).Sub(it.Env.Now()))
+		if wait < a.wait {
+			a.cancel, s.onWay = cancel, append(s.onWay, a)
+			s.elsewhere(a, func() ([]byte, error) { return rest(ctx) })
+			return nil, nil
+		}
+		raw, err = rest(ctx) // which is over
+		cancel()
+	}
+	if err != nil && mayHedge && s.t.ctx.Err() != nil {
+		return nil, s.t.outOfTime(s.notes...) // which is not the server's fault
+	}
+	it.over(s.t.budget, a, raw, err)
+	s.t.traceReply(a)
+	return a, nil
+}
+
 // begin begins what was launched: in the look-up's own goroutine where there is
-// nothing else to do meanwhile. What a server that lost the race says is still
-// heard, so an attempt in a goroutine of its own may outlive its look-up.
+// nothing else to do meanwhile.
 func (s *search) begin(alone bool) {
 	for _, a := range s.onWay {
 		if a.cancel != nil {
@@ -67,28 +99,48 @@ func (s *search) begin(alone bool) {
 		}
 		var ctx context.Context
 		ctx, a.cancel = context.WithTimeout(parent, a.wait)
+		exchange := func() ([]byte, error) { return s.t.it.Env.Exchange(ctx, a.to, s.t.it.query(&a.exchange)) }
 		if alone {
-			s.fly(ctx, a)
+			s.needDone()
+			s.fly(a, exchange)
 		} else {
-			s.t.it.crew.Go(func() { s.fly(ctx, a) })
+			s.elsewhere(a, exchange)
 		}
 	}
 }
 
-// fly has the exchange and notes in the book how it went.
-func (s *search) fly(ctx context.Context, a *attempt) {
-	it := s.t.it
-	defer it.background.end()
+// elsewhere has an exchange in a goroutine of its own. What a server that lost the
+// race says is still heard, so that may outlive the look-up.
+func (s *search) elsewhere(a *attempt, exchange func() ([]byte, error)) {
+	s.needDone()
+	s.t.it.crew.Go(func() { s.fly(a, exchange) })
+}
+
+// needDone makes the channel, which most searches do without.
+func (s *search) needDone() {
+	if s.done == nil {
+		s.done = make(chan *attempt, 2)
+	}
+}
+
+// fly has an exchange, the end of which comes through s.done.
+func (s *search) fly(a *attempt, exchange func() ([]byte, error)) {
+	defer s.t.it.background.end()
 	defer a.cancel()
-	raw, err := it.Env.Exchange(ctx, a.to, it.query(&a.exchange))
+	raw, err := exchange()
+	s.t.it.over(s.t.budget, a, raw, err)
+	s.done <- a
+}
+
+// over notes, in the book as well, how an attempt went.
+func (it *Iterator) over(b *Budget, a *attempt, raw []byte, err error) {
 	a.end, a.size, a.err = it.Env.Now(), len(raw), err
 	it.counts.exchanged(a.to.Proto, raw, err)
 	if err == nil {
-		s.t.budget.addBytes(len(raw))
+		b.addBytes(len(raw))
 		a.reply = it.read(&a.exchange, raw)
 	}
 	it.note(a)
-	s.done <- a
 }
 
 // note enters into the book what an attempt says of the server, and of our link.
@@ -137,9 +189,12 @@ func isCommon(t dns.Type) bool {
 // await returns the next attempt that is over, or nil where it is time to ask
 // somebody else as well.
 func (s *search) await() (*attempt, error) {
-	var late <-chan time.Time
 	mayHedge := s.mayHedge()
+	if a := s.onWay[0]; len(s.onWay) == 1 && a.cancel == nil && a.to.Proto == transport.UDP && s.t.it.Begin != nil {
+		return s.here(a, mayHedge)
+	}
 	s.begin(!mayHedge && len(s.onWay) == 1)
+	var late <-chan time.Time
 	if mayHedge {
 		timer := time.NewTimer(s.onWay[0].start.Add(s.habit).Sub(s.t.it.Env.Now()))
 		defer timer.Stop()

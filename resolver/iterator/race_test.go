@@ -12,6 +12,13 @@ import (
 	"onoma/transport"
 )
 
+// inBothWorlds runs test with exchanges that wait in the look-up's own goroutine,
+// and with those that cannot.
+func inBothWorlds(t *testing.T, cfg Config, test func(t *testing.T, w *world)) {
+	t.Run("here", func(t *testing.T) { inWorld(t, cfg, test) })
+	t.Run("elsewhere", func(t *testing.T) { inPlainWorld(t, cfg, test) })
+}
+
 // timed looks name up and returns how long that took.
 func (w *world) timed(name string) time.Duration {
 	w.t.Helper()
@@ -25,7 +32,7 @@ func (w *world) timed(name string) time.Duration {
 // TestHedge: a server that is slower than its habit costs the client little more
 // than that habit, and the book hears of it all the same.
 func TestHedge(t *testing.T) {
-	inWorld(t, Config{}, func(t *testing.T, w *world) {
+	inBothWorlds(t, Config{}, func(t *testing.T, w *world) {
 		s := w.manyServers(10*time.Millisecond, 40*time.Millisecond)
 		w.ask(100, "a")
 		w.Change(func() { s[0].RTT = 90 * time.Millisecond })
@@ -48,7 +55,7 @@ func TestHedge(t *testing.T) {
 
 // TestHedgeIsBounded: where everything becomes slow at once, a tenth is asked twice.
 func TestHedgeIsBounded(t *testing.T) {
-	inWorld(t, Config{}, func(t *testing.T, w *world) {
+	inBothWorlds(t, Config{}, func(t *testing.T, w *world) {
 		s := w.manyServers(10*time.Millisecond, 12*time.Millisecond, 14*time.Millisecond)
 		w.ask(200, "a")
 		var slow atomic.Int32
@@ -75,7 +82,7 @@ func TestHedgeIsBounded(t *testing.T) {
 // TestBadReplyLosesTheRace: the second server's answer counts where the first says
 // nothing that can be used, and the other way round.
 func TestBadReplyLosesTheRace(t *testing.T) {
-	inWorld(t, Config{}, func(t *testing.T, w *world) {
+	inBothWorlds(t, Config{}, func(t *testing.T, w *world) {
 		s := w.manyServers(10*time.Millisecond, 30*time.Millisecond)
 		w.ask(60, "a")
 		w.Change(func() {
@@ -92,7 +99,7 @@ func TestBadReplyLosesTheRace(t *testing.T) {
 // TestExploration: a server that becomes quick is found, one that becomes slow is
 // left, and what is asked of slow ones stays small.
 func TestExploration(t *testing.T) {
-	inWorld(t, Config{}, func(t *testing.T, w *world) {
+	inBothWorlds(t, Config{}, func(t *testing.T, w *world) {
 		s := w.manyServers(20*time.Millisecond, 100*time.Millisecond, 100*time.Millisecond, 100*time.Millisecond)
 		w.ask(200, "a")
 		got := w.ask(500, "b")

@@ -8,6 +8,7 @@ import (
 	"strings"
 	"testing"
 	"testing/synctest"
+	"time"
 
 	"onoma/dns"
 	"onoma/resolver/cache"
@@ -33,8 +34,53 @@ const (
 	hintsText = ". 3600000 NS A.ROOT-SERVERS.NET.\nA.ROOT-SERVERS.NET. 3600000 A 192.0.2.1\n"
 )
 
-// inWorld runs test in a bubble with fake time.
+// inWorld runs test in a bubble with fake time, and exchanges that wait in the
+// look-up's own goroutine, as the real network's do.
 func inWorld(t *testing.T, cfg Config, test func(t *testing.T, w *world)) {
+	t.Helper()
+	inPlainWorld(t, cfg, func(t *testing.T, w *world) {
+		w.it.Begin = w.begin
+		test(t, w)
+	})
+}
+
+// begin is a BeginFunc.
+func (w *world) begin(ctx context.Context, to Target, query []byte, until time.Time) ([]byte, func(context.Context) ([]byte, error), error) {
+	own, cancel := context.WithCancel(context.WithoutCancel(ctx))
+	type end struct {
+		reply []byte
+		err   error
+	}
+	done := make(chan end, 1)
+	go func() {
+		reply, err := w.Exchange(own, to, query)
+		done <- end{reply, err}
+	}()
+	wait := func(ctx context.Context) ([]byte, error) {
+		defer cancel()
+		select {
+		case e := <-done:
+			return e.reply, e.err
+		case <-ctx.Done():
+			return nil, ctx.Err()
+		}
+	}
+	early, stop := context.WithDeadline(ctx, until)
+	defer stop()
+	select {
+	case e := <-done:
+		done <- e
+	case <-early.Done():
+	}
+	if len(done) == 0 && ctx.Err() == nil {
+		return nil, wait, nil
+	}
+	reply, err := wait(ctx)
+	return reply, nil, err
+}
+
+// inPlainWorld is inWorld without that.
+func inPlainWorld(t *testing.T, cfg Config, test func(t *testing.T, w *world)) {
 	t.Helper()
 	synctest.Test(t, func(t *testing.T) {
 		w := &world{Net: fakenet.New(1), t: t, cfg: cfg}

@@ -4,7 +4,11 @@ import (
 	"context"
 	"errors"
 	"net/netip"
+	"os"
 	"sync"
+	"time"
+
+	"onoma/transport"
 )
 
 // datagrams are the UDP sockets of one family. Each exchange has a socket of its
@@ -35,8 +39,11 @@ func (d *datagrams) init(any, source netip.Addr, most int) {
 	}
 }
 
-// take returns a socket for one exchange.
-func (d *datagrams) take(ctx context.Context) (*socket, error) {
+// errNoTurn is that there were too many exchanges for one more.
+var errNoTurn = errors.New("all sockets are in use")
+
+// take returns a socket for one exchange; until then, if that is not the zero Time.
+func (d *datagrams) take(ctx context.Context, until time.Time) (*socket, error) {
 	d.mu.Lock()
 	if n := len(d.idle); n > 0 {
 		s := d.idle[n-1]
@@ -52,12 +59,19 @@ func (d *datagrams) take(ctx context.Context) (*socket, error) {
 	turn := make(chan *socket, 1)
 	d.queue = append(d.queue, turn)
 	d.mu.Unlock()
+	var late <-chan time.Time
+	if !until.IsZero() {
+		late = time.After(time.Until(until))
+	}
 	select {
 	case s := <-turn:
 		if s == nil {
 			return d.replace()
 		}
 		return s, nil
+	case <-late:
+		d.leave(turn)
+		return nil, errNoTurn
 	case <-ctx.Done():
 		d.leave(turn)
 		return nil, ctx.Err()
@@ -119,17 +133,48 @@ func (d *datagrams) close() {
 	}
 }
 
+// Begin is Exchange over UDP that waits no longer than until then. What is not over
+// by then is waited for by rest, in whatever goroutine; it is to be called, once.
+func (n *Network) Begin(ctx context.Context, to transport.Target, query []byte, until time.Time) (reply []byte, rest func(context.Context) ([]byte, error), err error) {
+	to.Addr = netip.AddrPortFrom(to.Addr.Addr().Unmap(), to.Addr.Port())
+	x := &exchange{to: to, query: query}
+	if err := x.check(); err != nil {
+		return nil, nil, x.failed(ctx, err)
+	}
+	s, err := n.datagrams(x).take(ctx, until)
+	if err == errNoTurn {
+		return nil, func(ctx context.Context) ([]byte, error) { return n.overUDP(ctx, x) }, nil
+	} else if err != nil {
+		return nil, nil, x.failed(ctx, err)
+	}
+	s.begin(x)
+	reply, err = s.wait(ctx, until)
+	if errors.Is(err, os.ErrDeadlineExceeded) && ctx.Err() == nil {
+		return nil, func(ctx context.Context) ([]byte, error) { return n.finish(ctx, s, x) }, nil
+	}
+	reply, err = n.end(ctx, s, x, reply, err)
+	return reply, nil, err
+}
+
 // overUDP has an exchange over UDP.
 func (n *Network) overUDP(ctx context.Context, x *exchange) ([]byte, error) {
-	d := &n.udp[0]
-	if x.to.Addr.Addr().Is6() {
-		d = &n.udp[1]
-	}
-	s, err := d.take(ctx)
+	s, err := n.datagrams(x).take(ctx, time.Time{})
 	if err != nil {
 		return nil, x.failed(ctx, err)
 	}
-	reply, err := s.exchange(ctx, x)
+	s.begin(x)
+	return n.finish(ctx, s, x)
+}
+
+// finish waits for the reply until ctx ends.
+func (n *Network) finish(ctx context.Context, s *socket, x *exchange) ([]byte, error) {
+	reply, err := s.wait(ctx, time.Time{})
+	return n.end(ctx, s, x, reply, err)
+}
+
+// end is what follows an exchange that is over.
+func (n *Network) end(ctx context.Context, s *socket, x *exchange, reply []byte, err error) ([]byte, error) {
+	d := n.datagrams(x)
 	n.counts.junk.Add(uint64(x.ignored.Malformed))
 	if err != nil {
 		if errors.Is(err, errSpoofed) {
@@ -144,6 +189,14 @@ func (n *Network) overUDP(ctx context.Context, x *exchange) ([]byte, error) {
 	return reply, nil
 }
 
+// datagrams are those of the server's family.
+func (n *Network) datagrams(x *exchange) *datagrams {
+	if x.to.Addr.Addr().Is6() {
+		return &n.udp[1]
+	}
+	return &n.udp[0]
+}
+
 // truncated is what remains of a reply that is not wholly there: its header, which
 // says so.
 func truncated(header []byte) []byte {
@@ -151,4 +204,13 @@ func truncated(header []byte) []byte {
 	reply[2] |= 2 // TC
 	clear(reply[4:])
 	return reply
+}
+
+// earlier is the deadline of a wait until then, and no longer than ctx lasts. The
+// zero Time is none.
+func earlier(ctx context.Context, until time.Time) time.Time {
+	if d, ok := ctx.Deadline(); ok && (until.IsZero() || d.Before(until)) {
+		return d
+	}
+	return until
 }

@@ -111,14 +111,15 @@ func setUp(fd int, local netip.Addr) error {
 
 func (s *socket) close() { s.file.Close() }
 
-// exchange sends the question and waits for the reply, until ctx ends.
-func (s *socket) exchange(ctx context.Context, x *exchange) ([]byte, error) {
+// begin makes x the exchange that the socket is used for; the first wait sends the question.
+func (s *socket) begin(x *exchange) {
 	s.x, s.sent, s.reply, s.err = x, false, nil, nil
-	if d, ok := ctx.Deadline(); ok {
-		s.file.SetReadDeadline(d)
-	} else {
-		s.file.SetReadDeadline(time.Time{})
-	}
+}
+
+// wait waits for the reply until ctx ends, or until then; after that, which is
+// os.ErrDeadlineExceeded, it may be called again.
+func (s *socket) wait(ctx context.Context, until time.Time) ([]byte, error) {
+	s.file.SetReadDeadline(earlier(ctx, until))
 	stop := context.AfterFunc(ctx, func() { s.file.SetReadDeadline(time.Unix(1, 0)) })
 	err := s.raw.Read(s.work)
 	if err == nil {
@@ -127,13 +128,12 @@ func (s *socket) exchange(ctx context.Context, x *exchange) ([]byte, error) {
 	if !stop() && err == nil {
 		err = ctx.Err() // its deadline is not its own any more
 	}
-	s.x = nil
 	return s.reply, err
 }
 
 // doWork sends the question and, when the poller says that there is something, takes
 // it. The first call does not look: the poller was reset before it, so whatever
-// comes from then on wakes it.
+// comes from then on wakes it. A later wait looks first, as its reset may have lost a word.
 func (s *socket) doWork(fd uintptr) (done bool) {
 	if s.sent {
 		return s.receive(fd)
