@@ -185,6 +185,20 @@ func (f *follower) Submit(_ context.Context, changes ...zone.Change) ([]zone.Rec
 	return []zone.Receipt{{Zone: c.Zone, Version: f.number, Serial: v.Serial(), Changed: true}}, nil
 }
 
+// fetchVersion has the follower ask its primary until it serves a version: one that reloads may answer with the last
+// version for a moment, from processes that are about to end.
+func (f *follower) fetchVersion(t *testing.T, want uint32) {
+	t.Helper()
+	deadline := time.Now().Add(20 * time.Second)
+	for serial(f.addr) != want && time.Now().Before(deadline) {
+		f.Refresh(f.cfg.ID)
+		for patience := time.Now().Add(time.Second); serial(f.addr) != want && time.Now().Before(patience); {
+			time.Sleep(20 * time.Millisecond)
+		}
+	}
+	f.awaitVersion(t, want)
+}
+
 // awaitVersion waits until the follower serves a version.
 func (f *follower) awaitVersion(t *testing.T, want uint32) {
 	t.Helper()

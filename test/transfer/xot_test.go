@@ -75,8 +75,7 @@ func TestXoTPrimaries(t *testing.T) {
 			stranger := follow(t, &key, secondary.Primary{Addr: secure, Proto: transport.TLS, TLS: secondary.Trust{Name: "other.example", Roots: roots}.Config()})
 			for range 3 {
 				for name, f := range followers {
-					f.Refresh(f.cfg.ID)
-					f.awaitVersion(t, z.serial)
+					f.fetchVersion(t, z.serial)
 					if diff := cmp.Diff(records(t, p.Addr, &key), records(t, f.addr, nil)); diff != "" {
 						t.Fatalf("version %d at %s and at ours, %s (-%[2]s +onoma):\n%[4]s", z.serial, p.Name, name, diff)
 					}
