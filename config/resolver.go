@@ -52,6 +52,8 @@ type Resolver struct {
 	ReportErrors bool `yaml:"report-errors" default:"false" restart:"true"`
 	// Hosts is a hosts file that is answered from first, and read again when it changes; off for none.
 	Hosts string `yaml:"hosts" default:"off" path:"file" off:"true" restart:"true"`
+	// ClientSubnet has some name servers told the networks of clients (ECS, RFC 7871).
+	ClientSubnet ClientSubnet `yaml:"client-subnet"`
 	// Cache is what is remembered, and how long clients wait for what is not.
 	Cache ResolverCache `yaml:"cache"`
 	// Lookups is the most look-ups at the same time; the oldest give way to more.

@@ -29,6 +29,7 @@ func (d *Daemon) openResolver(conf *config.Config) error {
 		InfoURL: c.InfoURL, Insecure: exceptionsOf(c), ReportErrors: c.ReportErrors, NoRandomCase: !c.RandomCase, NeverAsk: append(ownAddresses(c), c.NeverAsk...),
 	}
 	setCache(&cfg, &c.Cache)
+	cfg.ClientSubnet = subnetsOf(&c.ClientSubnet)
 	if c.Hosts != "off" {
 		cfg.HostsFile = c.Hosts
 	}

@@ -53,6 +53,8 @@ type Config struct {
 	// not pass validation (RFC 9567).
 	ReportErrors bool
 
+	ClientSubnet ClientSubnet // which servers are told the networks of clients (RFC 7871); the zero value: none
+
 	Routes []Route // where answers come from otherwise than by iteration; SetRoutes changes them
 
 	Hints                []Hint          // nil: the root servers of the Internet

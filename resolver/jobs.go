@@ -30,6 +30,7 @@ type jobs struct {
 // job is one look-up and the clients that wait for it.
 type job struct {
 	key      string
+	id       string // key, and the network that servers may be told of
 	question dns.Question
 	started  time.Time
 	cancel   context.CancelCauseFunc
@@ -74,7 +75,7 @@ func (r *Resolver) admit(tq *transport.Query, q dns.Question, key []byte, v cach
 	if js.closed {
 		return edeClosed, false
 	}
-	j := js.byKey[string(key)]
+	j := js.byKey[b.jobID(key)]
 	switch {
 	case js.waiting.Load() >= int64(r.cfg.MaxWaiting):
 		return edeTooMany, false
@@ -102,7 +103,7 @@ func (r *Resolver) renew(q dns.Question, key []byte, variants uint8, until uint3
 	js := &r.jobs
 	js.mu.Lock()
 	defer js.mu.Unlock()
-	j := js.byKey[string(key)]
+	j := js.byKey[b.jobID(key)]
 	switch {
 	case js.closed, j == nil && (js.renewals >= r.cfg.MaxRenewals || js.order.Len() >= r.cfg.MaxInFlight/2):
 		return
@@ -119,7 +120,8 @@ func (r *Resolver) begin(j *job) *job {
 	js := &r.jobs
 	j.started, j.flushes = r.cfg.Env.Now(), r.flushes.Load()
 	j.checkingDisabled = cache.Variant(j.key[len(j.key)-1])&cache.VariantCD != 0
-	js.byKey[j.key], j.place = j, js.order.PushBack(j)
+	j.id = j.jobID([]byte(j.key))
+	js.byKey[j.id], j.place = j, js.order.PushBack(j)
 	var ctx context.Context
 	ctx, j.cancel = context.WithCancelCause(r.ctx)
 	r.wg.Add(1)
@@ -179,14 +181,19 @@ func (r *Resolver) resolve(ctx context.Context, j *job) (out outcome, err error)
 	}()
 	budget := r.iterator.NewBudget()
 	defer func() { r.costs.charge(j.payer, budget.Cost(), r.cfg.Env.Now()) }()
-	return r.treat(ctx, j.question, asking{checkingDisabled: j.checkingDisabled, renewal: j.renewal, budget: budget}, j.bearing)
+	var scope netip.Prefix
+	how := asking{checkingDisabled: j.checkingDisabled, renewal: j.renewal, budget: budget, subnet: j.subnet, scope: &scope}
+	if out, err = r.treat(ctx, j.question, how, j.bearing); out.answer != nil {
+		out.scope = scope
+	}
+	return out, err
 }
 
 // takeOut ends the job for newcomers, and returns its clients.
 func (r *Resolver) takeOut(j *job, out outcome, kept uint8) []*transport.Pending {
 	r.jobs.mu.Lock()
 	defer r.jobs.mu.Unlock()
-	delete(r.jobs.byKey, j.key)
+	delete(r.jobs.byKey, j.id)
 	if j.place != nil {
 		r.jobs.order.Remove(j.place)
 	}

@@ -109,6 +109,10 @@ func (r *Resolver) keepAll(j *job, variants uint8, out outcome) (kept uint8) {
 	if j.flushes != r.flushes.Load() {
 		return 0 // perhaps it is what somebody wanted to be forgotten
 	}
+	if out.scope.IsValid() {
+		r.keepScoped(j, variants, out)
+		return 0
+	}
 	failed := out.answer == nil
 	if failed {
 		kept = r.revive(j, variants, r.cfg.StaleTTLReset)

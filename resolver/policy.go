@@ -87,7 +87,7 @@ func (r *Resolver) newGroup(rules *Rules) *group {
 
 // newCacheGroup returns a number that no answer in the cache has. Where they run out, all answers are forgotten.
 func (r *Resolver) newCacheGroup() cache.Group {
-	if r.policing.last++; r.policing.last == 0 {
+	if r.policing.last++; r.policing.last == firstScopedGroup {
 		r.forgetAnswers()
 		r.policing.last = 1
 	}
@@ -119,9 +119,10 @@ func (r *Resolver) access(client netip.Addr) policy.Access {
 
 // bearing says whose rules a question is answered by.
 type bearing struct {
-	group    *group     // nil: none
-	client   netip.Addr // set only where a rule about this client has a say: the answer is for nobody else
-	isExempt bool       // the view has let the question pass
+	group    *group       // nil: none
+	client   netip.Addr   // set only where a rule about this client has a say: the answer is for nobody else
+	isExempt bool         // the view has let the question pass
+	subnet   netip.Prefix // that servers may be told of; the zero Prefix: none
 }
 
 // cached returns whose answers in the cache are good for the question.

@@ -34,6 +34,7 @@ type Resolver struct {
 	verdicts   atomic.Uint64 // counts how often all of them were forgotten
 	policing   policing
 	costs      *clientCosts
+	subnets    *subnets      // nil: servers are told nothing of clients
 	flushes    atomic.Uint64 // counts how often whole answers were forgotten
 	purging    purging
 	jobs       jobs
@@ -71,11 +72,12 @@ func New(cfg Config) (*Resolver, error) {
 		messages: cache.NewMessages(cfg.CacheSize/3, cfg.stale()),
 		special:  local.NewSpecial(cfg.NotSpecial),
 	}
+	r.subnets = newSubnets(cfg.ClientSubnet)
 	r.iterator = iterator.New(iterator.Config{
 		Env: cfg.Env, Begin: begin, Cache: cache.NewRecords(cfg.CacheSize - cfg.CacheSize/3), Hints: cfg.Hints, Limits: cfg.Limits,
 		UpstreamPort: cfg.UpstreamPort, NoIPv4: cfg.NoIPv4, NoIPv6: cfg.NoIPv6,
 		AllowLoopbackServers: cfg.AllowLoopbackServers, NAT64: cfg.NAT64, NoRandomCase: cfg.NoRandomCase, NeverAsk: cfg.NeverAsk, NoMinimise: cfg.NoMinimise,
-		UDPSize: cfg.UDPSize, Local: r.local, Tracer: cfg.Tracer, Link: r.logLink,
+		UDPSize: cfg.UDPSize, Tell: cfg.ClientSubnet.Zones, Local: r.local, Tracer: cfg.Tracer, Link: r.logLink,
 	})
 	r.exceptions.now = cfg.Env.Now
 	for name, until := range cfg.Insecure {

@@ -5,6 +5,7 @@ import (
 	"encoding/binary"
 	"errors"
 	"math"
+	"net/netip"
 
 	"onoma/dns"
 	"onoma/resolver/cache"
@@ -17,7 +18,8 @@ type outcome struct {
 	answer   *iterator.Answer
 	rcode    dns.RCode
 	ede      []dns.EDE
-	isSecure bool // validated: AD
+	isSecure bool         // validated: AD
+	scope    netip.Prefix // whom it is for, if not for everybody; see iterator.Answer
 
 	// What policy has decided.
 	extra     []dns.Record // for the additional section
@@ -105,7 +107,7 @@ func appendSet(list []dns.Record, s *cache.RRset, sigs bool) []dns.Record {
 
 // reply appends the response to q, whose message is msg, if it gets one.
 func (r *Resolver) reply(dst, msg []byte, q *dns.Query, proto transport.Proto, out outcome) []byte {
-	options := optionsOf(out)
+	options := r.subnets.appendEcho(optionsOf(out), q, out.scope)
 	switch {
 	case out.isDropped:
 		return dst

@@ -3,6 +3,7 @@ package resolver
 import (
 	"context"
 	"errors"
+	"net/netip"
 	"slices"
 	"time"
 
@@ -51,6 +52,9 @@ type asking struct {
 	explain          *explainer       // told of proofs, which are then whole; or nil
 	renewal          uint32           // what the cache keeps no longer than until then is asked for again
 
+	subnet netip.Prefix  // that servers may be told of
+	scope  *netip.Prefix // becomes whom what was found is for; or nil
+
 	// These are asked before an alias is followed, and before servers are asked; see iterator.Options.
 	alias func(target dns.Question) *iterator.Answer
 	stop  func(name dns.Name) bool
@@ -61,10 +65,11 @@ func (r *Resolver) lookUp(ctx context.Context, q dns.Question, how asking) (outc
 	verdicts := r.verdicts.Load() // before the validator that they are by
 	v := r.validator.Load()
 	if v == nil || how.checkingDisabled || !validator.CanJudge(q.Type) {
-		a, err := r.iterator.Resolve(ctx, q, iterator.Options{Tracer: how.tracer, Budget: how.budget, Renewal: how.renewal, Alias: how.alias, Stop: how.stop})
+		a, err := r.iterator.Resolve(ctx, q, iterator.Options{Tracer: how.tracer, Budget: how.budget, Renewal: how.renewal, Alias: how.alias, Stop: how.stop, Subnet: how.subnet})
 		if err != nil {
 			return outcome{}, err
 		}
+		how.found(a)
 		return found(a), nil
 	}
 	if ede, ok := r.knownBogus(q, false); ok {
@@ -117,6 +122,9 @@ func (in *inquiry) run(ctx context.Context) (outcome, error) {
 	for attempt := range maxDoubts + 1 {
 		in.fetched = nil
 		a, err := in.resolve(ctx, in.q, false)
+		if err == nil {
+			in.asking.found(a)
+		}
 		if err == nil && (in.q.Name.Equal(a.Local) || a.Status != cache.Unchecked && in.explain == nil) {
 			return known(a), nil
 		}
@@ -155,6 +163,7 @@ func (in *inquiry) run(ctx context.Context) (outcome, error) {
 func (in *inquiry) resolve(ctx context.Context, q dns.Question, isProof bool) (*iterator.Answer, error) {
 	return in.r.iterator.Resolve(ctx, q, iterator.Options{
 		Tracer: in.asking.tracer, Budget: in.budget, Doubted: in.doubted, Proof: isProof, Renewal: in.asking.renewal, Alias: in.asking.alias, Stop: in.asking.stop,
+		Subnet: in.asking.subnet,
 	})
 }
 

@@ -2,6 +2,7 @@ package resolver
 
 import (
 	"encoding/binary"
+	"net/netip"
 
 	"onoma/dns"
 	"onoma/resolver/cache"
@@ -19,6 +20,7 @@ type worker struct {
 	b    dns.Builder
 
 	whose bearing
+	scope netip.Prefix // whom the answer of the cache is for, if not for everybody
 }
 
 // Answer answers from the cache, or hands the query on and answers later.
@@ -51,7 +53,18 @@ func (w *worker) Answer(dst []byte, tq *transport.Query) []byte {
 	if access == policy.LocalOnly {
 		return w.fail(dst, tq, dns.RCodeRefused, edeNotAllowed)
 	}
+	if w.r.subnets != nil {
+		var err error
+		if w.whose.subnet, err = w.r.subnets.of(q, tq.Client.Addr()); err != nil {
+			return w.fail(dst, tq, dns.RCodeFormErr)
+		}
+	}
 	key := w.whose.appendKey(w.key[:0], q)
+	if w.r.subnets != nil {
+		if out, ok := w.scoped(dst, tq, key); ok {
+			return out
+		}
+	}
 	if out, ok := w.cached(dst, tq.Msg, tq.Proto, key); ok {
 		if w.hit.IsDue {
 			w.prefetch(key)
@@ -88,6 +101,9 @@ func (w *worker) cached(dst, msg []byte, proto transport.Proto, key []byte) ([]b
 		return dst[:start], false
 	}
 	w.opts = append(w.opts[:0], w.hit.Options...)
+	if w.r.subnets != nil {
+		w.opts = w.r.subnets.appendEcho(w.opts, &w.q, w.scope)
+	}
 	flags := w.hit.Flags
 	if !showsAD(&w.q) {
 		flags &^= dns.FlagAD

@@ -3,6 +3,7 @@ package iterator
 import (
 	"errors"
 	"fmt"
+	"net/netip"
 	"strings"
 	"time"
 
@@ -18,24 +19,35 @@ func (t *task) ask(zone *cache.Delegation, q dns.Question) (*reply, error) {
 	if route != nil && route.Kind == RouteLocal {
 		return t.fromLocal(route, q)
 	}
-	ask := func() (*reply, error) {
+	tells := t.tells(zone, q)
+	ask := func(subnet netip.Prefix) (*reply, error) {
 		if err := t.it.crowds.enter(zone.Zone, t.it.busy(), t.it.Env.Now()); err != nil {
 			return nil, err
 		}
 		s := t.newSearch(zone)
 		s.leaveOut(q)
+		s.subnet = subnet
 		r, err := s.run(q)
 		t.it.crowds.leave(zone.Zone, silence(err) && !t.it.servers.linkIsDown(), t.it.Env.Now())
 		if err != nil {
 			return nil, err
 		}
+		if tells && !subnet.IsValid() {
+			r.forWhom(Untold)
+		} else {
+			r.forWhom(r.scope)
+		}
 		t.learn(zone, q, r)
 		return r, nil
 	}
-	if len(t.opts.Doubted) > 0 {
-		return ask() // what others are told may be what is doubted
+	var subnet netip.Prefix
+	if tells {
+		subnet = t.opts.Subnet
 	}
-	return t.shared(zone.Zone, route, q, ask)
+	if len(t.opts.Doubted) > 0 {
+		return ask(subnet) // what others are told may be what is doubted
+	}
+	return t.shared(flightKey{zone.Zone.Fold().Wire(), q.Name.Fold().Wire(), q.Type, route, subnet}, zone.Zone, q, ask)
 }
 
 const (
@@ -94,7 +106,7 @@ func (s *search) most() int {
 func (s *search) start(c *candidate, q dns.Question, st standing) error {
 	it := s.t.it
 	now := it.Env.Now()
-	x := exchange{server: c.addr, to: c.to, name: c.name, zone: s.zone.Zone, route: s.route, q: q}
+	x := exchange{server: c.addr, to: c.to, name: c.name, zone: s.zone.Zone, route: s.route, q: q, subnet: s.subnet}
 	x.manners = it.servers.manners(c.to.Addr, now, it.Env.Uint64())
 	x.wait, s.habit = s.route.patience(&c.to, c.patience(st)), st.habit
 	if s.route != nil {
@@ -202,6 +214,9 @@ func (s *search) followUp(a *attempt) (x exchange, ok bool) {
 		return x, true
 	case r.outcome == OutcomeError && r.rcode == dns.RCodeBadCookie:
 		return overTCP()
+	case a.balks(r):
+		x.subnet = netip.Prefix{}
+		return x, true
 	case !a.plain && ednsTrouble(r):
 		if len(x.cookie) > 0 && r.msg.EDNS != nil {
 			x.cookie, x.doesCookies = nil, false // it knows EDNS, so it is the option

@@ -51,6 +51,7 @@ type search struct {
 	done    chan *attempt // those that are; nil before it is needed
 	habit   time.Duration // of the server asked last
 	hedged  bool          // a second one was asked, or there is none
+	subnet  netip.Prefix  // that servers are told of
 }
 
 func (t *task) newSearch(zone *cache.Delegation) *search {

@@ -25,8 +25,9 @@ type reply struct {
 	source    Source
 	reason    string // OutcomeLame, OutcomeError: why
 	cookie    cookieIn
-	loose     bool // the case of the name was not kept
-	suspect   bool // perhaps it is forged: not used
+	loose     bool         // the case of the name was not kept
+	suspect   bool         // perhaps it is forged: not used
+	scope     netip.Prefix // whom it is for; see Answer.Scope
 }
 
 // referral is the delegation that a reply leads to.

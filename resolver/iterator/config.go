@@ -24,6 +24,7 @@ type Config struct {
 	NeverAsk             []netip.Prefix // no server in these is asked
 	NoMinimise           bool           // send whole names to every server (RFC 9156 off)
 	UDPSize              uint16         // EDNS payload size offered upstream; 0: 1232
+	Tell                 []dns.Name     // zones whose servers are told of Options.Subnet (RFC 7871)
 
 	// Local answers for a name without asking, before the cache is looked at:
 	// hosts file, special-use names. It sees the targets of aliases too. A nil

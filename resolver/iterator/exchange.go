@@ -19,8 +19,9 @@ type exchange struct {
 	route   *Route // nil: the servers are those that referrals named
 	q       dns.Question
 	wait    time.Duration
-	manners          // of the server
-	sent    dns.Name // the name in the case that it was sent in
+	manners              // of the server
+	sent    dns.Name     // the name in the case that it was sent in
+	subnet  netip.Prefix // of the client that it is told of; the zero Prefix: none
 
 	followUps int    // with the same server, before this one
 	after     *reply // to the one before, if any
@@ -34,9 +35,9 @@ func (it *Iterator) query(x *exchange) []byte {
 		m.Flags |= dns.FlagCD
 	}
 	if !x.plain {
-		m.EDNS = &dns.EDNS{UDPSize: it.UDPSize, DO: true}
+		m.EDNS = &dns.EDNS{UDPSize: it.UDPSize, DO: true, Options: x.subnetOption()}
 		if len(x.cookie) > 0 {
-			m.EDNS.Options = []dns.Option{{Code: dns.OptionCookie, Data: x.cookie}}
+			m.EDNS.Options = append(m.EDNS.Options, dns.Option{Code: dns.OptionCookie, Data: x.cookie})
 		}
 	}
 	out, err := m.Append(make([]byte, 0, 340))
@@ -71,11 +72,12 @@ func (it *Iterator) read(x *exchange, raw []byte) *reply {
 		return lame(m, "the reply has another question")
 	}
 	c := x.cookieIn(m)
-	if r := x.forged(m, c, keptCase); r != nil {
+	scope, fits := x.scopeIn(m)
+	if r := x.forged(m, c, keptCase, fits); r != nil {
 		return r
 	}
 	r := it.meaning(x, m)
-	r.cookie, r.loose = c, !keptCase
+	r.cookie, r.loose, r.scope = c, !keptCase, scope
 	return r
 }
 
@@ -106,7 +108,7 @@ func restore(raw []byte, sent, asked dns.Name) bool {
 // forged returns what stands for a reply that an attacker may have guessed, nil
 // where there is no sign of that. Nobody can guess over TCP (RFC 5452 §9.2), nor
 // who knows the cookie.
-func (x *exchange) forged(m *dns.Message, c cookieIn, keptCase bool) *reply {
+func (x *exchange) forged(m *dns.Message, c cookieIn, keptCase, fits bool) *reply {
 	why := ""
 	switch {
 	case x.to.Proto != transport.UDP, c.isGood:
@@ -117,6 +119,8 @@ func (x *exchange) forged(m *dns.Message, c cookieIn, keptCase bool) *reply {
 		why = "no cookie from a server that had one"
 	case !keptCase && !x.sameCase:
 		why = "case of the name not kept"
+	case !fits:
+		why = "another client subnet than was sent" // RFC 7871 §7.3
 	default:
 		return nil
 	}

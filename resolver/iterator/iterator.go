@@ -36,7 +36,7 @@ type Iterator struct {
 
 // New returns an Iterator that works as cfg says.
 func New(cfg Config) *Iterator {
-	it := &Iterator{Config: cfg.withDefaults(), servers: newServers(), flights: flights{all: map[flightKey]*flight{}}, crowds: crowds{all: map[string]*crowd{}}}
+	it := &Iterator{Config: cfg.withDefaults(), servers: newServers(), flights: flights{all: map[flightKey]*flight{}, networks: map[flightKey]int{}}, crowds: crowds{all: map[string]*crowd{}}}
 	it.ctx, it.cancel = context.WithCancel(context.Background())
 	return it
 }
@@ -54,6 +54,7 @@ type Answer struct {
 	Authority  []cache.RRset // of a negative answer: SOA, then the proof
 	Additional []cache.RRset // of a local answer
 	TTL        uint32        // how long all of it may be kept; 0: not at all
+	Scope      netip.Prefix  // whom it is for: the zero Prefix everybody, a network, or Untold
 	EDE        []dns.EDE
 	Cost       Cost
 }
@@ -66,6 +67,8 @@ type Options struct {
 	Proof     bool     // for validation: no local answers, no alias followed, and what a referral says of DS is enough
 	Renewal   uint32   // what the cache keeps no longer than until then is asked for again
 	Doubted   []Source // whose answers to these questions were found wrong
+
+	Subnet netip.Prefix // the client's network, for servers that are told of it; the zero Prefix: nothing is said
 
 	// Alias is asked before an alias is followed: an answer takes the place of
 	// what the DNS has at its target, as one of Config.Local does.

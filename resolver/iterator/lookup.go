@@ -3,6 +3,7 @@ package iterator
 import (
 	"context"
 	"errors"
+	"net/netip"
 	"slices"
 	"strings"
 
@@ -33,7 +34,8 @@ type finding struct {
 	target    dns.Name
 	authority []cache.RRset
 	ttl       uint32
-	source    Source // who was asked just now, if anybody
+	source    Source       // who was asked just now, if anybody
+	scope     netip.Prefix // whom it is for; see Answer.Scope
 }
 
 // lookup answers q: it follows aliases until there is an answer, each link a
@@ -84,6 +86,9 @@ func (a *Answer) append(f *finding) {
 		}
 	}
 	a.Authority, a.RCode, a.TTL, a.Status = f.authority, f.rcode, min(a.TTL, f.ttl), min(a.Status, f.status)
+	if f.scope.Bits() > a.Scope.Bits() {
+		a.Scope = f.scope
+	}
 }
 
 // has reports whether a DNAME is in the chain already: one may serve twice.

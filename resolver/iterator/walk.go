@@ -252,7 +252,7 @@ func (t *task) learn(zone *cache.Delegation, q dns.Question, r *reply) {
 	}
 	for i := range r.chain {
 		set := &r.chain[i]
-		if t.it.tooLarge(set) {
+		if t.it.tooLarge(set) || r.scope.IsValid() {
 			continue
 		}
 		if r.synthetic(i) {
@@ -323,7 +323,7 @@ func (it *Iterator) tooLarge(set *cache.RRset) bool {
 // finding turns a reply into what its look-up found, with TTLs as remembered.
 func (t *task) finding(zone *cache.Delegation, r *reply) *finding {
 	now, most := t.it.now(), seconds(t.it.Limits.MaxTTL)
-	f := &finding{outcome: r.outcome, rcode: r.rcode, target: r.target, ttl: dns.MaxTTL, source: r.source}
+	f := &finding{outcome: r.outcome, rcode: r.rcode, target: r.target, ttl: dns.MaxTTL, source: r.source, scope: r.scope}
 	for _, set := range r.chain {
 		set.TTL = t.expire(zone, set.TTL, most) - now
 		set.Proof = t.leased(zone, set.Proof)
