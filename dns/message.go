@@ -211,8 +211,10 @@ func (d *decoder) data(r recordHead) (RData, error) {
 		return nil, nil
 	}
 	start := len(d.rdata)
-	if cap(d.rdata)-start < 512 {
-		d.rdata, start = make([]byte, 0, max(512, len(d.msg)-d.off)), 0
+	if cap(d.rdata)-start < r.end-r.data {
+		// What is left of the message has more to it than rdata; that is for names
+		// which are not compressed any more. Where it does not suffice, this grows.
+		d.rdata, start = make([]byte, 0, len(d.msg)-r.data+64), 0
 	}
 	out, err := UnpackRData(d.rdata, d.msg, r.data, r.end-r.data, r.typ)
 	if err != nil {

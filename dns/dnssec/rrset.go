@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"sync"
 	"time"
 
 	"onoma/dns"
@@ -106,6 +107,9 @@ func inOrder(set RRset) []dns.RData {
 	return slices.CompactFunc(list, func(a, b dns.RData) bool { return compare(a, b) == 0 })
 }
 
+// signedData are buffers for what signatures are over.
+var signedData = sync.Pool{New: func() any { b := make([]byte, 0, 2048); return &b }}
+
 // VerifyRRset makes all checks of RFC 4035 §5.3.1 that the set, the signature and
 // the key allow, then verifies the signature. That the key is one of s.Signer's
 // own set is the caller's to know.
@@ -119,8 +123,10 @@ func VerifyRRset(set RRset, s *dns.RRSIG, key dns.DNSKEY, now time.Time) error {
 	if len(set.RData) == 0 {
 		return ErrEmpty
 	}
-	var buf [2048]byte
-	return Verify(s.Algorithm, key.PublicKey, AppendSignedData(buf[:0], s, set), s.Signature)
+	buf := signedData.Get().(*[]byte)
+	defer signedData.Put(buf)
+	*buf = AppendSignedData((*buf)[:0], s, set)
+	return Verify(s.Algorithm, key.PublicKey, *buf, s.Signature)
 }
 
 // CheckRRSIG makes the checks that need no key.

@@ -142,11 +142,14 @@ func (r *Records) PutNXDomain(name dns.Name, e Entry, now uint32) bool {
 	return r.putEntry(kindNXDomain, name, 0, e, now)
 }
 
+// usualLen has room for most entries.
+const usualLen = 256
+
 func (r *Records) putEntry(k kind, name dns.Name, t dns.Type, e Entry, now uint32) bool {
 	if e.Expire <= now {
 		return false
 	}
-	w := writer{}
+	w := writer{b: make([]byte, 0, usualLen)}
 	w.u8(uint8(e.Trust))
 	w.name(e.Zone)
 	w.sets(e.Sets)

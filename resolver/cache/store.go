@@ -3,6 +3,7 @@ package cache
 import (
 	"encoding/binary"
 	"hash/maphash"
+	"slices"
 	"sync"
 	"sync/atomic"
 )
@@ -458,6 +459,7 @@ func (c *cursor) putOctets(b []byte) {
 }
 
 func (c *cursor) appendOctets(dst []byte, n int) []byte {
+	dst = slices.Grow(dst, n)
 	for ; n >= 8; n -= 8 {
 		dst = binary.LittleEndian.AppendUint64(dst, c.next())
 	}

@@ -48,6 +48,7 @@ type search struct {
 	spare   *reply     // a reply to be used if nothing better comes
 	begun   time.Time
 	onWay   []*attempt    // not over yet, at most two
+	space   [2]*attempt   // for them
 	done    chan *attempt // those that are; nil before it is needed
 	habit   time.Duration // of the server asked last
 	hedged  bool          // a second one was asked, or there is none
@@ -56,6 +57,7 @@ type search struct {
 
 func (t *task) newSearch(zone *cache.Delegation) *search {
 	s := &search{t: t, zone: zone, route: t.routes.behind(zone), begun: t.it.Env.Now()}
+	s.onWay = s.space[:0]
 	if s.route != nil {
 		s.addConfigured()
 		return s

@@ -22,8 +22,8 @@ type flightKey struct {
 // flight is that question while one look-up, its owner, is asking it.
 type flight struct {
 	owner *task
-	done  chan struct{}
-	reply *reply // valid once done is closed
+	done  chan struct{} // nil until somebody waits; under flights.mu
+	reply *reply        // valid once done is closed
 	err   error
 }
 
@@ -48,7 +48,7 @@ func (t *task) shared(key flightKey, zone dns.Name, q dns.Question, ask func(net
 	}
 	switch {
 	case f == nil:
-		f = &flight{owner: t, done: make(chan struct{})}
+		f = &flight{owner: t}
 		fs.all[key] = f
 		if key.subnet.IsValid() {
 			fs.networks[key.untold()]++
@@ -60,9 +60,13 @@ func (t *task) shared(key flightKey, zone dns.Name, q dns.Question, ask func(net
 		return ask(key.subnet)
 	}
 	t.waits = f.owner
+	if f.done == nil {
+		f.done = make(chan struct{})
+	}
+	done := f.done
 	fs.mu.Unlock()
 	select {
-	case <-f.done:
+	case <-done:
 	case <-t.ctx.Done():
 	}
 	fs.mu.Lock()
@@ -88,8 +92,10 @@ func (t *task) fly(key flightKey, f *flight, ask func(netip.Prefix) (*reply, err
 		t.it.flights.mu.Lock()
 		delete(t.it.flights.all, key)
 		t.it.flights.land(key)
+		if f.done != nil {
+			close(f.done)
+		}
 		t.it.flights.mu.Unlock()
-		close(f.done)
 	}()
 	f.reply, f.err = ask(key.subnet)
 	return f.reply, f.err

@@ -42,7 +42,7 @@ type finding struct {
 // look-up of its own where the reply does not hold the next one.
 func (t *task) lookup(q dns.Question) (*Answer, error) {
 	a := &Answer{TTL: dns.MaxTTL, Status: cache.Secure}
-	seen := map[string]bool{q.Name.Fold().Wire(): true}
+	var seen map[string]bool
 	for {
 		local := t.local(q)
 		if local == nil && t.opts.Alias != nil && len(a.Chain) > 0 {
@@ -66,6 +66,9 @@ func (t *task) lookup(q dns.Question) (*Answer, error) {
 			return nil, err
 		}
 		a.append(f)
+		if seen == nil && hasAlias(f.chain) {
+			seen = map[string]bool{q.Name.Fold().Wire(): true}
+		}
 		if err := t.countAliases(f, q.Type, seen); err != nil {
 			return nil, t.failed(t.question, err)
 		}
@@ -96,6 +99,10 @@ func (a *Answer) has(set cache.RRset) bool {
 	return set.Type == dns.TypeDNAME && slices.ContainsFunc(a.Chain, func(s cache.RRset) bool {
 		return s.Type == dns.TypeDNAME && s.Name.Equal(set.Name)
 	})
+}
+
+func hasAlias(chain []cache.RRset) bool {
+	return slices.ContainsFunc(chain, func(set cache.RRset) bool { return set.Type == dns.TypeCNAME })
 }
 
 // countAliases charges the budget for each alias and notices a name that comes

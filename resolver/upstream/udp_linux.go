@@ -37,6 +37,7 @@ type socket struct {
 	err    error
 	sent   bool
 	work   func(fd uintptr) bool
+	stop   func() // ends a wait
 	buf    [maxDatagram]byte
 }
 
@@ -81,6 +82,7 @@ func openSocket(local netip.Addr) (*socket, error) {
 	}
 	s := &socket{file: os.NewFile(uintptr(fd), "udp to servers")}
 	s.work = s.doWork
+	s.stop = func() { s.file.SetReadDeadline(time.Unix(1, 0)) }
 	if s.raw, err = s.file.SyscallConn(); err != nil {
 		s.file.Close()
 		return nil, err
@@ -120,7 +122,7 @@ func (s *socket) begin(x *exchange) {
 // os.ErrDeadlineExceeded, it may be called again.
 func (s *socket) wait(ctx context.Context, until time.Time) ([]byte, error) {
 	s.file.SetReadDeadline(earlier(ctx, until))
-	stop := context.AfterFunc(ctx, func() { s.file.SetReadDeadline(time.Unix(1, 0)) })
+	stop := context.AfterFunc(ctx, s.stop)
 	err := s.raw.Read(s.work)
 	if err == nil {
 		err = s.err

@@ -125,6 +125,9 @@ func (l *look) walk(name dns.Name) (*place, error) {
 // note puts a zone into the chain, once.
 func (l *look) note(z *place) {
 	if !slices.ContainsFunc(l.result.Chain, func(x Link) bool { return x.Zone.Equal(z.name) }) {
+		if l.result.Chain == nil {
+			l.result.Chain = make([]Link, 0, 4) // the root, a TLD, a zone, and one more
+		}
 		l.result.Chain = append(l.result.Chain, z.link)
 	}
 }
