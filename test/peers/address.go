@@ -21,16 +21,20 @@ func Addr(t testing.TB) netip.AddrPort {
 	t.Helper()
 	return search(t, func(pid, n int) netip.AddrPort {
 		ip := netip.AddrFrom4([4]byte{127, byte(64 + pid>>8&63), byte(pid), byte(1 + n%250)})
-		return netip.AddrPortFrom(ip, 0)
+		return netip.AddrPortFrom(ip, lowPort(pid, n))
 	})
 }
 
+// lowPort is one of those below what the kernel gives away, so that nobody who listens on any address with any port
+// takes it meanwhile.
+func lowPort(pid, n int) uint16 { return uint16(20000 + (pid*37+n)%12000) }
+
 // localhost is Addr for servers that listen only on addresses which an interface lists (BIND): on loopback that is
-// 127.0.0.1 alone. Its ports lie below those that the kernel gives to clients, so that none of them takes it meanwhile.
+// 127.0.0.1 alone.
 func localhost(t testing.TB) netip.AddrPort {
 	t.Helper()
 	return search(t, func(pid, n int) netip.AddrPort {
-		return netip.AddrPortFrom(netip.AddrFrom4([4]byte{127, 0, 0, 1}), uint16(20000+(pid*37+n)%12000))
+		return netip.AddrPortFrom(netip.AddrFrom4([4]byte{127, 0, 0, 1}), lowPort(pid, n))
 	})
 }
 
@@ -46,7 +50,7 @@ func search(t testing.TB, candidate func(pid, n int) netip.AddrPort) netip.AddrP
 	return netip.AddrPort{}
 }
 
-// free says whether both UDP and TCP have an address free; for port 0 the kernel chooses.
+// free says whether both UDP and TCP have an address free.
 func free(addr netip.AddrPort) (netip.AddrPort, bool) {
 	tcp, err := net.ListenTCP("tcp", net.TCPAddrFromAddrPort(addr))
 	if err != nil {
