@@ -78,12 +78,17 @@ func (s *search) here(a *attempt, mayHedge bool) (*attempt, error) {
 		raw, err = rest(ctx) // which is over
 		cancel()
 	}
-	if err != nil && mayHedge && s.t.ctx.Err() != nil {
+	if err != nil && s.t.isOver() {
 		return nil, s.t.outOfTime(s.notes...) // which is not the server's fault
 	}
 	it.over(s.t.budget, a, raw, err)
 	s.t.traceReply(a)
 	return a, nil
+}
+
+// isOver reports whether the look-up's time is. Its context may be told a moment later.
+func (t *task) isOver() bool {
+	return t.ctx.Err() != nil || !t.it.Env.Now().Before(t.budget.ends)
 }
 
 // begin begins what was launched: in the look-up's own goroutine where there is

@@ -97,3 +97,16 @@ func TestBeginWithoutSocket(t *testing.T) {
 		t.Errorf("%d octets, error %v", len(reply), err)
 	}
 }
+
+// Who has no time left gets the end, whatever it would wait for otherwise: the
+// socket's clock and the context's must not leave a gap.
+func TestBeginEndsWithItsContext(t *testing.T) {
+	at := udpServer(t, "127.14.2.1:0", func([]byte, netip.AddrPort) [][]byte { return nil })
+	n := network(t, Config{})
+	for range 20 {
+		_, rest, err := n.Begin(within(t, 5*time.Millisecond), transport.Target{Addr: at}, query(t, "a.test."), time.Now().Add(time.Minute))
+		if rest != nil || err == nil {
+			t.Fatalf("rest %v, error %v, expected the end", rest != nil, err)
+		}
+	}
+}

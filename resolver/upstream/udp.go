@@ -149,7 +149,7 @@ func (n *Network) Begin(ctx context.Context, to transport.Target, query []byte, 
 	}
 	s.begin(x)
 	reply, err = s.wait(ctx, until)
-	if errors.Is(err, os.ErrDeadlineExceeded) && ctx.Err() == nil {
+	if errors.Is(err, os.ErrDeadlineExceeded) && ctx.Err() == nil && earlier(ctx, until) == until {
 		return nil, func(ctx context.Context) ([]byte, error) { return n.finish(ctx, s, x) }, nil
 	}
 	reply, err = n.end(ctx, s, x, reply, err)
